@@ -1,0 +1,33 @@
+//! Tenants, extensions and their life cycle (PRODUCT §1, §2).
+//!
+//! Pure: no store, no clock. What an extension may do is decided from its [`Life`] and its
+//! tenant's state; what it is called stands in [`name`].
+
+pub mod name;
+
+pub use name::{LoginName, Number, TenantCode};
+
+use serde::{Deserialize, Serialize};
+
+/// Where an extension is in its life: `invite → pending → active`, and `disabled` from each.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub enum Life {
+    /// Made, nobody invited yet.
+    Invite,
+    /// Invited, no password set yet.
+    Pending,
+    /// May register and be called.
+    Active,
+    /// Keeps everything, may do nothing.
+    Disabled,
+}
+
+/// What a person may do in the portal.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub enum Role {
+    /// Their own extension.
+    #[default]
+    User,
+    /// Their tenant.
+    Admin,
+}

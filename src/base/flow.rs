@@ -1,0 +1,120 @@
+//! Flows: the transport path to a phone (RFC 5626 §2), and the shards that own them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// The number of a shard, from 0.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    /// The shard's place in a list of shards.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A SIP transport (RFC 3261 §18).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Streams framed by Content-Length.
+    Tcp,
+}
+
+impl Transport {
+    /// Every transport, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+
+    /// The token of a Via header (RFC 3261 §20.42).
+    #[must_use]
+    pub const fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// The value of a URI's transport parameter, and of metrics labels.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// Whether the transport retransmits by itself, so that the transaction need not.
+    #[must_use]
+    pub const fn is_reliable(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+}
+
+/// A connection: which shard holds it, in which slot, and the how-many-eth user of that slot.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FlowId {
+    /// The shard that accepted or opened it; only that shard reads and writes it.
+    pub shard: ShardId,
+    /// Its slot there.
+    pub slot: u32,
+    /// Grows with each use of the slot: a write with an old number is refused as dead.
+    pub generation: u32,
+}
+
+/// The transport path of one peer.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Flow {
+    /// Over what.
+    pub transport: Transport,
+    /// Which of the configured listen addresses it came in by (index into the listener table).
+    pub listener: u8,
+    /// The peer's address as the socket saw it.
+    pub remote: SocketAddr,
+    /// The connection, for stream transports; `None` over UDP.
+    pub stream: Option<FlowId>,
+}
+
+impl Flow {
+    /// The flow of a UDP peer.
+    #[must_use]
+    pub const fn udp(listener: u8, remote: SocketAddr) -> Self {
+        Self { transport: Transport::Udp, listener, remote, stream: None }
+    }
+
+    /// The address by which a source is counted and banned: the address itself, or its /64 for
+    /// IPv6, since a site has a whole one; an IPv4-mapped address counts as the IPv4 one.
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        match self.remote.ip().to_canonical() {
+            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !0xffff_ffff_ffff_ffff).into()),
+            v4 @ IpAddr::V4(_) => v4,
+        }
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport.label(), self.remote)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_source_is_its_slash_64() {
+        for (remote, source) in [
+            ("192.0.2.7:5060", "192.0.2.7"),
+            ("[::ffff:192.0.2.7]:5060", "192.0.2.7"),
+            ("[2001:db8:1:2:3:4:5:6]:5060", "2001:db8:1:2::"),
+        ] {
+            let flow = Flow::udp(0, remote.parse().unwrap());
+            assert_eq!(flow.source(), source.parse::<IpAddr>().unwrap(), "{remote}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Every bound, by name. What happens past it stands with each, and is counted in
+//! `stationmaster_shed_total{why}` or `stationmaster_parse_errors_total{kind}`.
+
+use std::time::Duration;
+
+/// Longest SIP message in bytes, header and body; longer: 413 where it can be answered, and the
+/// stream is closed. Spans in a message are 16 bits wide, which this keeps true.
+pub const MESSAGE_BYTES_MAX: usize = 65_535;
+
+/// Longest header section of a message on a stream before its end must have come.
+pub const HEADER_BYTES_MAX: usize = 16_384;
+
+/// Header fields in a message; more: 400.
+pub const HEADERS_MAX: usize = 128;
+
+/// Via values in a request that is answered; more: 400.
+pub const VIAS_MAX: usize = 70;
+
+/// Contact values in one REGISTER; more: 400.
+pub const REGISTER_CONTACTS_MAX: usize = 16;
+
+/// Longest Contact URI kept in a binding, in bytes; longer: 400.
+pub const CONTACT_BYTES_MAX: usize = 512;
+
+/// Live bindings of one extension; one more: 403.
+pub const BINDINGS_MAX: usize = 16;
+
+/// Devices remembered per extension, revoked ones included; the revoked longest ago go first.
+pub const DEVICES_MAX: usize = 64;
+
+/// Extensions in the directory.
+pub const EXTENSIONS_MAX: usize = 4_000_000;
+
+/// Unknown identities whose failures are counted; past it those with the oldest failure go first.
+pub const STRANGERS_MAX: usize = 65_536;
+
+/// Sources whose failures are counted; past it those with the oldest failure go first.
+pub const SOURCES_MAX: usize = 65_536;
+
+/// Identities remembered per source; further ones count as failures only.
+pub const SOURCE_IDENTITIES_MAX: usize = 16;
+
+/// Source bans at a time; past it those nearest their end go first.
+pub const BANS_MAX: usize = 10_000;
+
+/// Entries of the refusal cache per shard.
+pub const REFUSALS_MAX: usize = 16_384;
+
+/// Serials of a shard's nonce ring: how many challenges may be out at a time.
+pub const NONCE_RING: usize = 1 << 20;
+
+/// How long a nonce lives.
+pub const NONCE_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// REGISTER requests of one shard that wait for the store; more: 503.
+pub const COMMITS_WAITING_MAX: usize = 16_384;
+
+/// Transactions of one shard; more: 503.
+pub const TRANSACTIONS_MAX: usize = 131_072;
+
+/// Calls of one shard; more: 503.
+pub const CALLS_MAX: usize = 32_768;
+
+/// Branches of one call: bindings rung at a time; the oldest bindings beyond it are not rung.
+pub const FORKS_MAX: usize = 16;
+
+/// Letters from one shard to another that wait; past it UDP is dropped.
+pub const MAILBOX_MAX: usize = 8_192;
+
+/// Connections of one shard; one more is closed at once.
+pub const STREAMS_MAX: usize = 65_536;
+
+/// Connections of one source address; one more is closed at once.
+pub const STREAMS_PER_SOURCE_MAX: usize = 256;
+
+/// Bytes that wait to be written to one connection; more: the connection is closed.
+pub const STREAM_QUEUE_BYTES_MAX: usize = 262_144;
+
+/// How long a connection may take to complete a message it has begun, or stay silent without a
+/// binding.
+pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// Datagrams read from a socket before timers and mailbox get their turn again.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+
+/// Rows of one import file.
+pub const IMPORT_ROWS_MAX: usize = 4_000_000;
+
+/// Longest request on the admin socket, in bytes.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 268_435_456;
+
+/// Admin connections at a time; one more waits.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;

@@ -1,0 +1,9 @@
+//! What everything else stands on: time, chance, names, bounds and secrets.
+//!
+//! Nothing here does I/O, and nothing here knows SIP.
+
+pub mod flow;
+pub mod limit;
+pub mod private;
+pub mod rng;
+pub mod time;

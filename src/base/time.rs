@@ -1,0 +1,127 @@
+//! Time as an argument.
+//!
+//! There is no `now()`: only the shell reads a clock, so a test can write any instant it likes.
+//! (`std::time::Instant` cannot be made from a number, which is why it is not used here.)
+
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A point on the process's monotonic axis, in microseconds since start. Never jumps.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Mono(u64);
+
+/// A point of civil time, in microseconds since 1970-01-01T00:00:00Z. May jump either way.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Wall(u64);
+
+/// One reading of both clocks, taken once per turn of a shard's loop.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Now {
+    /// For everything that waits.
+    pub mono: Mono,
+    /// For everything that is stored or shown.
+    pub wall: Wall,
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+macro_rules! axis {
+    ($axis:ident) => {
+        impl $axis {
+            /// The instant `micros` after the origin.
+            #[must_use]
+            pub const fn from_micros(micros: u64) -> Self {
+                Self(micros)
+            }
+
+            /// The instant `secs` after the origin.
+            #[must_use]
+            pub const fn from_secs(secs: u64) -> Self {
+                Self(secs.saturating_mul(1_000_000))
+            }
+
+            /// Microseconds since the origin.
+            #[must_use]
+            pub const fn as_micros(self) -> u64 {
+                self.0
+            }
+
+            /// Whole seconds since the origin.
+            #[must_use]
+            pub const fn as_secs(self) -> u64 {
+                self.0 / 1_000_000
+            }
+
+            /// How long after `earlier` this is; zero if it is before.
+            #[must_use]
+            pub const fn since(self, earlier: Self) -> Duration {
+                Duration::from_micros(self.0.saturating_sub(earlier.0))
+            }
+        }
+
+        impl Add<Duration> for $axis {
+            type Output = Self;
+            fn add(self, duration: Duration) -> Self {
+                Self(self.0.saturating_add(micros(duration)))
+            }
+        }
+
+        impl Sub<Duration> for $axis {
+            type Output = Self;
+            fn sub(self, duration: Duration) -> Self {
+                Self(self.0.saturating_sub(micros(duration)))
+            }
+        }
+    };
+}
+axis!(Mono);
+axis!(Wall);
+
+impl Wall {
+    /// RFC 3339 in UTC with seconds, as shown to people and scripts: `2026-01-31T09:05:00Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let secs = self.as_secs();
+        let (days, rest) = (secs / 86_400, secs % 86_400);
+        // Days to civil date, era by era of 400 years that begin on 1 March.
+        let z = days + 719_468;
+        let era = z / 146_097;
+        let doe = z - era * 146_097;
+        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let day = doy - (153 * mp + 2) / 5 + 1;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        let year = yoe + era * 400 + u64::from(month <= 2);
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_never_negative() {
+        assert_eq!(Mono::from_secs(3).since(Mono::from_secs(5)), Duration::ZERO);
+        assert_eq!(Mono::from_secs(5).since(Mono::from_secs(3)), Duration::from_secs(2));
+        assert_eq!(Wall::from_secs(1) - Duration::from_secs(5), Wall::from_secs(0));
+    }
+
+    #[test]
+    fn dates_are_civil() {
+        for (secs, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(Wall::from_secs(secs).rfc3339(), text);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Stationmaster: a SIP registrar and B2BUA with softphone device licensing.
+//!
+//! The house, storey by storey; a module names only modules above it in this list
+//! (`tests/tidy.rs` holds it to that).
+
+pub mod base;
+pub mod sip;
+
+pub mod account;
+pub mod licence;
+pub mod registrar;
+
+pub mod core;

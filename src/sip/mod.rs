@@ -1,0 +1,28 @@
+//! SIP message syntax (RFC 3261 §7, §18.3, §19, §20, §25): reading, framing and writing.
+//!
+//! A [`Message`] is a set of ranges over the received bytes. Reading one allocates nothing; values
+//! are read when they are asked for, by the types of [`header`] and [`uri`]; writing copies bytes
+//! through [`write::Writer`]. What is understood here is syntax only: nothing in this module knows
+//! of transactions, accounts or time.
+//!
+//! Where we are kinder than the grammar: a lone LF ends a line, white space may stand before the
+//! colon, Max-Forwards may be missing. Where we are stricter: a lone CR, a header field that may
+//! stand once but stands twice, a Content-Length that promises more than came.
+
+pub mod frame;
+pub mod header;
+pub mod message;
+pub mod method;
+pub mod name;
+pub mod reply;
+pub mod status;
+pub mod text;
+pub mod uri;
+pub mod write;
+
+pub use header::{CSeq, Contacts, NameAddr, Via};
+pub use message::{Fault, Message, ParseError};
+pub use method::Method;
+pub use name::Name;
+pub use uri::{Scheme, Uri};
+pub use write::Writer;
