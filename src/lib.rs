@@ -11,3 +11,5 @@ pub mod licence;
 pub mod registrar;
 
 pub mod core;
+
+pub mod config;
