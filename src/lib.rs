@@ -6,6 +6,8 @@
 pub mod base;
 pub mod sip;
 
+pub mod digest;
+
 pub mod account;
 pub mod licence;
 pub mod registrar;
