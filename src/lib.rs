@@ -14,4 +14,6 @@ pub mod registrar;
 
 pub mod core;
 
+pub mod store;
+
 pub mod config;
