@@ -11,3 +11,4 @@ pub mod licence;
 pub mod registrar;
 
 pub mod core;
+pub mod net;
