@@ -16,4 +16,6 @@ pub mod core;
 
 pub mod store;
 
+pub mod net;
+
 pub mod config;
