@@ -10,7 +10,11 @@ pub mod digest;
 
 pub mod account;
 pub mod licence;
+pub mod lockout;
 pub mod registrar;
+pub mod route;
+
+pub mod directory;
 
 pub mod core;
 
