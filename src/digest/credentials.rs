@@ -6,8 +6,10 @@
 
 use super::challenge::Role;
 use super::hash::{Algorithm, Response};
+use crate::base::private::Private;
 use crate::sip::{Message, text};
 use std::borrow::Cow;
+use std::fmt;
 
 /// Digest credentials as ranges of the field they were read from.
 ///
@@ -162,7 +164,7 @@ impl<'a> Credentials<'a> {
 }
 
 /// The inside of a quoted string, whose escapes are undone when it is compared or read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -194,6 +196,12 @@ impl<'a> Text<'a> {
 
     fn is_escaped(self) -> bool {
         memchr::memchr(b'\\', self.0).is_some()
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Private(self.0.escape_ascii()))
     }
 }
 
@@ -426,6 +434,7 @@ mod tests {
             assert!(text.is(plain.as_bytes()), "{raw}");
         }
         assert!(!Text(br"a\b").is(br"a\b"));
+        assert_eq!(format!("{:?}", Text(b"200-acme")), "<private>");
     }
 
     fn request(fields: &[&str]) -> Message {
