@@ -12,4 +12,6 @@ pub mod registrar;
 
 pub mod core;
 
+pub mod cli;
 pub mod config;
+pub mod service;
