@@ -6,12 +6,20 @@
 pub mod base;
 pub mod sip;
 
+pub mod digest;
+
 pub mod account;
 pub mod licence;
 pub mod registrar;
 
 pub mod core;
 
-pub mod cli;
-pub mod config;
+pub mod store;
+
+pub mod net;
+
 pub mod service;
+
+pub mod config;
+
+pub mod cli;
