@@ -1,8 +1,9 @@
 //! A command without a server: it opens the store itself, as the store's owner only.
 
 use super::client::Tried;
-use crate::config::{Config, StoreUrl};
+use crate::config::Config;
 use crate::service::admin::{Refusal, Request};
+use crate::store::StoreUrl;
 
 /// Executes a request on the store directly.
 pub(super) fn execute(config: &Config, _request: &Request) -> Tried {
