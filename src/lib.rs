@@ -22,4 +22,8 @@ pub mod store;
 
 pub mod net;
 
+pub mod service;
+
 pub mod config;
+
+pub mod cli;

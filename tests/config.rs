@@ -89,7 +89,6 @@ const WRONG: &[(&str, &str)] = &[
     // contradictions
     ("[sip]\nrealm = \"x\"\nlisten = [\"udp:0.0.0.0:5060\"]\n", "error: sm.toml:3: sip.listen: a wildcard address needs sip.advertise: the address that phones are to be told"),
     ("[registrar]\nexpires_min_s = 600\nexpires_max_s = 300\n", "error: sm.toml:3: registrar.expires_max_s: 300 is not between expires_min_s (600) and 604800"),
-    ("[registrar]\nexpires_max_s = 1800\nexpires_default_s = 3600\n", "error: sm.toml:3: registrar.expires_default_s: 3600 is not between expires_min_s (60) and expires_max_s (1800)"),
     // a key that is not written: its section's line; all sections at once
     ("# a\n[registrar]\nexpires_max_s = 30\n[licence]\nmax_devices = 0\n", "error: sm.toml:3: registrar.expires_max_s: 30 is not between expires_min_s (60) and 604800\nerror: sm.toml:5: licence.max_devices: 0 is not between 1 and 16"),
 ];
@@ -109,7 +108,7 @@ fn what_is_right_at_the_edge() {
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"udp:127.0.0.1:0\"]\n",
         "[sip]\nadvertise = \"2001:db8::1\"\ntrusted = [\"192.0.2.0/24\", \"2001:db8::1\"]\nshards = 1024\n",
         "[registrar]\nexpires_max_s = 120\n",
-        "[registrar]\nexpires_min_s = 3600\nexpires_max_s = 604800\nexpires_default_s = 604800\n",
+        "[registrar]\nexpires_min_s = 3600\nexpires_max_s = 604800\n",
         "[auth]\nalgorithms = [\"SHA-256\", \"MD5\"]\nallow_without_qop = true\n",
         "[store]\nurl = \"memory:\"\ncache_mib = 8\n",
         "[lockout]\nmax_failures = 100\nwindow_s = 86400\nduration_s = 1\n",

@@ -1,0 +1,3 @@
+//! The slow half, by use case: what must wait for the store.
+
+pub mod admin;
