@@ -6,6 +6,8 @@
 pub mod base;
 pub mod sip;
 
+pub mod txn;
+
 pub mod account;
 pub mod licence;
 pub mod registrar;

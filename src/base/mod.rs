@@ -7,3 +7,4 @@ pub mod limit;
 pub mod private;
 pub mod rng;
 pub mod time;
+pub mod token;
