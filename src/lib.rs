@@ -7,6 +7,7 @@ pub mod base;
 pub mod sip;
 
 pub mod digest;
+pub mod txn;
 
 pub mod account;
 pub mod licence;
@@ -17,6 +18,7 @@ pub mod route;
 pub mod directory;
 
 pub mod core;
+pub mod task;
 
 pub mod store;
 
@@ -27,3 +29,4 @@ pub mod service;
 pub mod config;
 
 pub mod cli;
+
