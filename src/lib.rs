@@ -12,3 +12,5 @@ pub mod registrar;
 
 pub mod core;
 pub mod net;
+
+pub mod server;
