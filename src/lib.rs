@@ -18,7 +18,6 @@ pub mod route;
 pub mod directory;
 
 pub mod core;
-pub mod task;
 
 pub mod store;
 
@@ -30,3 +29,4 @@ pub mod config;
 
 pub mod cli;
 
+pub mod server;
