@@ -14,6 +14,8 @@ pub mod registrar;
 
 pub mod core;
 
+pub mod task;
+
 pub mod store;
 
 pub mod net;
