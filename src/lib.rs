@@ -25,3 +25,5 @@ pub mod service;
 pub mod config;
 
 pub mod cli;
+
+pub mod server;
