@@ -7,10 +7,15 @@ pub mod base;
 pub mod sip;
 
 pub mod digest;
+pub mod txn;
 
 pub mod account;
 pub mod licence;
+pub mod lockout;
 pub mod registrar;
+pub mod route;
+
+pub mod directory;
 
 pub mod core;
 

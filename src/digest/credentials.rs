@@ -6,8 +6,10 @@
 
 use super::challenge::Role;
 use super::hash::{Algorithm, Response};
+use crate::base::private::Private;
 use crate::sip::{Message, text};
 use std::borrow::Cow;
+use std::fmt;
 
 /// Digest credentials as ranges of the field they were read from.
 ///
@@ -162,7 +164,7 @@ impl<'a> Credentials<'a> {
 }
 
 /// The inside of a quoted string, whose escapes are undone when it is compared or read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -192,8 +194,23 @@ impl<'a> Text<'a> {
         Cow::Owned(out)
     }
 
+    /// What it says as text; bytes that are not UTF-8 are replaced, so that no name of ours is it.
+    #[must_use]
+    pub fn text(self) -> Cow<'a, str> {
+        match self.plain() {
+            Cow::Borrowed(plain) => String::from_utf8_lossy(plain),
+            Cow::Owned(plain) => Cow::Owned(String::from_utf8_lossy(&plain).into_owned()),
+        }
+    }
+
     fn is_escaped(self) -> bool {
         memchr::memchr(b'\\', self.0).is_some()
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Private(self.0.escape_ascii()))
     }
 }
 
@@ -256,13 +273,18 @@ impl<'a> Params<'a> {
             }
             let (name, value, after) = param(rest).ok_or(CredentialsError::Syntax)?;
             rest = after;
-            if name.eq_ignore_ascii_case(b"username*") {
-                return Err(CredentialsError::Userhash);
-            }
-            if let Some(place) = Param::of(name).and_then(|param| found.0.get_mut(param as usize))
-                && place.replace(value).is_some()
-            {
-                return Err(CredentialsError::Duplicate);
+            match Param::of(name) {
+                Some(param) => {
+                    let place = found.0.get_mut(param as usize);
+                    if place.is_some_and(|place| place.replace(value).is_some()) {
+                        return Err(CredentialsError::Duplicate);
+                    }
+                }
+                None if name.eq_ignore_ascii_case(b"username*") => return Err(CredentialsError::Userhash),
+                None if name.is_empty() || !name.iter().copied().all(text::is_token) => {
+                    return Err(CredentialsError::Syntax);
+                }
+                None => {}
             }
         }
     }
@@ -272,15 +294,12 @@ impl<'a> Params<'a> {
     }
 }
 
-/// One `name=value` at the front of `text`: the name, the value without quotes, and what follows,
+/// One `name=value` at the front of `text`: the name (of any bytes), the value without quotes, and what follows,
 /// which begins with a comma or is empty.
 fn param(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let name_end = text.iter().position(|&byte| !text::is_token(byte))?;
-    let (name, rest) = text.split_at_checked(name_end)?;
-    let rest = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
-    if name.is_empty() {
-        return None;
-    }
+    let name_end = text.iter().position(|&byte| byte == b'=')?;
+    let name = text.get(..name_end)?.trim_ascii_end();
+    let rest = text.get(name_end + 1..)?.trim_ascii_start();
     let (value, rest) = match rest.strip_prefix(b"\"") {
         Some(rest) => {
             let end = quote_end(rest)?;
@@ -424,6 +443,7 @@ mod tests {
             assert!(text.is(plain.as_bytes()), "{raw}");
         }
         assert!(!Text(br"a\b").is(br"a\b"));
+        assert_eq!(format!("{:?}", Text(b"200-acme")), "<private>");
     }
 
     fn request(fields: &[&str]) -> Message {

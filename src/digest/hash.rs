@@ -225,16 +225,32 @@ impl Hex {
 
 /// `2 × N` hexadecimal digits of either case.
 fn from_hex<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = [0; N];
     if hex.len() != 2 * N {
         return None;
     }
+    let mut bad = 0;
     for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        bad |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(bytes)
+    (bad & BAD == 0).then_some(bytes)
 }
+
+const BAD: u8 = 16;
+
+/// What each byte says as a hexadecimal digit; [`BAD`] if it is none.
+const VALUES: [u8; 256] = {
+    let mut values = [BAD; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        values[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

@@ -194,7 +194,9 @@ impl Connection {
                         if self.flush().is_err() {
                             return End::Gone;
                         }
-                        desk.wake(); // a loop that stops waits for this
+                        if self.is_flushed() {
+                            desk.wake(); // a loop that stops waits for this
+                        }
                     }
                     if may_read && ready.is_readable() && let Err(end) = self.read(incoming, desk) {
                         return end;

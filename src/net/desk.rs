@@ -76,14 +76,14 @@ impl Desk {
         Some(arrival)
     }
 
-    /// Wakes the loop.
+    /// Has the loop look again.
     pub(super) fn wake(&self) {
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();
         }
     }
 
-    /// Ready when something waits, or the loop was woken since it last asked.
+    /// Ready when something waits. After `Pending` the context's task is woken by the next arrival.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.waiting.borrow().is_empty() {
             return Poll::Ready(());

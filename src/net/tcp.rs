@@ -96,7 +96,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Ready when [`take`](Self::take) has something, or a write queue ran empty.
+    /// Ready when [`take`](Self::take) has something. After `Pending` the context's task is woken by
+    /// the next arrival, and when a write queue ran empty.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.desk.poll_ready(cx)
     }

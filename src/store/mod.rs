@@ -50,6 +50,7 @@ pub use envelope::{Record, Value};
 pub use handle::{Next, Store};
 pub use key::{Key, Namespace, Prefix};
 pub use open::{Options, StoreUrl};
+pub use table::{Row, Table};
 pub use txn::{Txn, View};
 pub use watch::{Change, Watch, WatchEnd};
 

@@ -143,3 +143,75 @@ impl Backend for Sled {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Namespace;
+
+    const T: Namespace = Namespace::new("t");
+
+    fn open(path: &Path) -> Result<Sled, StoreError> {
+        Sled::open(path, 1 << 20, Duration::ZERO)
+    }
+
+    /// In one process sled lets go of its lock a moment after the last handle.
+    fn reopen(path: &Path) -> Sled {
+        Sled::open(path, 1 << 20, Duration::from_secs(10)).unwrap()
+    }
+
+    #[test]
+    fn what_was_flushed_is_there_after_opening_again_and_revisions_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut last = Revision::default();
+        for round in 0..4_u8 {
+            let store = reopen(folder.path());
+            assert!(round == 0 || store.newest() > last);
+            for earlier in 0..round {
+                let key = T.key(&[&earlier.to_string()]).unwrap();
+                assert_eq!(store.get(&key).unwrap().unwrap().1, vec![earlier]);
+            }
+            let key = T.key(&[&round.to_string()]).unwrap();
+            let revision = store.stage_put(&key, &[round], Expect::Absent).unwrap();
+            assert!(revision > last);
+            last = revision;
+            store.flush().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_held_is_locked_and_comes_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let first = open(path).unwrap();
+        let shown = path.display().to_string().into();
+        assert_eq!(open(path).err(), Some(StoreError::Locked { path: shown }));
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| Sled::open(path, 1 << 20, Duration::from_secs(30)).is_ok());
+            drop(first);
+            assert!(second.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()).unwrap());
+        let conf = folder.path().join("conf");
+        std::fs::write(&conf, "not of sled").unwrap();
+        let before = std::fs::read(folder.path().join("db")).unwrap();
+        let error = loop {
+            match open(folder.path()).err() {
+                Some(StoreError::Locked { .. }) => std::thread::yield_now(),
+                other => break other,
+            }
+        };
+        assert!(matches!(error, Some(StoreError::Open { .. })), "{error:?}");
+        assert_eq!(std::fs::read(&conf).unwrap(), b"not of sled");
+        assert_eq!(std::fs::read(folder.path().join("db")).unwrap(), before);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "mine").unwrap();
+        assert!(matches!(open(&file).err(), Some(StoreError::Open { .. })));
+        assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    }
+}

@@ -168,3 +168,104 @@ impl<T: Serialize + DeserializeOwned> Table<T> {
         Ok(Value::new(bytes).schema(self.schema))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Backend;
+    use crate::store::memory::Memory;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    struct Person {
+        name: String,
+        age: u8,
+    }
+
+    const NAMESPACE: Namespace = Namespace::new("person");
+    const NAMES: Table<String> = Table::new(NAMESPACE, 1);
+    const PEOPLE: Table<Person> = Table::new(NAMESPACE, 2).migrating(|schema, bytes| match schema {
+        1 => Some(Person { name: postcard::from_bytes(bytes).ok()?, age: 0 }),
+        _ => None,
+    });
+
+    fn on<T>(memory: &Memory, job: impl FnOnce(&mut Txn<'_>) -> T) -> T {
+        job(&mut Txn::new(memory, Wall::from_secs(10), &mut Vec::new()))
+    }
+
+    fn ann(age: u8) -> Person {
+        Person { name: "Ann".to_owned(), age }
+    }
+
+    #[test]
+    fn insert_get_update_scan_remove() {
+        on(&Memory::new(), |txn| {
+            assert_eq!(PEOPLE.get(txn, &["acme", "1"]), Ok(None));
+            let revision = PEOPLE.insert(txn, &["acme", "1"], &ann(1)).unwrap();
+            assert_eq!(PEOPLE.insert(txn, &["acme", "1"], &ann(2)), Err(StoreError::Conflict));
+            assert_eq!(PEOPLE.get(txn, &["acme", "1"]), Ok(Some(Row { revision, value: ann(1) })));
+            let older =
+                |age| move |ann: Option<Person>| Ok::<_, StoreError>(ann.map(|it| Person { age, ..it }));
+            let newer = PEOPLE.update(txn, &["acme", "1"], older(7)).unwrap();
+            assert!(newer > Some(revision));
+            assert_eq!(PEOPLE.update(txn, &["acme", "2"], older(7)), Ok(None));
+            PEOPLE.insert(txn, &["acme", "0"], &ann(0)).unwrap();
+            PEOPLE.insert(txn, &["other", "0"], &ann(9)).unwrap();
+            let ages =
+                |page: Vec<(Key, Row<Person>)>| page.iter().map(|(_, row)| row.value.age).collect::<Vec<_>>();
+            let page = PEOPLE.scan(txn, &["acme"], None, 9).unwrap();
+            let first = page[0].0.clone();
+            assert_eq!(ages(page), [0, 7]);
+            assert_eq!(ages(PEOPLE.scan(txn, &["acme"], Some(&first), 9).unwrap()), [7]);
+            assert_eq!(ages(PEOPLE.scan(txn, &[], None, 9).unwrap()), [0, 7, 9]);
+            PEOPLE.remove(txn, &["acme", "1"], Expect::At(newer.unwrap())).unwrap();
+            assert_eq!(PEOPLE.get(txn, &["acme", "1"]), Ok(None));
+        });
+    }
+
+    #[test]
+    fn an_older_schema_is_migrated_and_a_newer_one_refused() {
+        on(&Memory::new(), |txn| {
+            NAMES.insert(txn, &["1"], &"Ann".to_owned()).unwrap();
+            assert_eq!(PEOPLE.get(txn, &["1"]).unwrap().unwrap().value, ann(0));
+            PEOPLE.update(txn, &["1"], Ok::<_, StoreError>).unwrap();
+            let key = PEOPLE.key(&["1"]).unwrap();
+            assert_eq!(
+                NAMES.get(txn, &["1"]),
+                Err(StoreError::Schema { key: key.clone(), found: 2, known: 1 })
+            );
+            txn.put(&key, Value::new("x").schema(0), Expect::Any).unwrap();
+            assert!(matches!(PEOPLE.get(txn, &["1"]), Err(StoreError::Corrupt { .. })));
+        });
+    }
+
+    #[test]
+    fn what_is_cut_or_too_long_is_corrupt() {
+        let memory = Memory::new();
+        let sealed = on(&memory, |txn| {
+            PEOPLE.insert(txn, &["1"], &ann(1)).unwrap();
+            txn.get(&PEOPLE.key(&["1"]).unwrap()).unwrap().unwrap().value.bytes
+        });
+        let key = PEOPLE.key(&["1"]).unwrap();
+        for bytes in
+            [sealed.slice(1..), sealed.slice(..sealed.len() - 1), [&sealed[..], b"x"].concat().into()]
+        {
+            on(&memory, |txn| {
+                txn.put(&key, Value::new(bytes).schema(2), Expect::Any).unwrap();
+                assert!(matches!(PEOPLE.get(txn, &["1"]), Err(StoreError::Corrupt { .. })));
+            });
+        }
+        memory.stage_put(&key, b"", Expect::Any).unwrap();
+        on(&memory, |txn| assert!(matches!(PEOPLE.get(txn, &["1"]), Err(StoreError::Corrupt { .. }))));
+    }
+
+    #[test]
+    fn an_update_keeps_the_end() {
+        on(&Memory::new(), |txn| {
+            let end = Some(Wall::from_secs(99));
+            PEOPLE.put(txn, &["1"], &ann(1), end, Expect::Absent).unwrap();
+            PEOPLE.update(txn, &["1"], Ok::<_, StoreError>).unwrap();
+            assert_eq!(txn.get(&PEOPLE.key(&["1"]).unwrap()).unwrap().unwrap().value.expires, end);
+        });
+    }
+}
