@@ -19,6 +19,8 @@ pub mod directory;
 
 pub mod core;
 
+pub mod task;
+
 pub mod store;
 
 pub mod net;
