@@ -52,8 +52,9 @@ pub const NONCE_RING: usize = 1 << 20;
 /// How long a nonce lives.
 pub const NONCE_AGE_MAX: Duration = Duration::from_secs(600);
 
-/// REGISTER requests of one shard that wait for the store; more: 503.
-pub const COMMITS_WAITING_MAX: usize = 16_384;
+/// Requests of one shard that wait for the store; more: 503. Less than [`MAILBOX_MAX`], so that
+/// there is always room in the shard's mailbox for the store's answers.
+pub const COMMITS_WAITING_MAX: usize = 4_096;
 
 /// Transactions of one shard; more: 503.
 pub const TRANSACTIONS_MAX: usize = 131_072;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub realm: String,
     /// The host names under which we are addressed, lower case.
     pub domains: Vec<String>,
+    /// The addresses under which we are addressed besides those that we listen on or advertise.
+    pub addresses: Vec<IpAddr>,
     /// Listen addresses; a flow's `listener` is an index into them.
     pub listeners: Vec<Listener>,
     /// How long bindings may be.
@@ -52,7 +54,7 @@ impl Settings {
         self.domains.iter().any(|domain| uri.host.eq_ignore_ascii_case(domain.as_bytes()))
             || crate::sip::header::ip(uri.host).is_some_and(|ip| {
                 let ip = ip.to_canonical();
-                self.listeners.iter().any(|listener| {
+                self.addresses.contains(&ip) || self.listeners.iter().any(|listener| {
                     [listener.local.ip().to_canonical(), listener.advertised.ip().to_canonical()]
                         .contains(&ip)
                 })
