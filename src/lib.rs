@@ -8,6 +8,7 @@ pub mod sip;
 
 pub mod account;
 pub mod licence;
+pub mod lockout;
 pub mod registrar;
 
 pub mod core;
