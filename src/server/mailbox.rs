@@ -110,7 +110,7 @@ impl<C> fmt::Debug for Post<C> {
 }
 
 /// A mailbox would not take a post.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum PostError<T> {
     /// It holds [`limit::MAILBOX_MAX`] posts; here is this one back.
     #[error("the shard's mailbox is full")]
@@ -118,6 +118,15 @@ pub enum PostError<T> {
     /// There is no such shard, or it has stopped.
     #[error("the shard has stopped")]
     Stopped,
+}
+
+impl<T> fmt::Debug for PostError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full",
+            Self::Stopped => "Stopped",
+        })
+    }
 }
 
 /// The mailboxes of `shards` shards, and the way to them.
