@@ -113,3 +113,6 @@ pub const MAILS_PER_TURN: usize = 256;
 
 /// How long a stopping shard may take to finish what it holds and to write what waits.
 pub const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Notices waiting in an extension's outbox; past it the oldest go.
+pub const OUTBOX_MAX: usize = 64;

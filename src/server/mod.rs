@@ -5,6 +5,7 @@
 //! 3. [`Server::start`]: each shard's thread, its sockets, its core.
 //! 4. [`Running::stop`]: no new connections, what was heard is answered, the threads end.
 
+pub mod admin_socket;
 pub mod clock;
 pub mod driver;
 pub mod mailbox;
