@@ -13,6 +13,7 @@ use stationmaster::net::meters::NetMeters;
 use stationmaster::server::clock::Clock;
 use stationmaster::server::driver::{Effect, ShardCore};
 use stationmaster::server::{Running, Seat, Server, Shell, StartError};
+use stationmaster::sip::Message;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -45,7 +46,7 @@ impl Echo {
         let (verb, number) = (words.next(), words.next().and_then(|word| word.parse::<u16>().ok()));
         match (verb, number) {
             (Some("letter"), Some(shard)) => {
-                let letter = Letter::Message { flow, bytes };
+                let letter = Letter::Message { flow, message: Message::parse(bytes).unwrap() };
                 self.outputs.push_back(Output::Letter { to: ShardId(shard), letter });
             }
             (Some("after"), Some(ms)) => {
@@ -65,7 +66,8 @@ impl ShardCore for Echo {
     fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, bytes } => self.message(now, flow, bytes),
-            Inbound::Letter(Letter::Message { flow, bytes }) => self.answer(flow, &bytes),
+            Inbound::Letter(Letter::Message { flow, message }) => self.answer(flow, message.bytes()),
+            Inbound::Settled(_) => {}
             Inbound::FlowClosed(flow) => self.closed.send((self.shard, flow)).unwrap(),
         }
     }
