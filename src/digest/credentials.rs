@@ -194,6 +194,15 @@ impl<'a> Text<'a> {
         Cow::Owned(out)
     }
 
+    /// What it says as text; bytes that are not UTF-8 are replaced, so that no name of ours is it.
+    #[must_use]
+    pub fn text(self) -> Cow<'a, str> {
+        match self.plain() {
+            Cow::Borrowed(plain) => String::from_utf8_lossy(plain),
+            Cow::Owned(plain) => Cow::Owned(String::from_utf8_lossy(&plain).into_owned()),
+        }
+    }
+
     fn is_escaped(self) -> bool {
         memchr::memchr(b'\\', self.0).is_some()
     }
