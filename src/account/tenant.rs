@@ -3,7 +3,7 @@
 use super::TenantCode;
 
 /// A tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Tenant {
     /// Code.
     pub code: TenantCode,

@@ -7,6 +7,7 @@
 
 use crate::base::rng::Rng;
 use crate::directory::NotActive;
+use crate::licence;
 use crate::registrar::RegisterError;
 use crate::sip::{Name, Writer};
 use std::time::Duration;
@@ -154,6 +155,16 @@ impl Refusal {
             Self::Register(RegisterError::OutOfOrder) => retry_after(writer, Duration::from_secs(1)),
             Self::StoreUnavailable | Self::Overload => retry_after(writer, Duration::from_secs(30)),
             _ => {}
+        }
+    }
+}
+
+impl From<licence::Refusal> for Refusal {
+    fn from(why: licence::Refusal) -> Self {
+        match why {
+            licence::Refusal::AppDisabled => Self::AppDisabled,
+            licence::Refusal::DeviceRevoked => Self::DeviceRevoked,
+            licence::Refusal::CapReached { .. } => Self::CapReached,
         }
     }
 }

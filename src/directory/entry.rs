@@ -61,20 +61,11 @@ impl Entry {
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
     /// know is taken from whichever was refreshed later. A lock is only ever taken over, never
     /// lifted: failures may have begun it since the record was read.
-    pub(super) fn update(
-        &mut self,
-        record: &ExtensionRecord,
-        credentials: Option<Credentials>,
-        tenant: Option<Arc<Tenant>>,
-    ) {
-        self.tenant = tenant;
+    pub(super) fn update(&mut self, record: &ExtensionRecord) {
         if *self.name != *record.name {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
-        if credentials.is_some() || record.credentials.is_none() {
-            self.credentials = credentials;
-        }
         if self.licence != record.licence {
             self.licence = record.licence.clone();
         }

@@ -63,11 +63,21 @@ impl Directory {
     pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>) {
         let tenant = self.tenant(record.login.tenant());
         match self.entries.entry(record.login.clone()) {
-            dashmap::Entry::Occupied(mut present) => present.get_mut().update(record, credentials, tenant),
+            dashmap::Entry::Occupied(mut present) => {
+                let entry = present.get_mut();
+                entry.tenant = tenant;
+                entry.credentials = credentials;
+                entry.update(record);
+            }
             dashmap::Entry::Vacant(place) => {
                 place.insert(Entry::new(record, credentials, tenant));
             }
         }
+    }
+
+    /// Takes over a newer record of an extension that is there, its password unchanged.
+    pub fn refresh(&self, record: &ExtensionRecord) {
+        self.with(record.login.as_str(), |entry| entry.update(record));
     }
 
     /// Takes an extension out; says whether it was there.

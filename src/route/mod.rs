@@ -198,6 +198,7 @@ mod tests {
             last_seen: NOW,
             address: String::new(),
             sha256: false,
+            trails: Box::default(),
         }
     }
 

@@ -283,6 +283,7 @@ mod tests {
     use super::*;
     use crate::base::flow::{Flow, Transport};
     use crate::net::meters::NetMeters;
+    use crate::sip::Message;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use std::task::Waker;
 
@@ -290,7 +291,8 @@ mod tests {
 
     fn letter(transport: Transport) -> Mail<Nothing> {
         let flow = Flow { transport, ..Flow::udp(0, "192.0.2.1:5060".parse().unwrap()) };
-        Mail::Letter(Letter::Message { flow, bytes: Bytes::new() })
+        let text = "OPTIONS sip:a SIP/2.0\r\n\r\n";
+        Mail::Letter(Letter::Message { flow, message: Message::parse(Bytes::from(text)).unwrap() })
     }
 
     fn closed() -> Inbound {
