@@ -117,3 +117,12 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 
 /// Notices waiting in an extension's outbox; past it the oldest go.
 pub const OUTBOX_MAX: usize = 64;
+
+/// HTTP connections of one listener at a time; one more waits.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+
+/// How long one HTTP connection may live; then it is closed.
+pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// Tenants or extensions in one answer on the admin socket; for more the command asks again.
+pub const ADMIN_PAGE_ROWS: usize = 10_000;
