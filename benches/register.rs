@@ -64,11 +64,12 @@ fn contact(user: u32) -> String {
 impl Station {
     fn new() -> Self {
         let mut rng = Rng::from_number(1);
-        let directory = Directory::new([1, 2, 3, 4], Guard::new(Ha1::decoy(&mut rng)));
+        let directory = Directory::new([1, 2, 3, 4], Guard::new(Ha1::decoy(&mut rng), [5, 6, 7, 8]));
         let now = Now { mono: Mono::from_secs(100), wall: Wall::from_secs(1_000_000) };
-        directory.put_tenant(Tenant { code: TenantCode::parse("acme").unwrap(), active: true, max_devices: None });
+        directory.put_tenant(Tenant::new(TenantCode::parse("acme").unwrap(), "Acme"));
         for user in 0..USERS {
-            let mut record = ExtensionRecord::new(LoginName::parse(&login(user)).unwrap(), String::new(), None);
+            let mut record =
+                ExtensionRecord::new(LoginName::parse(&login(user)).unwrap(), String::new(), None);
             record.life = Life::Active;
             record.credentials = Some(SealedCredentials { epoch: 1, sealed: Vec::new(), set_at: now.wall });
             record.licence.enable();
@@ -82,7 +83,8 @@ impl Station {
                 flow: flow(user),
                 same_nonce_chain: None,
             };
-            let newcomer = Newcomer { keys: evidence.keys(), model: evidence.model(), address: String::new() };
+            let newcomer =
+                Newcomer { keys: evidence.keys(), model: evidence.model(), address: String::new() };
             let device = record.licence.activate(newcomer, 4, now.wall).unwrap();
             assert_eq!(device, DeviceId(1));
             record.bindings.push(Binding {
@@ -99,7 +101,7 @@ impl Station {
                 q: 1000,
             });
             record.next_binding = 2;
-            directory.put(&record, Some(Credentials { epoch: 1, ha1: ha1(user) }));
+            directory.put(&record, Some(Credentials { epoch: 1, ha1: ha1(user) }), now);
         }
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
         let settings = Settings {
@@ -110,11 +112,7 @@ impl Station {
             terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
             algorithms: Algorithms::Auto,
             allow_without_qop: false,
-            lockout: Policy {
-                failures_max: 5,
-                window: Duration::from_secs(900),
-                duration: Duration::from_secs(900),
-            },
+            lockout: Policy::default(),
             devices_max: 4,
             trusted: Vec::new(),
             ring_max: Duration::from_secs(120),
@@ -160,7 +158,13 @@ impl Station {
             nc: 1,
             cnonce: b"0123456789abcdef",
         };
-        let response = ha1(user).response(Algorithm::Md5, b"REGISTER", b"sip:example.test", nonce.as_bytes(), Some(&qop));
+        let response = ha1(user).response(
+            Algorithm::Md5,
+            b"REGISTER",
+            b"sip:example.test",
+            nonce.as_bytes(),
+            Some(&qop),
+        );
         self.register(
             user,
             &format!(
@@ -207,8 +211,9 @@ fn challenge(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1000)]
 fn refresh(bencher: Bencher<'_, '_>) {
     let station = std::cell::RefCell::new(Station::new());
-    let first = station.borrow_mut().authorized(0);
-    let answer = station.borrow_mut().send(0, first);
+    station.borrow_mut().next();
+    let first = station.borrow_mut().authorized(1);
+    let answer = station.borrow_mut().send(1, first);
     assert!(answer.starts_with("SIP/2.0 200 OK\r\n") && answer.contains("\r\nContact: "), "{answer}");
     bencher
         .with_inputs(|| {

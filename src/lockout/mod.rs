@@ -102,7 +102,7 @@ pub enum Trust {
     None,
     /// An activated device on the flow it is known by.
     KnownFlow(DeviceId),
-    /// An activated device that shows a good key (rung 1, 2 or 4) from anywhere else.
+    /// An activated device that shows a key that nobody can guess (rung 1, 2 or 4) from anywhere else.
     Elsewhere(DeviceId),
 }
 
