@@ -5,9 +5,9 @@
 use super::NotDone;
 use super::client::{Elsewhere, Tried};
 use crate::base::rng::Rng;
-use crate::base::time::Wall;
+use crate::base::time::{Mono, Now, Wall};
 use crate::config::Config;
-use crate::service::admin::{Admin, Defaults, Peer, Refusal, Request};
+use crate::service::admin::{Admin, Peer, Refusal, Request};
 use crate::service::open::{self, OpenError, Opening};
 use crate::store::{Options, StoreError, StoreUrl};
 use std::io::ErrorKind;
@@ -48,12 +48,13 @@ pub(super) fn execute(config: &Config, request: &Request) -> Tried {
         clock: Arc::new(wall),
         key_file,
         realm: &config.sip.realm,
+        now: Now { mono: Mono::default(), wall: wall() },
         rng: Rng::from_seed(seed),
     });
     match opened {
         Ok((services, _)) => {
             let store = services.store.clone();
-            let result = run(Admin::new(services, Defaults::of(config)), request);
+            let result = run(Admin::new(services, config.defaults()), request);
             store.close();
             result
         }

@@ -25,6 +25,7 @@ pub use registrar::RegistrarConfig;
 pub use sip::{Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 
+use crate::service::admin::Defaults;
 use crate::store::StoreUrl;
 use crate::store::key_file::KeyFile;
 use serde::Deserialize;
@@ -152,6 +153,16 @@ impl Config {
         let theirs = other.entries();
         let ours = self.entries();
         ours.iter().zip(&theirs).filter(|(a, b)| a != b).map(|((key, _), _)| *key).collect()
+    }
+
+    /// What counts for tenants that set nothing else.
+    #[must_use]
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            devices_max: self.licence.max_devices.into(),
+            lockout: self.lockout.policy(),
+            expires_max: self.registrar.expires_max,
+        }
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.

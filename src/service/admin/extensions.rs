@@ -6,7 +6,7 @@ use super::{Admin, By, Password, Refusal, record, tenant_of};
 use crate::account::life::{Event, Facts, Logins};
 use crate::account::{LoginName, Role, TenantCode};
 use crate::base::limit;
-use crate::base::time::Wall;
+use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::tables::{EXTENSIONS, extension, put_extension};
 use crate::store::{self, Txn};
@@ -37,7 +37,10 @@ impl Admin {
             put_extension(txn, &record, store::Expect::Absent)?;
             Ok((record, credentials))
         };
-        self.commit(job, put).await.map(|_| Response::Done)
+        let apply = |directory: &Directory, new: &(ExtensionRecord, Option<Credentials>)| {
+            put(directory, &new.0, new.1.clone());
+        };
+        self.commit(job, apply).await.map(|_| Response::Done)
     }
 
     pub(super) async fn extension_show(&self, login: LoginName) -> Result<Response, Refusal> {
@@ -144,9 +147,10 @@ impl crate::service::Services {
     }
 }
 
-/// What memory is told of a new extension.
-pub(super) fn put(directory: &Directory, new: &(ExtensionRecord, Option<Credentials>)) {
-    directory.put(&new.0, new.1.clone());
+/// What memory is told of a new extension or a new password.
+pub(super) fn put(directory: &Directory, record: &ExtensionRecord, credentials: Option<Credentials>) {
+    // The time only tells what remains of a lock, and a new extension has none.
+    directory.put(record, credentials, Now::default());
 }
 
 /// Applies an event to an extension's life; ends its bindings if that says so.

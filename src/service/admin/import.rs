@@ -4,6 +4,7 @@
 //! none, rows are committed, in groups. A row without a password makes an extension that is still
 //! to be invited. A tenant is never made on the way: an unknown one is a fault.
 
+use super::extensions::put;
 use super::view::Response;
 use super::{Admin, By, Password, Refusal, RowFault, check, tenant_of};
 use crate::account::{LoginName, Number, Tenant, TenantCode};
@@ -45,7 +46,9 @@ impl Admin {
                 Ok(group)
             };
             let apply = |directory: &Directory, group: &Vec<New>| {
-                group.iter().for_each(|new| super::extensions::put(directory, new));
+                for (record, credentials) in group {
+                    put(directory, record, credentials.clone());
+                }
             };
             extensions += self.commit(job, apply).await?.len() as u64;
         }
@@ -60,7 +63,9 @@ fn still_possible(txn: &Txn<'_>, login: &LoginName, imported: u64) -> Result<(),
         (Ok(_), Some(_)) => Refusal::ExtensionExists(login.to_string()),
         (Ok(_), None) => return Ok(()),
     };
-    Err(Refusal::Store(format!("another command came between; {imported} extensions were imported, then: {why}")))
+    Err(Refusal::Store(format!(
+        "another command came between; {imported} extensions were imported, then: {why}"
+    )))
 }
 
 /// The file's extensions, ready to be stored.
@@ -93,7 +98,9 @@ fn judge(services: &Services, by: By, csv: &str) -> Result<Vec<New>, Refusal> {
             Ok(record) if record.len() != header.len() => {
                 judge.fault(row, "", format!("{} fields, the header has {}", record.len(), header.len()));
             }
-            Ok(record) => rows.extend(judge.row(row, places.map(|place| record.get(place).unwrap_or_default()))?),
+            Ok(record) => {
+                rows.extend(judge.row(row, places.map(|place| record.get(place).unwrap_or_default()))?)
+            }
             Err(error) => judge.fault(row, "", error.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 use super::view::{LockView, Response};
 use super::{Admin, By, Changed, Refusal, record, tenant};
 use crate::account::{LoginName, Number, TenantCode};
+use crate::base::flow::Flow;
 use crate::base::time::Wall;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
@@ -18,11 +19,12 @@ impl Admin {
         number: Option<Number>,
     ) -> Result<Response, Refusal> {
         let now = self.now();
+        // Whoever is locked has failures that memory knows; the lock itself stands in the record.
         let mut locked = Vec::new();
         self.services.directory.each(|login, entry| {
             let asked = of.as_ref().is_none_or(|code| code.as_str() == login.tenant())
                 && number.as_ref().is_none_or(|number| number.as_str() == login.number());
-            if asked && entry.is_locked(now) {
+            if asked && !entry.watch.is_clear() {
                 locked.push(login.clone());
             }
         });
@@ -56,6 +58,8 @@ impl Admin {
 
     /// Ends a ban; without one nothing is to be done.
     pub(super) async fn ban_clear(&self, source: IpAddr) -> Result<Response, Refusal> {
+        // As sources are counted: an IPv6 address stands for its /64.
+        let source = Flow::udp(0, (source, 0).into()).source();
         let job = move |txn: &mut Txn<'_>| {
             BANS.remove(txn, &[&source.to_string()], store::Expect::Any)?;
             Ok(source)

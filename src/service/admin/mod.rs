@@ -159,7 +159,7 @@ impl Admin {
         };
         let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
             match &changed.credentials {
-                Some(credentials) => directory.put(record, Some(credentials.clone())),
+                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
                 None => directory.refresh(record),
             }
             if changed.unlocked {
