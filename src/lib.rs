@@ -8,6 +8,8 @@ pub mod sip;
 
 pub mod txn;
 
+pub mod dialog;
+
 pub mod account;
 pub mod licence;
 pub mod registrar;
