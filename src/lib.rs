@@ -6,6 +6,8 @@
 pub mod base;
 pub mod sip;
 
+pub mod sdp;
+
 pub mod txn;
 
 pub mod dialog;
@@ -13,5 +15,7 @@ pub mod dialog;
 pub mod account;
 pub mod licence;
 pub mod registrar;
+
+pub mod call;
 
 pub mod core;

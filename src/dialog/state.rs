@@ -162,6 +162,12 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// The number of the last request of ours.
+    #[must_use]
+    pub const fn last_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
     /// Our tag.
     #[must_use]
     pub const fn local_tag(&self) -> Token {
