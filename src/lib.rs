@@ -9,16 +9,19 @@ pub mod sip;
 pub mod digest;
 pub mod txn;
 
+pub mod dialog;
+
 pub mod account;
 pub mod licence;
 pub mod lockout;
 pub mod registrar;
 pub mod route;
 
+pub mod call;
+
 pub mod directory;
 
 pub mod core;
-
 pub mod task;
 
 pub mod store;
