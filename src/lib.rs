@@ -6,6 +6,8 @@
 pub mod base;
 pub mod sip;
 
+pub mod sdp;
+
 pub mod digest;
 pub mod txn;
 

@@ -132,3 +132,9 @@ pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// Tenants or extensions in one answer on the admin socket; for more the command asks again.
 pub const ADMIN_PAGE_ROWS: usize = 10_000;
+
+/// Extensions that registered over one connection; the bindings of one more outlive it.
+pub const STREAM_LOGINS_MAX: usize = 4_096;
+
+/// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
+pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);
