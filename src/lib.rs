@@ -6,10 +6,29 @@
 pub mod base;
 pub mod sip;
 
+pub mod digest;
+pub mod txn;
+
 pub mod account;
 pub mod licence;
+pub mod lockout;
 pub mod registrar;
+pub mod route;
+
+pub mod directory;
 
 pub mod core;
 
+pub mod task;
+
+pub mod store;
+
+pub mod net;
+
+pub mod service;
+
 pub mod config;
+
+pub mod cli;
+
+pub mod server;

@@ -4,8 +4,10 @@
 //! tenant's state; what it is called stands in [`name`].
 
 pub mod name;
+pub mod tenant;
 
 pub use name::{LoginName, Number, TenantCode};
+pub use tenant::Tenant;
 
 use serde::{Deserialize, Serialize};
 

@@ -91,3 +91,28 @@ pub const ADMIN_REQUEST_BYTES_MAX: usize = 268_435_456;
 
 /// Admin connections at a time; one more waits.
 pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+
+/// Listen addresses; more: a bad configuration. A flow names its listener in 8 bits.
+pub const LISTENERS_MAX: usize = 256;
+
+/// Receive and send buffer asked of the kernel for each UDP socket, in bytes; the kernel may give less
+/// (`net.core.rmem_max`), and drops what does not fit.
+pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// Connections that wait to be accepted, per listener and shard; past it the kernel drops.
+pub const ACCEPT_BACKLOG: i32 = 4_096;
+
+/// Messages from connections that wait for their shard; past it the connections are not read.
+pub const STREAM_MESSAGES_WAITING_MAX: usize = 256;
+
+/// Bytes read from one connection before others get their turn.
+pub const STREAM_READ_BYTES_MAX: usize = 16_384;
+
+/// Letters and posts taken from a mailbox before timers and sockets get their turn again.
+pub const MAILS_PER_TURN: usize = 256;
+
+/// How long a stopping shard may take to finish what it holds and to write what waits.
+pub const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Notices waiting in an extension's outbox; past it the oldest go.
+pub const OUTBOX_MAX: usize = 64;

@@ -8,3 +8,4 @@ pub mod prefix;
 pub mod private;
 pub mod rng;
 pub mod time;
+pub mod token;

@@ -37,6 +37,12 @@ impl Prefix {
         }
     }
 
+    /// The address and how many of its bits count.
+    #[must_use]
+    pub const fn parts(&self) -> (IpAddr, u8) {
+        (self.address, self.bits)
+    }
+
     fn width(&self) -> u8 {
         if self.address.is_ipv4() { 32 } else { 128 }
     }

@@ -1,39 +1,11 @@
 //! `[auth]`: which digests are offered and accepted.
 
 use super::{Entries, Fault};
+use crate::digest::challenge::AlgorithmList;
+use crate::digest::{Algorithm, Algorithms};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-
-/// A digest algorithm (RFC 7616, RFC 8760).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Algorithm {
-    /// What every phone knows.
-    Md5,
-    /// What some know.
-    Sha256,
-}
-
-impl Algorithm {
-    /// Its token in a challenge (RFC 8760 §2.3).
-    #[must_use]
-    pub const fn token(self) -> &'static str {
-        match self {
-            Self::Md5 => "MD5",
-            Self::Sha256 => "SHA-256",
-        }
-    }
-}
-
-/// Which algorithms are offered, in which order.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Algorithms {
-    /// By what is known of the phone: MD5 alone unless it is known to speak SHA-256.
-    #[default]
-    Auto,
-    /// These to everybody, in this order; none twice, at least one.
-    List(Vec<Algorithm>),
-}
 
 /// `algorithms` as written: one word or a list of words.
 #[derive(Debug)]
@@ -118,20 +90,17 @@ impl TryFrom<Raw> for AuthConfig {
     }
 }
 
-fn list(words: &[String]) -> Result<Vec<Algorithm>, Fault> {
+fn list(words: &[String]) -> Result<AlgorithmList, Fault> {
     let mut list = Vec::new();
     for (n, word) in words.iter().enumerate() {
-        let algorithm =
-            [Algorithm::Md5, Algorithm::Sha256].into_iter().find(|known| known.token() == word).ok_or_else(
-                || Fault::at("algorithms", n, format_args!("{word:?}: known are \"MD5\" and \"SHA-256\"")),
-            )?;
+        let algorithm = Algorithm::of(word.as_bytes()).ok_or_else(|| {
+            Fault::at("algorithms", n, format_args!("{word:?}: known are \"MD5\" and \"SHA-256\""))
+        })?;
         if list.contains(&algorithm) {
             return Err(Fault::at("algorithms", n, format_args!("{word:?} stands there twice")));
         }
         list.push(algorithm);
     }
-    if list.is_empty() {
-        return Err(Fault::new("algorithms", "without any algorithm nobody can sign in"));
-    }
-    Ok(list)
+    let reason = "without any algorithm nobody can sign in";
+    AlgorithmList::of(&list).ok_or_else(|| Fault::new("algorithms", reason))
 }

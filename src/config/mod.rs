@@ -15,7 +15,7 @@ mod registrar;
 mod sip;
 mod store;
 
-pub use auth::{Algorithm, Algorithms, AuthConfig};
+pub use auth::AuthConfig;
 pub use fault::{ConfigError, ConfigErrors, Fault};
 pub use licence::LicenceConfig;
 pub use listen::{AdminConfig, HttpConfig, MetricsConfig};
@@ -23,8 +23,9 @@ pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use registrar::RegistrarConfig;
 pub use sip::{Host, Listen, SipConfig};
-pub use store::{KeyFile, SecretsConfig, StoreConfig, StoreUrl};
+pub use store::{KeyFile, SecretsConfig, StoreConfig};
 
+use crate::store::StoreUrl;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

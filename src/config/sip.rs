@@ -135,8 +135,9 @@ pub struct SipConfig {
     pub domains: Vec<Host>,
     /// The digest realm; printable, without `"` and `\`.
     pub realm: String,
-    /// The public host behind 1:1 NAT, told to phones in place of the listen address.
-    pub advertise: Option<Host>,
+    /// The public address behind 1:1 NAT, told to phones in place of the listen address; the port
+    /// is the listener's.
+    pub advertise: Option<IpAddr>,
     /// Sources that are never banned.
     pub trusted: Vec<Prefix>,
     /// How many shards; 0: one per core.
@@ -185,16 +186,10 @@ impl TryFrom<Raw> for SipConfig {
                 return Err(Fault::at("listen", n, format_args!("{this} stands there twice")));
             }
         }
-        let advertise = match raw.advertise.as_str() {
-            "" => None,
-            host => Some(host.parse().map_err(|reason: String| Fault::new("advertise", reason))?),
-        };
-        if advertise == Some(Host::Ip([0, 0, 0, 0].into())) || advertise == Some(Host::Ip([0u16; 8].into())) {
-            return Err(Fault::new("advertise", "phones cannot reach a wildcard address"));
-        }
+        let advertise = advertise(&raw.advertise)?;
         let wildcard = listen.iter().position(|listen| listen.address.ip().is_unspecified());
         if let (Some(n), None) = (wildcard, &advertise) {
-            let reason = "a wildcard address needs sip.advertise: the host that phones are to be told";
+            let reason = "a wildcard address needs sip.advertise: the address that phones are to be told";
             return Err(Fault::at("listen", n, reason));
         }
         let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
@@ -214,6 +209,19 @@ impl TryFrom<Raw> for SipConfig {
             trusted: list("trusted", &raw.trusted)?,
             shards: raw.shards,
         })
+    }
+}
+
+fn advertise(text: &str) -> Result<Option<IpAddr>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => {
+            Err(Fault::new("advertise", "phones cannot reach a wildcard address"))
+        }
+        Ok(address) => Ok(Some(address)),
+        Err(_) => Err(Fault::new("advertise", format_args!("{text:?} is no IP address"))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `[store]` and `[secrets]`: where state is kept, and the key that encrypts the credentials in it.
 
 use super::{Entries, Fault};
+use crate::store::StoreUrl;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -16,15 +17,6 @@ impl Default for Raw {
     fn default() -> Self {
         Self { url: "sled:/var/lib/stationmaster".into(), cache_mib: 64 }
     }
-}
-
-/// Which store.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum StoreUrl {
-    /// The embedded store in this folder: `sled:/absolute/path`.
-    Sled(PathBuf),
-    /// Nothing is kept: `memory:`.
-    Memory,
 }
 
 /// Where state is kept.

@@ -15,7 +15,7 @@ pub use plan::{Op, Plan, apply, plan};
 
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
-use crate::licence::DeviceId;
+use crate::licence::{DeviceId, Trace, Traced};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -65,6 +65,19 @@ impl Binding {
     #[must_use]
     pub fn is_reachable(&self, now: Wall) -> bool {
         self.is_live(now) && (self.transport == Transport::Udp || self.stream.is_some())
+    }
+}
+
+impl Traced for Binding {
+    fn trace(&self) -> Trace<'_> {
+        Trace {
+            device: self.device,
+            contact: &self.contact,
+            call_id: &self.call_id,
+            cseq: self.cseq,
+            flow: self.flow(),
+            expires: self.expires,
+        }
     }
 }
 

@@ -1,0 +1,84 @@
+//! The command line: reads it, does it, prints what came of it.
+//!
+//! | exit | meaning |
+//! |------|---------|
+//! | 0    | done |
+//! | 1    | refused; the reason stands on standard error |
+//! | 2    | the line itself is wrong |
+//! | 78   | the configuration is wrong |
+//!
+//! Commands speak to the running server over its admin socket. It is the same program: what the
+//! server does for a [`Request`](crate::service::admin::Request), a command does by itself when no
+//! server runs.
+
+mod client;
+mod grammar;
+mod offline;
+mod password;
+mod print;
+mod request;
+mod who;
+
+pub use grammar::{Command, Line};
+
+use crate::config::Config;
+use crate::service::admin::{Refusal, Response};
+use clap::Parser;
+use request::Todo;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Refused, for a reason that was said.
+    Refused,
+    /// The line itself is wrong.
+    Usage,
+    /// The configuration is wrong (`EX_CONFIG` of sysexits).
+    BadConfig,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Refused => 1,
+            Exit::Usage => 2,
+            Exit::BadConfig => 78,
+        })
+    }
+}
+
+/// Does what the line says; `args` begins with the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let line = match Line::try_parse_from(args) {
+        Ok(line) => line,
+        Err(error) => {
+            let _ = error.print(); // to standard output if it was asked for help
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let todo = match request::todo(line.command) {
+        Ok(todo) => todo,
+        Err(request::Stop(exit, reason)) => return print::refused(reason, exit),
+    };
+    let config = match Config::load(line.config.as_deref()) {
+        Ok(config) => config,
+        Err(errors) => return print::faults(&errors),
+    };
+    match todo {
+        Todo::Check => print::checked(line.config.as_deref(), line.json),
+        Todo::Serve | Todo::Demo => print::refused("not built in yet", Exit::Refused),
+        Todo::Ask(request) => answer(client::ask(&config, &request), line.json),
+    }
+}
+
+fn answer(result: Result<Response, Refusal>, json: bool) -> Exit {
+    match result {
+        Ok(response) => print::response(&response, json),
+        Err(refusal) => print::refused(refusal, Exit::Refused),
+    }
+}

@@ -1,0 +1,153 @@
+//! One extension in memory.
+
+use super::record::ExtensionRecord;
+use crate::account::{Life, Tenant};
+use crate::base::time::Wall;
+use crate::digest::Ha1;
+use crate::licence::Licence;
+use crate::lockout::{Counters, Lock};
+use crate::registrar::{Binding, Refresh};
+use crate::route::Called;
+use std::sync::Arc;
+
+/// A password as digest needs it, out of its seal.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Raised by each change of the password.
+    pub epoch: u32,
+    /// What proves it.
+    pub ha1: Ha1,
+}
+
+/// An extension as the shards see it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its tenant; `None` only if the tenant is unknown, which refuses everything.
+    pub tenant: Option<Arc<Tenant>>,
+    /// Display name.
+    pub name: Box<str>,
+    /// Where it is in its life.
+    pub life: Life,
+    /// Its password, if one is set.
+    pub credentials: Option<Credentials>,
+    /// Its licence and devices.
+    pub licence: Licence,
+    /// Its bindings, live or not.
+    pub bindings: Vec<Binding>,
+    /// The lock it is under, if any; one that has passed counts as none.
+    pub lock: Option<Lock>,
+    /// Its failures; most extensions have none.
+    pub counters: Option<Box<Counters>>,
+}
+
+impl Entry {
+    pub(super) fn new(
+        record: &ExtensionRecord,
+        credentials: Option<Credentials>,
+        tenant: Option<Arc<Tenant>>,
+    ) -> Self {
+        Self {
+            tenant,
+            name: record.name.as_str().into(),
+            life: record.life,
+            credentials,
+            licence: record.licence.clone(),
+            bindings: record.bindings.clone(),
+            lock: record.lock.clone(),
+            counters: None,
+        }
+    }
+
+    /// Takes over a newer record. Bindings that began or ended there do so here; one that both
+    /// know is taken from whichever was refreshed later. A lock is only ever taken over, never
+    /// lifted: failures may have begun it since the record was read.
+    pub(super) fn update(&mut self, record: &ExtensionRecord) {
+        if *self.name != *record.name {
+            self.name = record.name.as_str().into();
+        }
+        self.life = record.life;
+        if self.licence != record.licence {
+            self.licence = record.licence.clone();
+        }
+        let present = std::mem::take(&mut self.bindings);
+        let newest = |binding: &Binding| match present.iter().find(|known| known.number == binding.number) {
+            Some(known) if known.expires > binding.expires => known.clone(),
+            _ => binding.clone(),
+        };
+        self.bindings = record.bindings.iter().map(newest).collect();
+        if let Some(lock) = &record.lock
+            && self.lock.as_ref().is_none_or(|present| present.until < lock.until)
+        {
+            self.lock = Some(lock.clone());
+        }
+    }
+
+    /// Lifts the lock and forgets all failures: an administrator said so.
+    pub fn unlock(&mut self) {
+        self.lock = None;
+        self.counters = None;
+    }
+
+    /// Applies a journal entry; void if the binding has ended since, or the entry is older.
+    pub fn replay(&mut self, refresh: &Refresh) {
+        if let Some(binding) = self.bindings.iter_mut().find(|binding| binding.number == refresh.number)
+            && binding.expires <= refresh.expires
+        {
+            binding.expires = refresh.expires;
+            binding.cseq = refresh.cseq;
+            binding.remote = refresh.remote;
+        }
+    }
+
+    /// Whether it is under a lock.
+    #[must_use]
+    pub fn is_locked(&self, now: Wall) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.until > now)
+    }
+
+    /// Whether it may sign in at all.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_sign_in(&self) -> Result<(), NotActive> {
+        if !self.tenant_active() {
+            Err(NotActive::Tenant)
+        } else if self.life != Life::Active {
+            Err(NotActive::Extension)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many devices it may have: its tenant's number, else `default`.
+    #[must_use]
+    pub fn devices_max(&self, default: u16) -> u16 {
+        self.tenant.as_ref().and_then(|tenant| tenant.max_devices).unwrap_or(default)
+    }
+
+    /// Whether its tenant is active.
+    #[must_use]
+    pub fn tenant_active(&self) -> bool {
+        self.tenant.as_ref().is_some_and(|tenant| tenant.active)
+    }
+
+    /// What the routing decision looks at.
+    #[must_use]
+    pub fn called(&self) -> Called<'_> {
+        Called {
+            tenant_active: self.tenant_active(),
+            life: self.life,
+            licence: &self.licence,
+            bindings: &self.bindings,
+        }
+    }
+}
+
+/// Why an extension may not sign in although its password is right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotActive {
+    /// Its tenant is suspended.
+    Tenant,
+    /// It is disabled, or not yet active.
+    Extension,
+}

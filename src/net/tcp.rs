@@ -1,0 +1,205 @@
+//! The connections of one shard (RFC 3261 §18.3): accepted, bounded, read, written, closed.
+//!
+//! | bound | past it |
+//! |---|---|
+//! | [`limit::STREAMS_MAX`] per shard, [`limit::STREAMS_PER_SOURCE_MAX`] per source | the new one is closed |
+//! | [`limit::STREAM_QUEUE_BYTES_MAX`] unread by the peer | closed |
+//! | [`limit::STREAM_IDLE_MAX`] for a begun message, or silent and not held | closed |
+//! | [`limit::STREAM_MESSAGES_WAITING_MAX`] messages for the shard | not read until they are taken |
+//!
+//! What waits to be written never makes the shard wait. A connection that ends is told to the
+//! shard once, after everything that came over it.
+
+use super::connection::{self, Connection};
+use super::desk::{Arrival, Desk};
+use super::flows::Flows;
+use super::listen;
+use super::meters::{Shed, Tally};
+use super::sources::Sources;
+use crate::base::flow::{Flow, FlowId, ShardId, Transport};
+use crate::base::limit;
+use bytes::Bytes;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// How long nothing is accepted after the kernel had no descriptor or memory for it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often idle connections are looked for; they live up to this much longer.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// What the connections have for the shard.
+#[derive(Debug)]
+pub enum Event {
+    /// A whole message.
+    Message {
+        /// Where it came from.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A connection is gone.
+    Closed(FlowId),
+}
+
+/// What became of bytes for a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Written {
+    /// Written, or waiting to be.
+    Taken,
+    /// The connection is about to be closed; that will be told.
+    Ending,
+    /// The connection is gone; that was told before.
+    Dead,
+}
+
+/// The connections of one shard. Lives on the shard's thread, inside its `LocalSet`, whose end is
+/// the end of every task here.
+pub struct Streams {
+    flows: Flows<Rc<Connection>>,
+    desk: Rc<Desk>,
+    sources: Sources,
+    acceptors: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("connections", &self.flows.len()).finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// No connections yet.
+    #[must_use]
+    pub fn new(shard: ShardId, sources: Sources, tally: Rc<Tally>) -> Self {
+        Self {
+            flows: Flows::new(shard, limit::STREAMS_MAX),
+            desk: Rc::new(Desk::new(tally)),
+            sources,
+            acceptors: Vec::new(),
+        }
+    }
+
+    /// Accepts connections from a non-blocking socket, the `number`-th of the listener table.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch one more socket.
+    pub fn listen(&mut self, number: u8, socket: std::net::TcpListener) -> io::Result<()> {
+        let socket = TcpListener::from_std(socket)?;
+        self.acceptors.push(tokio::task::spawn_local(accept(socket, number, Rc::clone(&self.desk))));
+        Ok(())
+    }
+
+    /// Ready when [`take`](Self::take) has something. After `Pending` the context's task is woken by
+    /// the next arrival, and when a write queue ran empty.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.desk.poll_ready(cx)
+    }
+
+    /// The next event, if there is one.
+    pub fn take(&mut self) -> Option<Event> {
+        loop {
+            match self.desk.take()? {
+                Arrival::Accepted { listener, stream, remote } => self.admit(listener, stream, remote),
+                Arrival::Message { flow, bytes } => return Some(Event::Message { flow, bytes }),
+                Arrival::Ended(id) => {
+                    self.flows.remove(id);
+                    return Some(Event::Closed(id));
+                }
+            }
+        }
+    }
+
+    /// Writes to a connection of this shard.
+    pub fn write(&self, id: FlowId, bytes: Bytes) -> Written {
+        let Some(connection) = self.flows.find(id) else { return Written::Dead };
+        if connection.is_ended() {
+            return Written::Ending;
+        }
+        match connection.write(bytes) {
+            Ok(()) => Written::Taken,
+            Err(why) => {
+                self.desk.tally.shed(why);
+                connection.end();
+                Written::Ending
+            }
+        }
+    }
+
+    /// Ends the connections that took too long by `now`; the silent ones only if not `held`.
+    pub fn sweep(&self, now: Instant, held: impl Fn(FlowId) -> bool) {
+        for connection in self.flows.iter() {
+            let idle = connection.dawdles(now) || connection.is_silent(now) && !held(connection.id);
+            if idle && !connection.is_ended() {
+                self.desk.tally.shed(Shed::StreamIdle);
+                connection.end();
+            }
+        }
+    }
+
+    /// Stops all reading, or lets it go on: backpressure while another shard cannot take more.
+    pub fn pause(&self, paused: bool) {
+        self.desk.pause(paused);
+    }
+
+    /// Whether there is no connection.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Accepts no further connection.
+    pub fn stop_accepting(&mut self) {
+        self.acceptors.drain(..).for_each(|acceptor| acceptor.abort());
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.flows.iter().all(|connection| connection.is_flushed() || connection.is_ended())
+    }
+
+    fn admit(&mut self, listener: u8, stream: TcpStream, remote: SocketAddr) {
+        let mut flow = Flow { transport: Transport::Tcp, listener, remote, stream: None };
+        let Some(counted) = self.sources.count(flow.source()) else {
+            return self.desk.tally.shed(Shed::StreamsOfSourceFull);
+        };
+        let _ = listen::tune(&stream); // it works without, only less well
+        let desk = &self.desk;
+        let admitted = self.flows.insert(|id| {
+            flow.stream = Some(id);
+            let connection = Rc::new(Connection::new(id, flow, stream, counted, Instant::now()));
+            tokio::task::spawn_local(connection::attend(Rc::clone(&connection), Rc::clone(desk)));
+            connection
+        });
+        if admitted.is_none() {
+            self.desk.tally.shed(Shed::StreamsFull);
+        }
+    }
+}
+
+/// The task of a listener; ends with the shard.
+async fn accept(socket: TcpListener, number: u8, desk: Rc<Desk>) {
+    loop {
+        if !desk.has_room() {
+            desk.room.notified().await;
+            continue;
+        }
+        match socket.accept().await {
+            Ok((stream, remote)) => desk.put(Arrival::Accepted { listener: number, stream, remote }),
+            // The peer gave up before it was accepted.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(_) => {
+                desk.tally.shed(Shed::AcceptFailed);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

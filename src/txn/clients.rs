@@ -1,0 +1,326 @@
+//! The client half of the table: requests that we sent.
+
+use super::client_invite::{self as invite, ClientInvite};
+use super::client_non_invite::{self as other, ClientNonInvite};
+use super::derive;
+use super::step::{Output, Timer};
+use super::table::{Due, Event, Running, Send, Shared};
+use crate::base::flow::{Flow, FlowId};
+use crate::base::time::Mono;
+use crate::base::token::Token;
+use crate::sip::{Message, Method};
+use ahash::RandomState;
+use bytes::Bytes;
+use slab::Slab;
+use smallvec::SmallVec;
+use std::collections::{BTreeSet, HashMap};
+
+/// A client transaction. A number is not used again soon: one that outlives its transaction names
+/// nothing.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ClientTxnId {
+    pub(super) slot: u32,
+    pub(super) number: u32,
+}
+
+impl ClientTxnId {
+    const FIRST: Self = Self { slot: 0, number: 0 };
+    const LAST: Self = Self { slot: u32::MAX, number: u32::MAX };
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(ClientInvite),
+    Other(ClientNonInvite),
+}
+
+/// The inputs of both machines.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Input {
+    Begin,
+    Response(u16),
+    Abandon,
+    Fired(Timer),
+    TransportError,
+}
+
+impl Machine {
+    fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        match self {
+            Self::Invite(machine) => machine.handle(
+                match input {
+                    Input::Begin => invite::Input::Begin,
+                    Input::Response(code) => invite::Input::Response(code),
+                    Input::Abandon => invite::Input::Abandon,
+                    Input::Fired(timer) => invite::Input::Fired(timer),
+                    Input::TransportError => invite::Input::TransportError,
+                },
+                out,
+            ),
+            Self::Other(machine) => machine.handle(
+                match input {
+                    Input::Begin => other::Input::Begin,
+                    Input::Response(code) => other::Input::Response(code),
+                    Input::Abandon => return,
+                    Input::Fired(timer) => other::Input::Fired(timer),
+                    Input::TransportError => other::Input::TransportError,
+                },
+                out,
+            ),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.state() == invite::State::Terminated,
+            Self::Other(machine) => machine.state() == other::State::Terminated,
+        }
+    }
+}
+
+/// An ACK to a 2xx, and the To tag of that 2xx.
+type Acked = (Bytes, Bytes);
+
+#[derive(Debug)]
+struct Client<U> {
+    number: u32,
+    machine: Machine,
+    method: Method,
+    branch: Token,
+    flow: Flow,
+    /// The request as sent; once it has its final answer, the ACK to that.
+    kept: Bytes,
+    /// Whether `kept` is the ACK.
+    acknowledged: bool,
+    /// The ACKs to 2xx answers that the service gave; one per To tag, more only behind a forking
+    /// proxy.
+    acks: SmallVec<[Acked; 1]>,
+    running: Running,
+    user: U,
+}
+
+#[derive(Debug)]
+pub(super) struct Clients<U> {
+    slab: Slab<Client<U>>,
+    /// By branch, and whether it is the CANCEL that shares the branch of its INVITE.
+    by_branch: HashMap<(Token, bool), u32, RandomState>,
+    /// Those over connections, so that the end of one is heard by those it concerns.
+    by_stream: BTreeSet<(FlowId, ClientTxnId)>,
+}
+
+/// The most To tags of one INVITE whose ACKs are kept; further ones go up each time.
+const ACKS_MAX: usize = 8;
+
+impl<U: Copy> Clients<U> {
+    pub(super) fn new(hash: RandomState) -> Self {
+        Self { slab: Slab::new(), by_branch: HashMap::with_hasher(hash), by_stream: BTreeSet::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    fn get(&mut self, id: ClientTxnId) -> Option<&mut Client<U>> {
+        self.slab.get_mut(id.slot as usize).filter(|client| client.number == id.number)
+    }
+
+    /// Adds the transaction of a request and sends it; `None` if its branch is in use.
+    pub(super) fn add(
+        &mut self,
+        method: Method,
+        branch: Token,
+        request: Bytes,
+        flow: Flow,
+        user: U,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) -> Option<ClientTxnId> {
+        let key = (branch, method == Method::Cancel);
+        if self.by_branch.contains_key(&key) {
+            return None;
+        }
+        let reliable = flow.transport.is_reliable();
+        let machine = match method {
+            Method::Invite => Machine::Invite(ClientInvite::new(reliable, shared.intervals)),
+            _ => Machine::Other(ClientNonInvite::new(reliable, shared.intervals)),
+        };
+        let number = shared.number();
+        let slot = self.slab.insert(Client {
+            number,
+            machine,
+            method,
+            branch,
+            flow,
+            kept: Bytes::new(),
+            acknowledged: false,
+            acks: SmallVec::new(),
+            running: Running::default(),
+            user,
+        });
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let id = ClientTxnId { slot, number };
+        self.by_branch.insert(key, slot);
+        if let Some(stream) = flow.stream {
+            self.by_stream.insert((stream, id));
+        }
+        self.run(id, Input::Begin, Some(request), None, shared, now);
+        Some(id)
+    }
+
+    /// The transaction that a response belongs to (§17.1.3).
+    pub(super) fn find(&self, response: &Message) -> Option<(ClientTxnId, U)> {
+        let branch = Token::of_branch(response.via()?.branch()?)?;
+        let method = response.method();
+        let slot = *self.by_branch.get(&(branch, method == Method::Cancel))?;
+        let client = self.slab.get(slot as usize).filter(|client| client.method == method)?;
+        Some((ClientTxnId { slot, number: client.number }, client.user))
+    }
+
+    /// Takes a response. Whether it must be handed to the service.
+    pub(super) fn response(
+        &mut self,
+        id: ClientTxnId,
+        response: &Message,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) -> bool {
+        let Some(client) = self.get(id) else { return false };
+        if matches!(response.status(), 200..=299) {
+            let tag = response.to().tag().unwrap_or_default();
+            if let Some((_, ack)) = client.acks.iter().find(|(acked, _)| acked == tag) {
+                shared.counts.repeats_absorbed += 1;
+                shared.sends.push_back(Send { flow: client.flow, bytes: ack.clone() });
+                return false;
+            }
+        }
+        let up = self.run(id, Input::Response(response.status()), None, Some(response), shared, now);
+        if !up {
+            shared.counts.repeats_absorbed += 1;
+        }
+        up
+    }
+
+    /// Keeps the ACK to the 2xx with this To tag, for each time that 2xx comes again.
+    pub(super) fn keep_ack(&mut self, id: ClientTxnId, tag: &[u8], ack: &Bytes) {
+        if let Some(client) = self.get(id)
+            && client.acks.len() < ACKS_MAX
+        {
+            client.acks.push((Bytes::copy_from_slice(tag), Bytes::copy_from_slice(ack)));
+        }
+    }
+
+    /// The INVITE of this transaction as it was sent, its branch and its flow; `None` once it has
+    /// a final answer.
+    pub(super) fn unanswered(&mut self, id: ClientTxnId) -> Option<(Message, Token, Flow)> {
+        let client = self.get(id).filter(|client| {
+            matches!(&client.machine, Machine::Invite(machine)
+                if matches!(machine.state(), invite::State::Calling | invite::State::Proceeding))
+        })?;
+        let invite = Message::parse(client.kept.clone()).ok()?;
+        let branch = derive::branch(&invite)?;
+        Some((invite, branch, client.flow))
+    }
+
+    /// Applies one input: `given` is a request to send, `response` one that came. Whether that must
+    /// be handed to the service.
+    pub(super) fn run(
+        &mut self,
+        id: ClientTxnId,
+        input: Input,
+        given: Option<Bytes>,
+        response: Option<&Message>,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) -> bool {
+        let Some(client) = self.slab.get_mut(id.slot as usize).filter(|client| client.number == id.number)
+        else {
+            return false;
+        };
+        let mut steps = std::mem::take(&mut shared.steps);
+        steps.clear();
+        client.machine.handle(input, &mut steps);
+        let (mut up, mut next) = (false, 0);
+        while let Some(step) = steps.get(next).copied() {
+            next += 1;
+            match step {
+                Output::Send => {
+                    if let Some(bytes) = &given {
+                        shared.sends.push_back(Send { flow: client.flow, bytes: bytes.clone() });
+                    }
+                }
+                Output::Keep => client.keep(given.as_deref()),
+                Output::Repeat => {
+                    shared.counts.repeats_sent += 1;
+                    shared.sends.push_back(Send { flow: client.flow, bytes: client.kept.clone() });
+                }
+                Output::Acknowledge => client.acknowledge(response, shared),
+                Output::Start(timer, length) if length.is_zero() => {
+                    client.machine.handle(Input::Fired(timer), &mut steps);
+                }
+                Output::Start(timer, length) => {
+                    client.running.start(timer, now + length);
+                    shared.due.set(now + length, Due::Client(id, timer));
+                }
+                Output::Stop(timer) => client.running.stop(timer),
+                Output::Up => up = true,
+                Output::TimedOut => shared.events.push_back(Event::TimedOut(id, client.user)),
+                Output::Broken => shared.events.push_back(Event::Broken(id, client.user)),
+                Output::NoAck => {}
+            }
+        }
+        shared.steps = steps;
+        if client.machine.is_over() {
+            let client = self.slab.remove(id.slot as usize);
+            self.by_branch.remove(&(client.branch, client.method == Method::Cancel));
+            if let Some(stream) = client.flow.stream {
+                self.by_stream.remove(&(stream, id));
+            }
+        }
+        up
+    }
+
+    /// A timer has come; nothing happens if it was stopped or started anew since it was set.
+    pub(super) fn fired(
+        &mut self,
+        id: ClientTxnId,
+        timer: Timer,
+        at: Mono,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) {
+        if self.get(id).is_some_and(|client| client.running.take(timer, at)) {
+            self.run(id, Input::Fired(timer), None, None, shared, now);
+        }
+    }
+
+    /// A connection is gone, and with it what waited for answers on it.
+    pub(super) fn stream_closed(&mut self, stream: FlowId, shared: &mut Shared<U>, now: Mono) {
+        let range = (stream, ClientTxnId::FIRST)..=(stream, ClientTxnId::LAST);
+        let ids: Vec<ClientTxnId> = self.by_stream.range(range).map(|(_, id)| *id).collect();
+        for id in ids {
+            self.run(id, Input::TransportError, None, None, shared, now);
+        }
+    }
+}
+
+impl<U> Client<U> {
+    /// Keeps a request: where it may have to be repeated, and an INVITE always, since its ACK and
+    /// CANCEL are made from it.
+    fn keep(&mut self, request: Option<&[u8]>) {
+        if self.method == Method::Invite || !self.flow.transport.is_reliable() {
+            self.kept = request.map(Bytes::copy_from_slice).unwrap_or_default();
+        }
+    }
+
+    /// Sends the ACK to a 3xx–6xx answer, which is made once.
+    fn acknowledge<V>(&mut self, answer: Option<&Message>, shared: &mut Shared<V>) {
+        if !self.acknowledged {
+            let Some(answer) = answer else { return };
+            let Ok(invite) = Message::parse(self.kept.clone()) else { return };
+            let ack = derive::ack(&mut shared.out, &invite, answer);
+            self.kept = Bytes::copy_from_slice(&ack);
+            self.acknowledged = true;
+        }
+        shared.sends.push_back(Send { flow: self.flow, bytes: self.kept.clone() });
+    }
+}

@@ -1,0 +1,225 @@
+//! The server half of the table: requests that came in.
+
+use super::key;
+use super::server_invite::{self as invite, ServerInvite};
+use super::server_non_invite::{self as other, ServerNonInvite};
+use super::step::{Output, Timer};
+use super::table::{Due, Event, Running, Send, Shared};
+use crate::base::flow::Flow;
+use crate::base::time::Mono;
+use crate::sip::{Message, Method};
+use ahash::RandomState;
+use bytes::Bytes;
+use slab::Slab;
+use std::collections::HashMap;
+
+/// A server transaction. A number is not used again soon: one that outlives its transaction names
+/// nothing.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ServerTxnId {
+    pub(super) slot: u32,
+    pub(super) number: u32,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(ServerInvite),
+    Other(ServerNonInvite),
+}
+
+/// The inputs of both machines.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Input {
+    Respond(u16),
+    Request,
+    Ack,
+    Fired(Timer),
+}
+
+impl Machine {
+    fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        match self {
+            Self::Invite(machine) => machine.handle(
+                match input {
+                    Input::Respond(code) => invite::Input::Respond(code),
+                    Input::Request => invite::Input::Invite,
+                    Input::Ack => invite::Input::Ack,
+                    Input::Fired(timer) => invite::Input::Fired(timer),
+                },
+                out,
+            ),
+            Self::Other(machine) => machine.handle(
+                match input {
+                    Input::Respond(code) => other::Input::Respond(code),
+                    Input::Request => other::Input::Request,
+                    Input::Ack => return,
+                    Input::Fired(timer) => other::Input::Fired(timer),
+                },
+                out,
+            ),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.state() == invite::State::Terminated,
+            Self::Other(machine) => machine.state() == other::State::Terminated,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Server<U> {
+    number: u32,
+    machine: Machine,
+    key: Bytes,
+    /// Where the answers go.
+    flow: Flow,
+    /// The answer that is sent again; empty before there is one.
+    kept: Bytes,
+    began: Mono,
+    running: Running,
+    user: U,
+}
+
+#[derive(Debug)]
+pub(super) struct Servers<U> {
+    slab: Slab<Server<U>>,
+    by_key: HashMap<Bytes, u32, RandomState>,
+    key: Vec<u8>,
+}
+
+impl<U: Copy> Servers<U> {
+    pub(super) fn new(hash: RandomState) -> Self {
+        Self { slab: Slab::new(), by_key: HashMap::with_hasher(hash), key: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// The transaction of this method that the request would belong to.
+    pub(super) fn find(&mut self, request: &Message, method: Method) -> Option<(ServerTxnId, U)> {
+        self.key.clear();
+        key::write(&mut self.key, request, method);
+        let slot = *self.by_key.get(self.key.as_slice())?;
+        let server = self.slab.get(slot as usize)?;
+        Some((ServerTxnId { slot, number: server.number }, server.user))
+    }
+
+    /// Adds the transaction of a request; `None` if it stands already.
+    pub(super) fn add(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        user: U,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) -> Option<ServerTxnId> {
+        if self.find(request, request.method()).is_some() {
+            return None;
+        }
+        let reliable = flow.transport.is_reliable();
+        let machine = match request.method() {
+            Method::Invite => Machine::Invite(ServerInvite::new(reliable, shared.intervals)),
+            _ => Machine::Other(ServerNonInvite::new(reliable, shared.intervals)),
+        };
+        let key = Bytes::copy_from_slice(&self.key);
+        let number = shared.number();
+        let slot = self.slab.insert(Server {
+            number,
+            machine,
+            key: key.clone(),
+            flow,
+            kept: Bytes::new(),
+            began: now,
+            running: Running::default(),
+            user,
+        });
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        self.by_key.insert(key, slot);
+        Some(ServerTxnId { slot, number })
+    }
+
+    /// Tells a machine that the client repeats every T2 by now, if so (RFC 4320 §4.1).
+    pub(super) fn mind_t2(&mut self, id: ServerTxnId, shared: &mut Shared<U>, now: Mono) {
+        if let Some(server) = self.slab.get_mut(id.slot as usize)
+            && let Machine::Other(machine) = &mut server.machine
+            && server.number == id.number
+            && now.since(server.began) >= shared.intervals.until_t2()
+        {
+            machine.handle(other::Input::Late, &mut shared.steps);
+            shared.steps.clear();
+        }
+    }
+
+    /// Applies one input. Whether the message that just came must be handed to the service.
+    pub(super) fn run(
+        &mut self,
+        id: ServerTxnId,
+        input: Input,
+        given: Option<Bytes>,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) -> bool {
+        let Some(server) = self.slab.get_mut(id.slot as usize).filter(|server| server.number == id.number)
+        else {
+            return false;
+        };
+        let mut steps = std::mem::take(&mut shared.steps);
+        steps.clear();
+        server.machine.handle(input, &mut steps);
+        let (mut up, mut next) = (false, 0);
+        while let Some(step) = steps.get(next).copied() {
+            next += 1;
+            match step {
+                Output::Send => {
+                    if let Some(bytes) = &given {
+                        shared.sends.push_back(Send { flow: server.flow, bytes: bytes.clone() });
+                    }
+                }
+                Output::Keep => {
+                    server.kept = given.as_deref().map(Bytes::copy_from_slice).unwrap_or_default();
+                }
+                Output::Repeat => {
+                    if !server.kept.is_empty() {
+                        shared.counts.repeats_sent += 1;
+                        shared.sends.push_back(Send { flow: server.flow, bytes: server.kept.clone() });
+                    }
+                }
+                Output::Start(timer, length) if length.is_zero() => {
+                    server.machine.handle(Input::Fired(timer), &mut steps);
+                }
+                Output::Start(timer, length) => {
+                    server.running.start(timer, now + length);
+                    shared.due.set(now + length, Due::Server(id, timer));
+                }
+                Output::Stop(timer) => server.running.stop(timer),
+                Output::Up => up = true,
+                Output::NoAck => shared.events.push_back(Event::NoAck(id, server.user)),
+                Output::Acknowledge | Output::TimedOut | Output::Broken => {}
+            }
+        }
+        shared.steps = steps;
+        if server.machine.is_over() {
+            let server = self.slab.remove(id.slot as usize);
+            self.by_key.remove(&server.key);
+        }
+        up
+    }
+
+    /// A timer has come; nothing happens if it was stopped or started anew since it was set.
+    pub(super) fn fired(
+        &mut self,
+        id: ServerTxnId,
+        timer: Timer,
+        at: Mono,
+        shared: &mut Shared<U>,
+        now: Mono,
+    ) {
+        let server = self.slab.get_mut(id.slot as usize).filter(|server| server.number == id.number);
+        if server.is_some_and(|server| server.running.take(timer, at)) {
+            self.run(id, Input::Fired(timer), None, shared, now);
+        }
+    }
+}

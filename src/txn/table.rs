@@ -1,0 +1,331 @@
+//! The table: matches what comes in to the machines (RFC 3261 §17.1.3, §17.2.3), keeps their
+//! messages and timers, and does what they say.
+
+use super::clients::{self, Clients};
+use super::deadlines::Deadlines;
+use super::derive;
+use super::servers::{self, Servers};
+use super::step::{Intervals, Output, Timer};
+use super::{ClientTxnId, ServerTxnId};
+use crate::base::flow::{Flow, FlowId};
+use crate::base::rng::Rng;
+use crate::base::time::Mono;
+use crate::base::token::Token;
+use crate::sip::{Message, Method};
+use ahash::RandomState;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// What the table wants sent.
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// Where to.
+    pub flow: Flow,
+    /// What.
+    pub bytes: Bytes,
+}
+
+/// What the owner of a transaction must hear.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event<U> {
+    /// No final answer came (timers B and F).
+    TimedOut(ClientTxnId, U),
+    /// The transport failed before the final answer.
+    Broken(ClientTxnId, U),
+    /// No ACK to our 3xx–6xx came (timer H).
+    NoAck(ServerTxnId, U),
+    /// The owner asked to be woken at this time.
+    Alarm(Mono, U),
+}
+
+/// What a request is to the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Received<U> {
+    /// No transaction of it stands: a new request.
+    New,
+    /// It was here before, and what it needed is done.
+    Repeated,
+    /// An ACK for the service: it follows a 2xx, so that it matches none or an accepted INVITE.
+    Ack(Option<(ServerTxnId, U)>),
+    /// A new CANCEL and the INVITE that it is aimed at, if that stands. It has no transaction yet.
+    Cancel(Option<(ServerTxnId, U)>),
+}
+
+/// What happened, for metrics.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Messages sent again.
+    pub repeats_sent: u64,
+    /// Messages that came again.
+    pub repeats_absorbed: u64,
+    /// Transactions refused for want of room.
+    pub refused: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due<U> {
+    Server(ServerTxnId, Timer),
+    Client(ClientTxnId, Timer),
+    Alarm(U),
+}
+
+/// What both halves use.
+#[derive(Debug)]
+pub(super) struct Shared<U> {
+    pub(super) intervals: Intervals,
+    pub(super) due: Deadlines<Due<U>>,
+    pub(super) sends: VecDeque<Send>,
+    pub(super) events: VecDeque<Event<U>>,
+    pub(super) counts: Counts,
+    /// The steps of the machine at hand; kept for its room.
+    pub(super) steps: Vec<Output>,
+    /// Where messages are written.
+    pub(super) out: BytesMut,
+    numbers: u32,
+}
+
+impl<U> Shared<U> {
+    pub(super) fn number(&mut self) -> u32 {
+        self.numbers = self.numbers.wrapping_add(1);
+        self.numbers
+    }
+}
+
+/// The timers of one transaction: at most one that repeats and one that ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Running([Option<(Timer, Mono)>; 2]);
+
+impl Running {
+    fn place(&mut self, timer: Timer) -> &mut Option<(Timer, Mono)> {
+        let [repeats, ends] = &mut self.0;
+        if timer.repeats() { repeats } else { ends }
+    }
+
+    pub(super) fn start(&mut self, timer: Timer, at: Mono) {
+        *self.place(timer) = Some((timer, at));
+    }
+
+    pub(super) fn stop(&mut self, timer: Timer) {
+        if self.place(timer).is_some_and(|(running, _)| running == timer) {
+            *self.place(timer) = None;
+        }
+    }
+
+    /// Whether this timer runs and ends at this time; it then no longer runs.
+    pub(super) fn take(&mut self, timer: Timer, at: Mono) -> bool {
+        let place = self.place(timer);
+        let due = *place == Some((timer, at));
+        if due {
+            *place = None;
+        }
+        due
+    }
+}
+
+/// All transactions of a shard, and the one queue of deadlines, which their owner shares.
+///
+/// After each call, take [`poll_send`](Self::poll_send) and [`poll_event`](Self::poll_event) until
+/// both are empty.
+#[derive(Debug)]
+pub struct Transactions<U> {
+    servers: Servers<U>,
+    clients: Clients<U>,
+    shared: Shared<U>,
+    room: usize,
+}
+
+impl<U: Copy> Transactions<U> {
+    /// An empty table that holds `room` transactions, plus an eighth of it for work that stands
+    /// already.
+    ///
+    /// The hash keys are drawn from `rng`, so that nobody can aim at one bucket.
+    #[must_use]
+    pub fn new(intervals: Intervals, room: usize, rng: &mut Rng) -> Self {
+        let hash = RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits());
+        let shared = Shared {
+            intervals,
+            due: Deadlines::default(),
+            sends: VecDeque::new(),
+            events: VecDeque::new(),
+            counts: Counts::default(),
+            steps: Vec::new(),
+            out: BytesMut::new(),
+            numbers: 0,
+        };
+        Self { servers: Servers::new(hash.clone()), clients: Clients::new(hash), shared, room }
+    }
+
+    /// How many transactions stand.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
+    /// Whether none stands.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether new work may begin. Work that stands already may use an eighth more, so that calls
+    /// can be ended when the table is full.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.len() < self.room
+    }
+
+    /// The lengths that the timers are made of.
+    #[must_use]
+    pub const fn intervals(&self) -> Intervals {
+        self.shared.intervals
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.shared.counts
+    }
+
+    /// Matches a request. Only a repetition and an ACK change anything here: a new request has a
+    /// transaction once [`server`](Self::server) makes it.
+    pub fn receive_request(&mut self, request: &Message, now: Mono) -> Received<U> {
+        let method = request.method();
+        if method == Method::Ack {
+            let Some((id, user)) = self.servers.find(request, Method::Invite) else {
+                return Received::Ack(None);
+            };
+            if self.servers.run(id, servers::Input::Ack, None, &mut self.shared, now) {
+                return Received::Ack(Some((id, user)));
+            }
+            return Received::Repeated;
+        }
+        if let Some((id, _)) = self.servers.find(request, method) {
+            self.shared.counts.repeats_absorbed += 1;
+            self.servers.run(id, servers::Input::Request, None, &mut self.shared, now);
+            return Received::Repeated;
+        }
+        if method == Method::Cancel {
+            return Received::Cancel(self.servers.find(request, Method::Invite));
+        }
+        Received::New
+    }
+
+    /// Makes the transaction of a request that is new; its answers go to `flow`
+    /// ([`crate::sip::reply::destination`]). `None` if the table is full beyond its reserve, or if
+    /// there is such a transaction.
+    pub fn server(&mut self, request: &Message, flow: Flow, user: U, now: Mono) -> Option<ServerTxnId> {
+        self.may_grow().then(|| self.servers.add(request, flow, user, &mut self.shared, now))?
+    }
+
+    /// Answers; `answer` has this status. Ignored where the machine does not allow it: a second
+    /// final answer, an early 100, a transaction that is over.
+    pub fn respond(&mut self, id: ServerTxnId, status: u16, answer: Bytes, now: Mono) {
+        if status == 100 {
+            self.servers.mind_t2(id, &mut self.shared, now);
+        }
+        self.servers.run(id, servers::Input::Respond(status), Some(answer), &mut self.shared, now);
+    }
+
+    /// Sends a request of ours, whose topmost Via has this branch, and sees to its repetitions.
+    /// `None` if the table is full beyond its reserve; nothing is sent then.
+    pub fn client(
+        &mut self,
+        method: Method,
+        branch: Token,
+        request: Bytes,
+        flow: Flow,
+        user: U,
+        now: Mono,
+    ) -> Option<ClientTxnId> {
+        if !self.may_grow() {
+            return None;
+        }
+        self.clients.add(method, branch, request, flow, user, &mut self.shared, now)
+    }
+
+    /// Takes a response. The transaction and its owner if the response must be handed up; `None`
+    /// if it is a repetition or nobody's.
+    pub fn receive_response(&mut self, response: &Message, now: Mono) -> Option<(ClientTxnId, U)> {
+        let (id, user) = self.clients.find(response)?;
+        self.clients.response(id, response, &mut self.shared, now).then_some((id, user))
+    }
+
+    /// Sends the ACK to a 2xx that had this To tag, and again each time that 2xx comes again, which
+    /// then no longer goes up.
+    pub fn acknowledge(&mut self, id: ClientTxnId, tag: &[u8], flow: Flow, ack: Bytes) {
+        self.clients.keep_ack(id, tag, &ack);
+        self.shared.sends.push_back(Send { flow, bytes: ack });
+    }
+
+    /// Sends the CANCEL of an INVITE that has no final answer; it must have a provisional one
+    /// (RFC 3261 §9.1). `None` if nothing was sent.
+    pub fn cancel(
+        &mut self,
+        id: ClientTxnId,
+        reason: Option<&str>,
+        user: U,
+        now: Mono,
+    ) -> Option<ClientTxnId> {
+        let (invite, branch, flow) = self.clients.unanswered(id)?;
+        let cancel = derive::cancel(&mut self.shared.out, &invite, reason);
+        self.client(Method::Cancel, branch, cancel, flow, user, now)
+    }
+
+    /// Forgets an INVITE that has no final answer; one that comes later is nobody's.
+    pub fn abandon(&mut self, id: ClientTxnId, now: Mono) {
+        self.clients.run(id, clients::Input::Abandon, None, None, &mut self.shared, now);
+    }
+
+    /// A connection is gone: requests that wait for answers on it fail.
+    pub fn stream_closed(&mut self, stream: FlowId, now: Mono) {
+        self.clients.stream_closed(stream, &mut self.shared, now);
+    }
+
+    /// Asks for [`Event::Alarm`] at this time. It cannot be taken back: the owner remembers the
+    /// time that it last asked for, and ignores others.
+    pub fn alarm(&mut self, at: Mono, user: U) {
+        self.shared.due.set(at, Due::Alarm(user));
+    }
+
+    /// Does what has come due by `now`.
+    pub fn fire(&mut self, now: Mono) {
+        while let Some((at, due)) = self.shared.due.pop(now) {
+            match due {
+                Due::Server(id, timer) => self.servers.fired(id, timer, at, &mut self.shared, now),
+                Due::Client(id, timer) => self.clients.fired(id, timer, at, &mut self.shared, now),
+                Due::Alarm(user) => self.shared.events.push_back(Event::Alarm(at, user)),
+            }
+        }
+    }
+
+    /// When [`fire`](Self::fire) must be called next; it may then find nothing to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.shared.due.next()
+    }
+
+    /// The next message to send, in order.
+    pub fn poll_send(&mut self) -> Option<Send> {
+        self.shared.sends.pop_front()
+    }
+
+    /// Sends something that has no transaction, in its turn.
+    pub fn send(&mut self, flow: Flow, bytes: Bytes) {
+        self.shared.sends.push_back(Send { flow, bytes });
+    }
+
+    /// The next thing that an owner must hear, in order.
+    pub fn poll_event(&mut self) -> Option<Event<U>> {
+        self.shared.events.pop_front()
+    }
+
+    fn may_grow(&mut self) -> bool {
+        let grows = self.len() < self.room + self.room / 8;
+        self.shared.counts.refused += u64::from(!grows);
+        grows
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
