@@ -1,6 +1,14 @@
 //! Simulation: whole shards, scripted phones, virtual time, seeded loss, duplication, reordering
 //! and store faults.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and shows what happened"
+)]
+
 mod world;
 
 use stationmaster::base::rng::Rng;
@@ -9,7 +17,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use world::network::Weather;
 use world::phone::{Action, Phone, Setup};
-use world::{Datagram, Host, World, at};
+use world::program::{self, Kind, Plan};
+use world::server::Server;
+use world::{Datagram, Host, World, at, check};
 
 /// A place where nobody lives: phones that call each other directly need no server.
 struct Nobody;
@@ -77,4 +87,55 @@ fn phones_agree_with_each_other_without_a_server() {
         }
     }
     println!("{seen:#?}");
+}
+
+/// How many seeds of each kind of program; `SEEDS` overrides it for a long run, `SEED` picks one.
+const SEEDS: u64 = 100;
+
+/// One run of a seed: what was wrong, and the world it left.
+fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {
+    let (mut world, plan) = program::world(kind, seed);
+    let settled = plan.settled;
+    world.run(plan.over, |world| check::always(world, &plan));
+    world.host.heal();
+    world.run(settled, |world| check::always(world, &plan));
+    (check::settled(&world, &plan), world, plan)
+}
+
+/// Runs each seed twice: nothing may be wrong, and both runs must be the same to the byte. Shows the
+/// ladder of the first seed that failed, and says which others did.
+fn every_seed(kind: Kind) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (seeds, lines) = match number("SEED") {
+        Some(seed) => (seed..seed + 1, usize::MAX),
+        None => (0..number("SEEDS").unwrap_or(SEEDS), 150),
+    };
+    let mut failed = Vec::new();
+    for seed in seeds {
+        let (mut wrong, world, plan) = run(kind, seed);
+        let (_, again, _) = run(kind, seed);
+        wrong.extend(world.trace.difference(&again.trace).map(|line| format!("two runs differ in {line}")));
+        if wrong.is_empty() {
+            continue;
+        }
+        if failed.is_empty() {
+            eprintln!("{}\n{plan:?}", world.trace.ladder(lines));
+        }
+        failed.push(format!("SEED={seed}: {}", wrong.join("\n  ")));
+    }
+    assert!(failed.is_empty(), "{} {kind:?} seeds failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// REGISTER programs: whatever is lost, doubled, overtaken or kept back, and however the store
+/// fails, there is never a fifth device nor a stranger, and what a phone was told is true.
+#[test]
+fn register_programs() {
+    every_seed(Kind::Register);
+}
+
+/// Call programs: each INVITE gets one final answer, both sides agree that the call is over, and
+/// nothing of it is left in any shard.
+#[test]
+fn call_programs() {
+    every_seed(Kind::Calls);
 }

@@ -1,7 +1,147 @@
-//! What must be true of phones' books, whoever they called through.
+//! What must be true, at all times and in the end.
 
+use super::World;
 use super::phone::Phone;
 use super::phone::call::{Call, Ended};
+use super::phone::register::{Ask, Claim};
+use super::program::Plan;
+use super::server::Server;
+use std::time::Duration;
+
+/// Activated devices that an extension may have.
+const DEVICES_MAX: usize = 4;
+
+/// Civil time may have jumped by so much.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// What must be true after each step: no fifth device, nobody bound without the password, and
+/// after a restart everybody bound who was told so.
+pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
+    let World { host, phones, now, .. } = world;
+    if !host.is_up() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for login in &plan.logins {
+        let (bindings, devices) = host.look(login);
+        if devices > DEVICES_MAX {
+            wrong.push(format!("{login} has {devices} devices"));
+        }
+        for binding in bindings {
+            let honest = phones.iter().any(|phone| {
+                phone.setup.login == *login
+                    && phone.registration.contact.as_bytes() == &*binding.contact
+                    && phone.registration.attempted
+                    && !is_liar(phone)
+            });
+            if !honest {
+                let contact = String::from_utf8_lossy(&binding.contact).into_owned();
+                wrong.push(format!("{contact} is bound to {login} without its password"));
+            }
+        }
+    }
+    if std::mem::take(&mut host.restarted) {
+        for phone in phones.iter() {
+            if let Claim::Bound { until, .. } = phone.registration.claim
+                && until > *now + SLACK
+                && bound(host, phone).is_none()
+            {
+                wrong.push(format!("{} was told 200 and is not bound after the restart", phone.setup.label));
+            }
+        }
+        for login in &plan.logins {
+            if host.stored_devices(login) != host.look(login).1 {
+                wrong.push(format!("the devices of {login} are not those of the store"));
+            }
+        }
+    }
+    host.wrongs.append(&mut wrong);
+}
+
+/// What must be true once everything has settled.
+pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
+    let World { host, phones, .. } = world;
+    let mut wrong = host.wrongs.clone();
+    wrong.extend(host.leaks());
+    if !world.is_quiet() {
+        let busy: Vec<_> =
+            phones.iter().filter(|phone| !phone.is_idle()).map(|phone| &*phone.setup.label).collect();
+        wrong.push(format!("something goes on for ever: {busy:?}"));
+    }
+    wrong.extend(
+        world
+            .astray
+            .iter()
+            .filter(|to| !world.trace.knows(**to))
+            .map(|to| format!("a packet was sent to {to}")),
+    );
+    wrong.extend(calls(phones));
+    for phone in phones {
+        registration(world, plan, phone, &mut wrong);
+    }
+    for login in &plan.logins {
+        devices(world, login, &mut wrong);
+    }
+    wrong
+}
+
+/// One phone and the registrar agree.
+fn registration(world: &World<Server>, plan: &Plan, phone: &Phone, wrong: &mut Vec<String>) {
+    let registration = &phone.registration;
+    let mut say = |what: String| wrong.push(format!("{}: {what}", phone.setup.label));
+    let found = bound(&world.host, phone);
+    match registration.claim {
+        Claim::Bound { until, from } if until > world.now + SLACK => match found {
+            None => say("it was told 200 and is not bound".to_owned()),
+            Some(remote) if remote != from => say(format!("it is bound at {remote}, not at {from}")),
+            Some(_) => {}
+        },
+        Claim::Unbound if found.is_some() => say("it was un-registered and is bound".to_owned()),
+        Claim::Nothing if registration.activated => say("its books are wrong".to_owned()),
+        _ => {}
+    }
+    if is_liar(phone) {
+        if registration.activated {
+            say("it was told 200 without the password".to_owned());
+        }
+        return;
+    }
+    if let (Some(Ask::Bind(_)), true) = (registration.goal, phone.is_on()) {
+        let ended = registration.ended.as_deref().unwrap_or("nothing");
+        let may_be_locked = plan.liars > 0 && ended.starts_with("SIP/2.0 403 Account Locked");
+        let no_place = ended == "SIP/2.0 403 Device Activation Limit Reached"
+            && world.host.look(&phone.setup.login).1 == DEVICES_MAX;
+        if ended != "SIP/2.0 200 OK" && !may_be_locked && !no_place {
+            say(format!("it knows its password and got {ended}"));
+        }
+    }
+}
+
+/// An extension has a device for each phone that was told so, and none that no phone can be.
+fn devices(world: &World<Server>, login: &str, wrong: &mut Vec<String>) {
+    let own = || world.phones.iter().filter(|phone| phone.setup.login == login && !is_liar(phone));
+    let attempted = own().filter(|phone| phone.registration.attempted).count();
+    // Without an instance, a phone may have taken the place of a dead one that looks like it.
+    let told = own().filter(|phone| phone.registration.activated && phone.setup.instance.is_some()).count();
+    let (found, stored) = (world.host.look(login).1, world.host.stored_devices(login));
+    if found < told || found > attempted.min(DEVICES_MAX) {
+        wrong.push(format!("{login} has {found} devices; {told} were told so and {attempted} tried"));
+    }
+    if found != stored {
+        wrong.push(format!("{login} has {found} devices in memory and {stored} in the store"));
+    }
+}
+
+/// Where a phone's contact is bound, if it is.
+fn bound(host: &Server, phone: &Phone) -> Option<std::net::SocketAddr> {
+    let (bindings, _) = host.look(&phone.setup.login);
+    let own = bindings.iter().find(|binding| &*binding.contact == phone.registration.contact.as_bytes());
+    own.map(|binding| binding.remote)
+}
+
+fn is_liar(phone: &Phone) -> bool {
+    phone.setup.password.starts_with("Wrong")
+}
 
 /// Everything that is wrong with the calls of these phones, all of which are over.
 pub(crate) fn calls(phones: &[Phone]) -> Vec<String> {

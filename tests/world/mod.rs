@@ -8,6 +8,8 @@ pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod network;
 pub(crate) mod phone;
+pub(crate) mod program;
+pub(crate) mod server;
 pub(crate) mod sip;
 pub(crate) mod trace;
 pub(crate) mod txn;

@@ -180,7 +180,9 @@ impl Phone {
             Action::Move(public) => self.setup.public = public,
             Action::Quiet => {
                 self.quiet = true;
-                self.registration.stop();
+                if self.registration.ended.is_some() {
+                    self.alarms.retain(|(_, alarm)| *alarm != Alarm::Register);
+                }
             }
             Action::Probe(method, code) => self.probe(now, method, code),
             Action::StrayBye => self.stray_bye(now),

@@ -38,7 +38,7 @@ impl Text {
             fields.push((long(&name.to_ascii_lowercase()).to_owned(), value.trim().to_owned()));
         }
         let message = Self { start, fields, body: body.to_owned() };
-        match message.field("content-length").map(str::parse) {
+        match message.field("content-length").map(str::parse::<usize>) {
             Some(Ok(length)) if body.len() == length => Ok(message),
             None if body.is_empty() => Ok(message),
             length => Err(format!("Content-Length {length:?} for a body of {}", body.len())),

@@ -50,12 +50,17 @@ pub(crate) struct Trace {
 }
 
 /// Width of a ladder's column.
-const COLUMN: usize = 9;
+const COLUMN: usize = 6;
 
 impl Trace {
     /// Gives an address a name.
     pub(crate) fn name(&mut self, address: SocketAddr, name: &str) {
         self.names.push((address, name.to_owned()));
+    }
+
+    /// Whether somebody has, or had, this address.
+    pub(crate) fn knows(&self, address: SocketAddr) -> bool {
+        self.names.iter().any(|(known, _)| *known == address)
     }
 
     /// Adds a line.

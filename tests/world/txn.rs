@@ -136,6 +136,9 @@ impl Client {
                 Heard::News
             }
             Some(_) if code < 200 => Heard::Old,
+            // A REGISTER is answered without a transaction: a copy of it that arrives after the
+            // nonce was used again is stale, which the phone no longer waits to hear.
+            Some(_) if self.request.method() == "REGISTER" => Heard::Old,
             Some(first) if first != code && first != 408 => Heard::Contradiction(first),
             Some(_) if self.is_invite() && code < 300 => Heard::Again,
             Some(_) => {

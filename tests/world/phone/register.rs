@@ -6,6 +6,7 @@ use crate::world::sip::{self, Text, param};
 use crate::world::txn::Purpose;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a phone wants of the registrar.
@@ -26,10 +27,12 @@ pub(crate) enum Ask {
 pub(crate) enum Claim {
     /// It never registered.
     Nothing,
-    /// It was told that it is bound until then.
+    /// It was told that it is bound.
     Bound {
-        /// When it ends if nobody refreshes it.
+        /// When that ends if nobody refreshes it.
         until: Mono,
+        /// The address it registered from.
+        from: SocketAddr,
     },
     /// It was told that it is not bound.
     Unbound,
@@ -106,11 +109,6 @@ impl Registration {
         self.in_flight = false;
         self.queued = None;
     }
-
-    /// What is under way goes on, nothing new begins.
-    pub(super) fn stop(&mut self) {
-        self.queued = None;
-    }
 }
 
 impl Phone {
@@ -122,7 +120,6 @@ impl Phone {
         self.alarms.retain(|(_, alarm)| *alarm != Alarm::Register);
         let registration = &mut self.registration;
         registration.goal = Some(ask);
-        registration.ended = None;
         registration.tries = 0;
         self.try_register(now);
     }
@@ -131,6 +128,7 @@ impl Phone {
     pub(super) fn try_register(&mut self, now: Mono) {
         let Some(ask) = self.registration.goal else { return };
         self.registration.tries += 1;
+        self.registration.ended = None;
         self.registration.challenged = 0;
         let nonce = if self.setup.keeps_nonce { self.registration.nonce.take() } else { None };
         self.send_register(now, ask, nonce);
@@ -231,11 +229,12 @@ impl Phone {
             .flat_map(sip::list)
             .find(|contact| sip::uri(contact) == self.registration.contact)
             .map(|contact| param(contact, "expires").and_then(|s| s.parse::<u64>().ok()).unwrap_or(0));
+        let from = self.setup.public;
         let registration = &mut self.registration;
         registration.ended = Some(response.start.clone());
         match (ask, own) {
             (Ask::Bind(_), Some(granted_s)) if granted_s > 0 => {
-                registration.claim = Claim::Bound { until: now + Duration::from_secs(granted_s) };
+                registration.claim = Claim::Bound { until: now + Duration::from_secs(granted_s), from };
                 registration.activated = true;
                 if !self.quiet {
                     self.wake(now + Duration::from_secs(granted_s) / 2, Alarm::Register);
