@@ -27,6 +27,8 @@ pub mod net;
 
 pub mod service;
 
+pub mod http;
+
 pub mod config;
 
 pub mod cli;

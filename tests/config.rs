@@ -56,7 +56,7 @@ const WRONG: &[(&str, &str)] = &[
     ("sip = 1\n", "error: sm.toml:1: sip: invalid type: integer `1`, expected a section"),
     ("[log]\nlevel = \"loud\"\n", "error: sm.toml:2: log.level: unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`"),
     // wrong value
-    ("[sip]\nlisten = []\n", "error: sm.toml:2: sip.listen: between 1 and 64 addresses are needed"),
+    ("[sip]\nlisten = []\n", "error: sm.toml:2: sip.listen: between 1 and 256 addresses are needed"),
     ("[sip]\nlisten = [\n  \"udp:127.0.0.1:5060\",\n  \"udp:localhost:5060\",\n]\n", "error: sm.toml:4: sip.listen: \"udp:localhost:5060\" is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\" (names are not resolved; IPv6 stands in brackets)"),
     ("[sip]\nlisten = [\"quic:127.0.0.1:5060\"]\n", "error: sm.toml:2: sip.listen: \"quic:127.0.0.1:5060\": the transports are udp, tcp"),
     ("[sip]\nlisten = [\"5060\"]\n", "error: sm.toml:2: sip.listen: \"5060\" is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\""),

@@ -4,6 +4,9 @@
 //! durable; it is killed at a random moment, and the next child's store must hold all that was
 //! said. One folder serves all rounds, so each round also recovers from the crashes before it.
 
+// Helpers of a test fail it by panicking, and the child speaks on stdout.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Wall;
 use stationmaster::store::{Expect, Namespace, Options, Store, StoreError, StoreUrl, Value};

@@ -52,8 +52,9 @@ pub const NONCE_RING: usize = 1 << 20;
 /// How long a nonce lives.
 pub const NONCE_AGE_MAX: Duration = Duration::from_secs(600);
 
-/// REGISTER requests of one shard that wait for the store; more: 503.
-pub const COMMITS_WAITING_MAX: usize = 16_384;
+/// Requests of one shard that wait for the store; more: 503. Less than [`MAILBOX_MAX`], so that
+/// there is always room in the shard's mailbox for the store's answers.
+pub const COMMITS_WAITING_MAX: usize = 4_096;
 
 /// Transactions of one shard; more: 503.
 pub const TRANSACTIONS_MAX: usize = 131_072;
@@ -116,3 +117,12 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 
 /// Notices waiting in an extension's outbox; past it the oldest go.
 pub const OUTBOX_MAX: usize = 64;
+
+/// HTTP connections of one listener at a time; one more waits.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+
+/// How long one HTTP connection may live; then it is closed.
+pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// Tenants or extensions in one answer on the admin socket; for more the command asks again.
+pub const ADMIN_PAGE_ROWS: usize = 10_000;

@@ -22,7 +22,7 @@ pub use listen::{AdminConfig, HttpConfig, MetricsConfig};
 pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use registrar::RegistrarConfig;
-pub use sip::{Host, Listen, SipConfig};
+pub use sip::{Host, SipConfig};
 pub use store::{KeyFile, SecretsConfig, StoreConfig};
 
 use crate::store::StoreUrl;

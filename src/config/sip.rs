@@ -2,14 +2,13 @@
 
 use super::{Entries, Fault};
 use crate::base::flow::Transport;
+use crate::base::limit::LISTENERS_MAX;
 use crate::base::prefix::Prefix;
+use crate::net::listen::Listen;
 use serde::Deserialize;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-
-/// Most listen addresses: a flow names its listener in 8 bits.
-const LISTEN_MAX: usize = 64;
 
 /// Most shards: tokens name theirs in 16 bits, and nobody has that many cores.
 const SHARDS_MAX: u16 = 1024;
@@ -42,36 +41,18 @@ impl Default for Raw {
     }
 }
 
-/// A listen address: transport, address and port (0: any free one).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Listen {
-    /// Over what.
-    pub transport: Transport,
-    /// Where.
-    pub address: SocketAddr,
-}
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        const FORM: &str = "is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\"";
-        let (transport, address) = text.split_once(':').ok_or(format!("{text:?} {FORM}"))?;
-        let transport = Transport::ALL
-            .into_iter()
-            .find(|known| known.label() == transport)
-            .ok_or_else(|| format!("{text:?}: the transports are {}", known_transports()))?;
-        let address = address
-            .parse()
-            .map_err(|_| format!("{text:?} {FORM} (names are not resolved; IPv6 stands in brackets)"))?;
-        Ok(Self { transport, address })
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.transport.label(), self.address)
-    }
+/// Reads `TRANSPORT:ADDRESS:PORT`; port 0 is any free one.
+fn listen(text: &str) -> Result<Listen, String> {
+    const FORM: &str = "is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\"";
+    let (transport, addr) = text.split_once(':').ok_or(format!("{text:?} {FORM}"))?;
+    let transport = Transport::ALL
+        .into_iter()
+        .find(|known| known.label() == transport)
+        .ok_or_else(|| format!("{text:?}: the transports are {}", known_transports()))?;
+    let addr = addr
+        .parse()
+        .map_err(|_| format!("{text:?} {FORM} (names are not resolved; IPv6 stands in brackets)"))?;
+    Ok(Listen { transport, addr })
 }
 
 fn known_transports() -> String {
@@ -129,7 +110,7 @@ impl fmt::Display for Host {
 /// Addresses and names that hold together: no address twice, and none that phones cannot be told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SipConfig {
-    /// Where SIP is heard; at least one, at most 64.
+    /// Where SIP is heard; at least one, at most [`LISTENERS_MAX`].
     pub listen: Vec<Listen>,
     /// Hosts of addresses-of-record, beside the listen and advertised addresses.
     pub domains: Vec<Host>,
@@ -148,7 +129,7 @@ impl Default for SipConfig {
     fn default() -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 5060));
         Self {
-            listen: Transport::ALL.map(|transport| Listen { transport, address: loopback }).into(),
+            listen: Transport::ALL.map(|transport| Listen { transport, addr: loopback }).into(),
             domains: Vec::new(),
             realm: "stationmaster".into(),
             advertise: None,
@@ -174,20 +155,20 @@ impl TryFrom<Raw> for SipConfig {
     type Error = Fault;
 
     fn try_from(raw: Raw) -> Result<Self, Fault> {
-        let listen: Vec<Listen> = list("listen", &raw.listen)?;
-        if listen.is_empty() || listen.len() > LISTEN_MAX {
+        let listen: Vec<Listen> = list("listen", &raw.listen, listen)?;
+        if listen.is_empty() || listen.len() > LISTENERS_MAX {
             return Err(Fault::new(
                 "listen",
-                format_args!("between 1 and {LISTEN_MAX} addresses are needed"),
+                format_args!("between 1 and {LISTENERS_MAX} addresses are needed"),
             ));
         }
         for (n, this) in listen.iter().enumerate() {
-            if this.address.port() != 0 && listen.iter().take(n).any(|before| before == this) {
+            if this.addr.port() != 0 && listen.iter().take(n).any(|before| before == this) {
                 return Err(Fault::at("listen", n, format_args!("{this} stands there twice")));
             }
         }
         let advertise = advertise(&raw.advertise)?;
-        let wildcard = listen.iter().position(|listen| listen.address.ip().is_unspecified());
+        let wildcard = listen.iter().position(|listen| listen.addr.ip().is_unspecified());
         if let (Some(n), None) = (wildcard, &advertise) {
             let reason = "a wildcard address needs sip.advertise: the address that phones are to be told";
             return Err(Fault::at("listen", n, reason));
@@ -203,10 +184,10 @@ impl TryFrom<Raw> for SipConfig {
         }
         Ok(Self {
             listen,
-            domains: list("domains", &raw.domains)?,
+            domains: list("domains", &raw.domains, str::parse)?,
             realm: raw.realm,
             advertise,
-            trusted: list("trusted", &raw.trusted)?,
+            trusted: list("trusted", &raw.trusted, trusted)?,
             shards: raw.shards,
         })
     }
@@ -225,17 +206,16 @@ fn advertise(text: &str) -> Result<Option<IpAddr>, Fault> {
     }
 }
 
+fn trusted(text: &str) -> Result<Prefix, String> {
+    text.parse().map_err(|error| format!("{text:?}: {error}"))
+}
+
 /// Each element read, or the first that cannot be.
-fn list<T>(key: &'static str, texts: &[String]) -> Result<Vec<T>, Fault>
-where
-    T: FromStr<Err: fmt::Display>,
-{
-    let read = |(n, text): (usize, &String)| {
-        text.parse().map_err(|error: T::Err| {
-            let error = error.to_string();
-            let named = if error.starts_with('"') { error } else { format!("{text:?}: {error}") };
-            Fault::at(key, n, named)
-        })
-    };
+fn list<T>(
+    key: &'static str,
+    texts: &[String],
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Fault> {
+    let read = |(n, text): (usize, &String)| read(text).map_err(|reason| Fault::at(key, n, reason));
     texts.iter().enumerate().map(read).collect()
 }

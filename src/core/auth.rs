@@ -104,25 +104,30 @@ impl Core {
         role: Role,
         consequence: Consequence,
     ) {
-        let Consequence { lock, ban } = consequence;
-        if lock.is_none() && ban.is_none() {
-            self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
-            return self.challenge(now, flow, message, role, Stale::No);
-        }
         let login = fresh.credentials.username.text();
-        if let Some(lock) = &lock {
-            self.meters.lock_started(LockScope::Identity);
-            self.out.push_back(Output::Event(Event::Locked {
-                login: login.clone().into_owned(),
-                lock: lock.clone(),
-            }));
-        }
-        if let Some(ban) = &ban {
-            self.meters.lock_started(LockScope::Source);
-            self.out.push_back(Output::Event(Event::Banned(ban.clone())));
-        }
-        let lock = lock.map(|lock| (LoginName::parse(&login).ok(), lock));
-        self.wait_for(now, flow, message, &login, fresh, Durable::Failed { role, lock, ban });
+        let failed = match consequence {
+            Consequence::Counted | Consequence::TrustEnded => {
+                if matches!(consequence, Consequence::TrustEnded) {
+                    self.meters.lock_started(LockScope::Device);
+                }
+                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
+                return self.challenge(now, flow, message, role, Stale::No);
+            }
+            Consequence::Locked(lock) => {
+                self.meters.lock_started(LockScope::Identity);
+                self.out.push_back(Output::Event(Event::Locked {
+                    login: login.clone().into_owned(),
+                    lock: lock.clone(),
+                }));
+                Durable::Locked { role, login: LoginName::parse(&login).ok(), lock }
+            }
+            Consequence::Banned(begun) => {
+                self.meters.lock_started(LockScope::Source);
+                self.out.push_back(Output::Event(Event::Banned(begun.ban)));
+                Durable::Banned { role, begun }
+            }
+        };
+        self.wait_for(now, flow, message, &login, fresh, failed);
     }
 
     /// Refuses a request as the one table says.

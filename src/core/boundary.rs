@@ -6,7 +6,7 @@ use crate::base::flow::{Flow, FlowId, ShardId};
 use crate::base::time::Wall;
 use crate::digest::Role;
 use crate::licence::DeviceId;
-use crate::lockout::{Ban, Lock};
+use crate::lockout::{Ban, Begun, Lock};
 use crate::registrar::Refresh;
 use crate::sip::Message;
 use bytes::Bytes;
@@ -95,14 +95,21 @@ pub struct Commit {
 pub enum Durable {
     /// A REGISTER with good credentials that activates a device, or begins or ends a binding.
     Register(Box<Register>),
-    /// A failed sign-in began a lock or a ban.
-    Failed {
+    /// A failed sign-in locked an identity.
+    Locked {
         /// As what the waiting answer challenges.
         role: Role,
-        /// The lock; of an unknown user without a name, since nothing is kept of strangers.
-        lock: Option<(Option<LoginName>, Lock)>,
+        /// Whose; `None` for a text that can be nobody's. Of strangers nothing is kept.
+        login: Option<LoginName>,
+        /// The lock.
+        lock: Lock,
+    },
+    /// A failed sign-in banned a source.
+    Banned {
+        /// As what the waiting answer challenges.
+        role: Role,
         /// The ban.
-        ban: Option<Ban>,
+        begun: Begun,
     },
 }
 

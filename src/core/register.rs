@@ -23,7 +23,7 @@ use crate::base::time::{Now, Wall};
 use crate::digest::challenge::Stale;
 use crate::digest::{Algorithm, Outcome, Role};
 use crate::directory::Entry;
-use crate::directory::sign_in::{Attempt, Verdict};
+use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
 use crate::sip::{Message, Name, Uri, Writer};
@@ -88,15 +88,15 @@ impl Core {
         let settings = Arc::clone(&self.settings);
         let directory = Arc::clone(&self.directory);
         let asked = Asked::of(message, &settings.terms);
-        let attempt = Attempt::new(
-            message,
-            &username,
-            fresh.credentials,
-            asked.as_ref().ok(),
-            flow,
-            fresh.device,
-            &settings.algorithms,
-        );
+        let attempt = Attempt {
+            login: &username,
+            method: message.method_token(),
+            credentials: fresh.credentials,
+            evidence: evidence(message, asked.as_ref().ok(), flow, fresh.device),
+            algorithms: &settings.algorithms,
+            origin: settings.origin(flow.source()),
+            policy: settings.lockout,
+        };
         let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
         let jitter = self.jitter();
         let verdict =

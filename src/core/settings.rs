@@ -3,7 +3,7 @@
 use crate::base::flow::Transport;
 use crate::base::prefix::Prefix;
 use crate::digest::Algorithms;
-use crate::lockout;
+use crate::lockout::{self, Origin};
 use crate::registrar::Terms;
 use crate::sip::Uri;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +27,8 @@ pub struct Settings {
     pub realm: String,
     /// The host names under which we are addressed, lower case.
     pub domains: Vec<String>,
+    /// The addresses under which we are addressed besides those that we listen on or advertise.
+    pub addresses: Vec<IpAddr>,
     /// Listen addresses; a flow's `listener` is an index into them.
     pub listeners: Vec<Listener>,
     /// How long bindings may be.
@@ -52,16 +54,18 @@ impl Settings {
         self.domains.iter().any(|domain| uri.host.eq_ignore_ascii_case(domain.as_bytes()))
             || crate::sip::header::ip(uri.host).is_some_and(|ip| {
                 let ip = ip.to_canonical();
-                self.listeners.iter().any(|listener| {
-                    [listener.local.ip().to_canonical(), listener.advertised.ip().to_canonical()]
-                        .contains(&ip)
-                })
+                self.addresses.contains(&ip)
+                    || self.listeners.iter().any(|listener| {
+                        [listener.local.ip().to_canonical(), listener.advertised.ip().to_canonical()]
+                            .contains(&ip)
+                    })
             })
     }
 
     /// Whether a source is one of `[sip] trusted`.
     #[must_use]
-    pub fn is_trusted(&self, source: IpAddr) -> bool {
-        self.trusted.iter().any(|prefix| prefix.contains(source))
+    pub fn origin(&self, source: IpAddr) -> Origin {
+        let listed = self.trusted.iter().any(|prefix| prefix.contains(source));
+        if listed { Origin::Listed } else { Origin::Foreign }
     }
 }

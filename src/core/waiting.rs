@@ -70,7 +70,7 @@ impl Core {
         let generation = self.waiting.generation;
         let then = match what {
             Durable::Register(_) => Then::Accept,
-            Durable::Failed { role, .. } => Then::Challenge(role),
+            Durable::Locked { role, .. } | Durable::Banned { role, .. } => Then::Challenge(role),
         };
         let slot = self.waiting.places.insert(Waiting {
             generation,

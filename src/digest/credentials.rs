@@ -309,7 +309,7 @@ fn param(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
             let end = memchr::memchr(b',', rest).unwrap_or(rest.len());
             let (value, rest) = rest.split_at_checked(end)?;
             let value = value.trim_ascii_end();
-            if value.is_empty() || value.iter().any(|byte| matches!(byte, b'"' | b' ' | b'\t')) {
+            if value.is_empty() || value.iter().any(|byte| matches!(byte, b'"' | b'\\' | b' ' | b'\t')) {
                 return None;
             }
             (value, rest)
@@ -406,6 +406,7 @@ mod tests {
             ("nc=0000001f", "nc", E::Syntax),
             ("nc=0000001f", "nc=", E::Syntax),
             ("nc=0000001f", "nc=0000001f x=1", E::Syntax),
+            (r#"username="200-acme""#, r"username=200\-acme", E::Syntax),
             ("nc=0000001f", "nc=0000001f\"", E::Syntax),
             ("opaque=\"\"", "nonce=\"abc\"", E::Duplicate),
             ("opaque=\"\"", "Realm=\"\"", E::Duplicate),

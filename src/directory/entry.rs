@@ -2,10 +2,10 @@
 
 use super::record::ExtensionRecord;
 use crate::account::{Life, Tenant};
-use crate::base::time::Wall;
+use crate::base::time::Now;
 use crate::digest::Ha1;
 use crate::licence::Licence;
-use crate::lockout::{Counters, Lock};
+use crate::lockout::Watch;
 use crate::registrar::{Binding, Refresh};
 use crate::route::Called;
 use std::sync::Arc;
@@ -34,10 +34,8 @@ pub struct Entry {
     pub licence: Licence,
     /// Its bindings, live or not.
     pub bindings: Vec<Binding>,
-    /// The lock it is under, if any; one that has passed counts as none.
-    pub lock: Option<Lock>,
-    /// Its failures; most extensions have none.
-    pub counters: Option<Box<Counters>>,
+    /// Its failures and its lock.
+    pub watch: Watch,
 }
 
 impl Entry {
@@ -45,6 +43,7 @@ impl Entry {
         record: &ExtensionRecord,
         credentials: Option<Credentials>,
         tenant: Option<Arc<Tenant>>,
+        now: Now,
     ) -> Self {
         Self {
             tenant,
@@ -53,14 +52,13 @@ impl Entry {
             credentials,
             licence: record.licence.clone(),
             bindings: record.bindings.clone(),
-            lock: record.lock.clone(),
-            counters: None,
+            watch: Watch::restored(record.lock.clone(), now),
         }
     }
 
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
-    /// know is taken from whichever was refreshed later. A lock is only ever taken over, never
-    /// lifted: failures may have begun it since the record was read.
+    /// know is taken from whichever was refreshed later. The lock is memory's: it begins here and
+    /// ends here, and the record only outlives the process.
     pub(super) fn update(&mut self, record: &ExtensionRecord) {
         if *self.name != *record.name {
             self.name = record.name.as_str().into();
@@ -75,17 +73,11 @@ impl Entry {
             _ => binding.clone(),
         };
         self.bindings = record.bindings.iter().map(newest).collect();
-        if let Some(lock) = &record.lock
-            && self.lock.as_ref().is_none_or(|present| present.until < lock.until)
-        {
-            self.lock = Some(lock.clone());
-        }
     }
 
     /// Lifts the lock and forgets all failures: an administrator said so.
     pub fn unlock(&mut self) {
-        self.lock = None;
-        self.counters = None;
+        self.watch.clear();
     }
 
     /// Applies a journal entry; void if the binding has ended since, or the entry is older.
@@ -97,12 +89,6 @@ impl Entry {
             binding.cseq = refresh.cseq;
             binding.remote = refresh.remote;
         }
-    }
-
-    /// Whether it is under a lock.
-    #[must_use]
-    pub fn is_locked(&self, now: Wall) -> bool {
-        self.lock.as_ref().is_some_and(|lock| lock.until > now)
     }
 
     /// Whether it may sign in at all.
@@ -122,7 +108,7 @@ impl Entry {
     /// How many devices it may have: its tenant's number, else `default`.
     #[must_use]
     pub fn devices_max(&self, default: u16) -> u16 {
-        self.tenant.as_ref().and_then(|tenant| tenant.max_devices).unwrap_or(default)
+        self.tenant.as_ref().and_then(|tenant| tenant.policies.max_devices).unwrap_or(default)
     }
 
     /// Whether its tenant is active.

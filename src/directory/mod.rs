@@ -13,8 +13,7 @@ pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::flow::FlowId;
-use crate::base::time::Wall;
-use crate::lockout::Ban;
+use crate::base::time::Now;
 use dashmap::DashMap;
 use std::sync::Arc;
 
@@ -61,7 +60,7 @@ impl Directory {
 
     /// Puts an extension in as its record says. If it is there, what refreshes have changed since
     /// is kept: a binding that both know stays as memory has it.
-    pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>) {
+    pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>, now: Now) {
         let tenant = self.tenant(record.login.tenant());
         match self.entries.entry(record.login.clone()) {
             dashmap::Entry::Occupied(mut present) => {
@@ -71,7 +70,7 @@ impl Directory {
                 entry.update(record);
             }
             dashmap::Entry::Vacant(place) => {
-                place.insert(Entry::new(record, credentials, tenant));
+                place.insert(Entry::new(record, credentials, tenant, now));
             }
         }
     }
@@ -109,11 +108,6 @@ impl Directory {
         self.tenants.get(code).map(|tenant| Arc::clone(&tenant))
     }
 
-    /// Bans a source, as the store has it.
-    pub fn put_ban(&self, ban: Ban) {
-        let _ = ban;
-    }
-
     /// A connection is gone: the bindings heard over it ring no more.
     ///
     /// `logins` are those whose devices registered over it, as its shard remembers them.
@@ -131,13 +125,14 @@ impl Directory {
 
     /// Counts what the gauges show; looks at every entry, so once a scrape.
     #[must_use]
-    pub fn census(&self, now: Wall) -> Census {
+    pub fn census(&self, now: Now) -> Census {
         let mut census = Census::default();
         for entry in &self.entries {
             census.extensions += 1;
-            census.registrations += usize::from(entry.bindings.iter().any(|binding| binding.is_live(now)));
+            census.registrations +=
+                usize::from(entry.bindings.iter().any(|binding| binding.is_live(now.wall)));
             census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
-            census.locks += usize::from(entry.is_locked(now));
+            census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
         census
     }

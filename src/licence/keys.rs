@@ -79,12 +79,11 @@ impl Evidence<'_> {
     pub fn is_kept_in(&self, device: &Device) -> bool {
         let looks = Looks::of(self);
         let print = &device.keys.fingerprint;
-        let instance = match Instance::of(self.sip_instance) {
-            Instance::Good(text) | Instance::Weak(text) => {
-                device.has_good_key() || Instance::is_of(text, device)
-            }
-            Instance::None => true,
-        };
+        let instance = self.sip_instance.is_none_or(|raw| {
+            Instance::is_of(bare(raw), device)
+                || device.has_good_key()
+                || Instance::of(self.sip_instance) == Instance::None
+        });
         instance
             && same(&print.product, looks.product, PRODUCT_BYTES_MAX)
             && (self.contact_uri.is_empty()
@@ -109,34 +108,25 @@ pub(super) enum Instance<'a> {
 impl<'a> Instance<'a> {
     /// Reads the value of the Contact parameter (RFC 5626 §4.1).
     pub(super) fn of(raw: Option<&'a [u8]>) -> Self {
-        let Some(raw) = raw else { return Self::None };
-        let text = crate::sip::text::unquote(raw.trim_ascii()).trim_ascii();
-        let text = text.strip_prefix(b"<").unwrap_or(text);
-        let text = text.strip_suffix(b">").unwrap_or(text).trim_ascii();
-        if text.is_empty() || text.len() > INSTANCE_BYTES_MAX || !text.iter().all(u8::is_ascii_graphic) {
+        let Some(text) = raw.map(bare).filter(|text| !text.is_empty() && text.len() <= INSTANCE_BYTES_MAX)
+        else {
             return Self::None;
-        }
+        };
         let own = memchr::memrchr(b':', text).and_then(|colon| text.get(colon + 1..)).unwrap_or(text);
-        let mut digits = [0u8; 32];
-        let mut count = 0usize;
+        let first = own.iter().copied().find(u8::is_ascii_alphanumeric).unwrap_or(b'0');
+        let (mut digits, mut leading, mut hex) = (0usize, 0usize, true);
         for byte in own.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
-            if let Some(place) = digits.get_mut(count) {
-                *place = *byte;
-            }
-            count += 1;
+            leading += usize::from(leading == digits && *byte == first);
+            hex &= byte.is_ascii_hexdigit();
+            digits += 1;
         }
-        let known = digits.get(..count.min(digits.len())).unwrap_or_default();
-        if known.iter().all(|digit| *digit == b'0') {
+        if (first == b'0' && leading == digits) || !text.iter().all(u8::is_ascii_graphic) {
             return Self::None;
         }
-        if count < INSTANCE_DIGITS_MIN || known.iter().all(|digit| known.first() == Some(digit)) {
-            return Self::Weak(text);
-        }
-        // 32 digits are a UUID: pjsip's has nothing but its last 8, a MAC-shaped one its last 12.
-        let uuid = count == digits.len() && digits.iter().all(u8::is_ascii_hexdigit);
-        let weak = uuid
-            && (digits.starts_with(b"000000000000000000000000")
-                || digits.starts_with(b"00000000000010008000000000000000"));
+        // 32 hexadecimal digits are a UUID: pjsip's has nothing but its last 8.
+        let pjsip = digits == 32 && hex && first == b'0' && leading >= 24;
+        let no_mac = own == b"00000000-0000-1000-8000-000000000000";
+        let weak = digits < INSTANCE_DIGITS_MIN || leading == digits || pjsip || no_mac;
         if weak { Self::Weak(text) } else { Self::Good(text) }
     }
 
@@ -144,6 +134,24 @@ impl<'a> Instance<'a> {
     pub(super) fn is_of(text: &[u8], device: &Device) -> bool {
         device.keys.instance.as_deref().is_some_and(|kept| same(kept, text, INSTANCE_BYTES_MAX))
     }
+}
+
+/// Whether a good instance was drawn by chance, so that nobody can guess it: a UUID that is not made
+/// of zeros and a MAC address. One made of a MAC or an IMEI is unique, but stands on the phone's label.
+pub(super) fn is_random(instance: &[u8]) -> bool {
+    let own = memchr::memrchr(b':', instance).and_then(|colon| instance.get(colon + 1..)).unwrap_or(instance);
+    let digits = own.iter().filter(|byte| **byte != b'-');
+    matches!(own.len(), 32 | 36)
+        && digits.clone().count() == 32
+        && digits.clone().all(u8::is_ascii_hexdigit)
+        && digits.take_while(|digit| **digit == b'0').count() < 12
+}
+
+/// An instance without its quotes and angles.
+fn bare(raw: &[u8]) -> &[u8] {
+    let text = crate::sip::text::unquote(raw.trim_ascii()).trim_ascii();
+    let text = text.strip_prefix(b"<").unwrap_or(text);
+    text.strip_suffix(b">").unwrap_or(text).trim_ascii()
 }
 
 impl Device {
@@ -283,7 +291,12 @@ fn fold(text: &[u8], max: usize) -> Box<str> {
 
 /// Whether `kept` is what [`fold`] makes of `text`.
 fn same(kept: &str, text: &[u8], max: usize) -> bool {
-    kept.len() == text.len().min(max) && kept.bytes().zip(text).all(|(kept, byte)| kept == folded(*byte))
+    let text = text.get(..max).unwrap_or(text);
+    // Only what has a `?` can stand for other bytes than its own.
+    kept.as_bytes().eq_ignore_ascii_case(text)
+        || (kept.len() == text.len()
+            && kept.contains('?')
+            && kept.bytes().zip(text).all(|(kept, byte)| kept == folded(*byte)))
 }
 
 fn folded(byte: u8) -> u8 {

@@ -38,7 +38,7 @@
 //!
 //! **Revoked** devices keep their place on the ladder; all that differs is the verdict.
 
-use super::keys::{Instance, Looks, same_uri};
+use super::keys::{Instance, Looks, is_random, same_uri};
 use super::{Device, DeviceId, Evidence, Licence};
 use crate::base::flow::{Flow, Transport};
 use crate::base::time::Wall;
@@ -70,8 +70,11 @@ pub trait Traced {
 /// By what a device was known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rung {
-    /// 2: a good `+sip.instance`.
+    /// 2: a good `+sip.instance` that nobody can guess.
     Instance,
+    /// 2: a good `+sip.instance` that can be known by others: made of a MAC address, or of anything
+    /// but chance. It says which device it is, but earns no trust.
+    PlainInstance,
     /// 5: Call-ID and rising CSeq.
     CallId,
     /// 5: the same stream connection.
@@ -135,11 +138,12 @@ impl Trace<'_> {
 pub fn identify<B: Traced>(evidence: &Evidence<'_>, licence: &Licence, bindings: &[B], now: Wall) -> Who {
     let look = Look { evidence, licence, bindings, now };
     if let Instance::Good(instance) = Instance::of(evidence.sip_instance) {
+        let rung = if is_random(instance) { Rung::Instance } else { Rung::PlainInstance };
         return licence
             .devices
             .iter()
             .find(|device| Instance::is_of(instance, device))
-            .map_or(Who::New, |device| look.verdict(device, Rung::Instance));
+            .map_or(Who::New, |device| look.verdict(device, rung));
     }
     look.continuity().or_else(|| look.trail()).or_else(|| look.fingerprint()).unwrap_or(Who::New)
 }

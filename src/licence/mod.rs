@@ -21,6 +21,8 @@ use std::net::SocketAddr;
 #[cfg(test)]
 mod cap_tests;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod tests;
 
 /// Traces kept of a revoked device; more of its bindings are forgotten.

@@ -143,14 +143,14 @@ impl Connection {
 
     /// One read, and all messages that it completes.
     fn read(&self, incoming: &mut Incoming, desk: &Desk) -> Result<(), End> {
-        match self.stream.try_read(&mut desk.scratch.borrow_mut()) {
+        let mut scratch = desk.scratch.borrow_mut();
+        match self.stream.try_read(&mut scratch) {
             Ok(0) => return Err(End::Gone),
-            Ok(length) => {
-                incoming.buffer.extend_from_slice(desk.scratch.borrow().get(..length).unwrap_or_default());
-            }
+            Ok(length) => incoming.buffer.extend_from_slice(scratch.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return Err(End::Gone),
         }
+        drop(scratch);
         let now = Instant::now();
         self.heard.set(now);
         loop {
@@ -240,6 +240,6 @@ pub(super) async fn attend(connection: Rc<Connection>, desk: Rc<Desk>) {
         desk.tally.frame_error(error);
         let _ = tokio::time::timeout(LINGER_MAX, connection.part(&incoming.buffer, error, &desk)).await;
     }
-    connection.ended.set(true);
+    // Not marked as ended: what was read before is not answered yet, and the peer may still read.
     desk.put(Arrival::Ended(connection.id));
 }

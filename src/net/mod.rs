@@ -5,8 +5,8 @@
 //! framed messages go up as bytes with their [`Flow`](crate::base::flow::Flow), bytes for a flow
 //! come down. There are no outgoing connections yet.
 
-pub mod connection;
-pub mod desk;
+mod connection;
+mod desk;
 pub mod flows;
 pub mod listen;
 pub mod meters;

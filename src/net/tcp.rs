@@ -203,3 +203,114 @@ async fn accept(socket: TcpListener, number: u8, desk: Rc<Desk>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::meters::NetMeters;
+    use std::future::poll_fn;
+    use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
+    use tokio::task::LocalSet;
+
+    const MESSAGE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
+
+    /// Runs `test` with the connections of a shard and the address they come to.
+    fn with_streams<T: Future>(test: impl FnOnce(Streams, SocketAddr) -> T) -> T::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let addr = socket.local_addr().unwrap();
+            let tally = Rc::new(Tally::new(NetMeters::new()));
+            let mut streams = Streams::new(ShardId(0), Sources::new(Arc::new(|_| false)), tally);
+            streams.listen(0, socket).unwrap();
+            test(streams, addr).await
+        })
+    }
+
+    async fn next(streams: &mut Streams) -> Event {
+        loop {
+            if let Some(event) = streams.take() {
+                return event;
+            }
+            poll_fn(|cx| streams.poll_ready(cx)).await;
+        }
+    }
+
+    fn connect(addr: SocketAddr, say: &[u8]) -> std::net::TcpStream {
+        let mut stream = std::net::TcpStream::connect(addr).unwrap();
+        stream.write_all(say).unwrap();
+        stream
+    }
+
+    /// A connection that has said `say`, which begins with a message.
+    async fn heard(streams: &mut Streams, addr: SocketAddr, say: &[u8]) -> (FlowId, std::net::TcpStream) {
+        let stream = connect(addr, say);
+        let Event::Message { flow, .. } = next(streams).await else { panic!("no message") };
+        (flow.stream.unwrap(), stream)
+    }
+
+    #[test]
+    fn silence_ends_what_is_not_held_and_dawdling_ends_all() {
+        with_streams(async |mut streams, addr| {
+            let (held, _a) = heard(&mut streams, addr, MESSAGE).await;
+            let (silent, mut b) = heard(&mut streams, addr, MESSAGE).await;
+            let (dawdling, _c) = heard(&mut streams, addr, &[MESSAGE, b"OPT"].concat()).await;
+            let (late, early) =
+                (Instant::now() + limit::STREAM_IDLE_MAX, Instant::now() + limit::STREAM_IDLE_MAX / 2);
+            streams.sweep(early, |_| false);
+            streams.sweep(late + SWEEP_EVERY, |flow| flow == held || flow == dawdling);
+            let mut closed = Vec::new();
+            for _ in 0..2 {
+                let Event::Closed(flow) = next(&mut streams).await else { panic!("a message") };
+                closed.push(flow);
+            }
+            closed.sort();
+            assert_eq!(closed, [silent, dawdling]);
+            assert_eq!(b.read(&mut [0]).unwrap(), 0);
+            assert_eq!(streams.write(silent, Bytes::from_static(b"x")), Written::Dead);
+            assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken);
+        });
+    }
+
+    #[test]
+    fn nothing_is_read_while_paused_or_full() {
+        with_streams(async |mut streams, addr| {
+            let (flow, mut stream) = heard(&mut streams, addr, MESSAGE).await;
+            streams.pause(true);
+            stream.write_all(&MESSAGE.repeat(10_000)).unwrap();
+            tokio::task::yield_now().await;
+            // Writing goes on, and gives the connection's task its turn.
+            assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken);
+            tokio::task::yield_now().await;
+            let in_flight = limit::STREAM_READ_BYTES_MAX / MESSAGE.len() + 1;
+            let taken = std::iter::from_fn(|| streams.take()).count();
+            assert!(taken <= in_flight, "{taken} were read while paused");
+            streams.pause(false);
+            let (mut most, mut all) = (0, taken);
+            while all < 10_000 {
+                let Event::Message { .. } = next(&mut streams).await else { panic!("closed") };
+                let waiting = 1 + std::iter::from_fn(|| streams.take()).count();
+                most = most.max(waiting);
+                all += waiting;
+            }
+            assert!(most <= limit::STREAM_MESSAGES_WAITING_MAX + in_flight, "{most} waited at a time");
+        });
+    }
+
+    #[test]
+    fn an_accepted_connection_without_a_word_is_silent_too() {
+        with_streams(async |mut streams, addr| {
+            let mut stream = connect(addr, b"");
+            while streams.is_empty() {
+                poll_fn(|cx| streams.poll_ready(cx)).await;
+                assert!(streams.take().is_none());
+            }
+            streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX * 2, |_| false);
+            assert!(matches!(next(&mut streams).await, Event::Closed(_)));
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+            assert!(streams.is_empty());
+        });
+    }
+}

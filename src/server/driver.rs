@@ -6,6 +6,7 @@
 use super::mailbox::{Mail, Outbox};
 use crate::base::flow::{Flow, FlowId, ShardId, Transport};
 use crate::base::time::{Mono, Now};
+use crate::core::Core;
 use crate::core::boundary::{Inbound, Output};
 use crate::net::meters::{Direction, Shed, Tally};
 use crate::net::tcp::{Event, Streams, Written};
@@ -35,6 +36,24 @@ pub trait ShardCore {
     fn holds(&self, flow: FlowId) -> bool {
         let _ = flow;
         false
+    }
+}
+
+impl ShardCore for Core {
+    fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
+        Core::handle_inbound(self, now, inbound);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        Core::handle_timeout(self, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Core::poll_output(self)
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        Core::next_deadline(self)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::core::boundary::{Inbound, Letter};
 use crate::net::meters::{Shed, Tally};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,7 +111,7 @@ impl<C> fmt::Debug for Post<C> {
 }
 
 /// A mailbox would not take a post.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum PostError<T> {
     /// It holds [`limit::MAILBOX_MAX`] posts; here is this one back.
     #[error("the shard's mailbox is full")]
@@ -118,6 +119,15 @@ pub enum PostError<T> {
     /// There is no such shard, or it has stopped.
     #[error("the shard has stopped")]
     Stopped,
+}
+
+impl<T> fmt::Debug for PostError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full",
+            Self::Stopped => "Stopped",
+        })
+    }
 }
 
 /// The mailboxes of `shards` shards, and the way to them.
@@ -145,10 +155,13 @@ impl<C> Post<C> {
     ///
     /// # Errors
     /// If the mailbox is full, with the input; or if the shard has stopped.
-    pub fn send(&self, shard: ShardId, inbound: Inbound) -> Result<(), PostError<Inbound>> {
+    pub fn send(&self, shard: ShardId, inbound: Inbound) -> Result<(), PostError<Box<Inbound>>> {
         self.put(shard, Mail::Inbound(inbound)).map_err(|error| match error {
-            PostError::Full(Mail::Inbound(inbound)) => PostError::Full(inbound),
-            _ => PostError::Stopped,
+            PostError::Full(mail) => match *mail {
+                Mail::Inbound(inbound) => PostError::Full(Box::new(inbound)),
+                _ => PostError::Stopped, // no other mail was put
+            },
+            PostError::Stopped => PostError::Stopped,
         })
     }
 
@@ -157,7 +170,7 @@ impl<C> Post<C> {
     ///
     /// # Errors
     /// If the shard has stopped.
-    pub fn send_blocking(&self, shard: ShardId, inbound: Inbound) -> Result<(), PostError<Inbound>> {
+    pub fn send_blocking(&self, shard: ShardId, inbound: Inbound) -> Result<(), PostError<Infallible>> {
         let address = self.addresses.get(shard.index()).ok_or(PostError::Stopped)?;
         address.posts.blocking_send(Mail::Inbound(inbound)).map_err(|_| PostError::Stopped)
     }
@@ -173,8 +186,11 @@ impl<C> Post<C> {
         visit: impl FnOnce(&mut C, Now) + Send + 'static,
     ) -> Result<(), PostError<Call<C>>> {
         self.put(shard, Mail::Call(Box::new(visit))).map_err(|error| match error {
-            PostError::Full(Mail::Call(visit)) => PostError::Full(visit),
-            _ => PostError::Stopped,
+            PostError::Full(mail) => match *mail {
+                Mail::Call(visit) => PostError::Full(visit),
+                _ => PostError::Stopped, // no other mail was put
+            },
+            PostError::Stopped => PostError::Stopped,
         })
     }
 
@@ -187,10 +203,10 @@ impl<C> Post<C> {
         }
     }
 
-    fn put(&self, shard: ShardId, mail: Mail<C>) -> Result<(), PostError<Mail<C>>> {
+    fn put(&self, shard: ShardId, mail: Mail<C>) -> Result<(), PostError<Box<Mail<C>>>> {
         let address = self.addresses.get(shard.index()).ok_or(PostError::Stopped)?;
         address.posts.try_send(mail).map_err(|error| match error {
-            TrySendError::Full(mail) => PostError::Full(mail),
+            TrySendError::Full(mail) => PostError::Full(Box::new(mail)),
             TrySendError::Closed(_) => PostError::Stopped,
         })
     }
@@ -346,7 +362,8 @@ mod tests {
         for _ in 0..limit::MAILBOX_MAX {
             post.send(ShardId(0), closed()).unwrap();
         }
-        assert!(matches!(post.send(ShardId(0), closed()), Err(PostError::Full(Inbound::FlowClosed(_)))));
+        let Err(PostError::Full(back)) = post.send(ShardId(0), closed()) else { panic!("taken") };
+        assert!(matches!(*back, Inbound::FlowClosed(_)));
         assert!(matches!(post.call(ShardId(0), |_, _| {}), Err(PostError::Full(_))));
         post.stop();
         assert!(boxes[0].is_stopping(), "a stop needs no room");

@@ -8,8 +8,14 @@
 pub mod admin_socket;
 pub mod clock;
 pub mod driver;
+pub mod harden;
+pub mod logging;
 pub mod mailbox;
+pub mod metrics;
+pub mod notify;
+pub mod reload;
 pub mod shard;
+pub mod signals;
 
 use crate::base::flow::ShardId;
 use crate::base::limit;

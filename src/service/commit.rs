@@ -15,7 +15,7 @@ use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::licence::{Admission, Device, DeviceId, Newcomer, admit, identify};
-use crate::lockout::{Ban, Lock};
+use crate::lockout::{Begun, Lock};
 use crate::registrar::{self, Asked, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
 use std::sync::Arc;
@@ -86,23 +86,23 @@ fn stage(
 ) -> Result<Staged, Failure> {
     match what {
         Durable::Register(request) => register(txn, directory, settings, at, &request),
-        Durable::Failed { lock, ban, .. } => {
-            if let Some(ban) = ban {
-                put_ban(txn, &ban)?;
+        Durable::Locked { login: Some(login), lock, .. } => put_lock(txn, directory, at, &login, lock),
+        Durable::Locked { .. } => decoy(txn),
+        Durable::Banned { begun, .. } => {
+            let Begun { ban, dropped } = begun;
+            if let Some(dropped) = dropped {
+                BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
             }
-            match lock {
-                Some((Some(login), lock)) => put_lock(txn, directory, at, &login, lock),
-                _ => {
-                    DECOYS.put(txn, &[], &0, None, Expect::Any)?;
-                    Ok(Staged { record: None, device: None })
-                }
-            }
+            BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
+            Ok(Staged { record: None, device: None })
         }
     }
 }
 
-fn put_ban(txn: &mut Txn<'_>, ban: &Ban) -> Result<(), StoreError> {
-    BANS.put(txn, &[&ban.source.to_string()], ban, Some(ban.until), Expect::Any).map(|_| ())
+/// The lock of a stranger takes as long to answer as that of an extension.
+fn decoy(txn: &mut Txn<'_>) -> Result<Staged, Failure> {
+    DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
+    Ok(Staged { record: None, device: None })
 }
 
 fn put_lock(
@@ -112,10 +112,7 @@ fn put_lock(
     login: &LoginName,
     lock: Lock,
 ) -> Result<Staged, Failure> {
-    let Some(row) = extension(txn, login)? else {
-        DECOYS.put(txn, &[], &0, None, Expect::Any)?;
-        return Ok(Staged { record: None, device: None });
-    };
+    let Some(row) = extension(txn, login)? else { return decoy(txn) };
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
@@ -144,7 +141,7 @@ fn register(
     let who = identify(&evidence, &record.licence, &record.bindings, at);
     let tenant = directory.tenant(request.login.tenant());
     let tenant = tenant.filter(|tenant| tenant.active).ok_or(Refusal::TenantSuspended)?;
-    let devices_max = tenant.max_devices.unwrap_or(settings.devices_max);
+    let devices_max = tenant.policies.max_devices.unwrap_or(settings.devices_max);
     let newcomer = || Newcomer {
         keys: evidence.keys(),
         model: evidence.model(),

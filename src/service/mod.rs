@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod commit;
 pub mod open;
+pub mod refreshes;
 pub mod tables;
 
 use crate::base::rng::Rng;

@@ -4,7 +4,7 @@ use super::tables::{BANS, EXTENSIONS, TENANTS};
 use super::{Services, unseal};
 use crate::base::private::Secret;
 use crate::base::rng::Rng;
-use crate::base::time::Wall;
+use crate::base::time::{Now, Wall};
 use crate::digest::Ha1;
 use crate::directory::Directory;
 use crate::directory::sign_in::Guard;
@@ -30,6 +30,8 @@ pub struct Opening<'a> {
     pub key_file: KeyFile,
     /// The configured realm.
     pub realm: &'a str,
+    /// When it is opened.
+    pub now: Now,
     /// Chance.
     pub rng: Rng,
 }
@@ -69,7 +71,7 @@ impl OpenError {
 /// # Errors
 /// [`OpenError`]; the store's files are then as they were.
 pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
-    let Opening { url, options, clock, key_file, realm, mut rng } = opening;
+    let Opening { url, options, clock, key_file, realm, now, mut rng } = opening;
     let store = Store::open(url, clock, options)?;
     let held = credentials(&store.view())?;
     let sealer = match url {
@@ -87,8 +89,8 @@ pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
     let (noted_realm, noted_sealer, mut noted_rng) = (realm.to_owned(), sealer.clone(), rng.split());
     store.run_blocking(move |txn| System::confirm(txn, &noted_realm, &noted_sealer, held, &mut noted_rng))?;
     let seeds = [rng.bits(), rng.bits(), rng.bits(), rng.bits()];
-    let directory = Directory::new(seeds, Guard::new(Ha1::decoy(&mut rng)));
-    load(&store.view(), &sealer, &directory)?;
+    let directory = Directory::new(seeds, Guard::new(Ha1::decoy(&mut rng), seeds));
+    load(&store.view(), &sealer, &directory, now)?;
     let (journal, replayed) = Journal::open(&store.view(), |refresh| {
         directory.with(&refresh.login, |entry| entry.replay(&refresh));
     })?;
@@ -122,7 +124,7 @@ fn credentials(view: &View<'_>) -> Result<system::Credentials, StoreError> {
 ///
 /// # Errors
 /// [`OpenError::Store`], [`OpenError::Seal`].
-pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory) -> Result<(), OpenError> {
+pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -> Result<(), OpenError> {
     let mut after: Option<Key> = None;
     loop {
         let page = TENANTS.scan(view, &[], after.as_ref(), PAGE)?;
@@ -139,7 +141,7 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory) -> Result<(
             let record = row.value;
             let credentials = unseal(sealer, &record)
                 .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
-            directory.put(&record, credentials);
+            directory.put(&record, credentials, now);
         }
         if after.is_none() {
             break;
@@ -148,7 +150,7 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory) -> Result<(
     loop {
         let page = BANS.scan(view, &[], after.as_ref(), PAGE)?;
         after = page.last().map(|(key, _)| key.clone());
-        page.into_iter().for_each(|(_, row)| directory.put_ban(row.value));
+        page.into_iter().for_each(|(_, row)| directory.put_ban(row.value, now));
         if after.is_none() {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
-//! | `decoy`   | –                | written when a stranger is "locked", so that this takes as long |
+//! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
 
 use crate::account::{LoginName, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;

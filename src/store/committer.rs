@@ -3,9 +3,10 @@
 //! | State       | Event                    | Next        | What is done                                        |
 //! |-------------|--------------------------|-------------|-----------------------------------------------------|
 //! | available   | jobs, the flush succeeds | available   | watchers are told, then each job is answered        |
-//! | available   | jobs, nothing written    | available   | each job is answered, no flush                      |
+//! | available   | jobs, nothing staged     | available   | each job is answered, no flush                      |
 //! | available   | jobs, the flush fails    | unavailable | each job is answered `Unavailable`                  |
 //! | unavailable | jobs, the flush succeeds | available   | watchers are told of what was staged, then as above |
+//! | unavailable | jobs, the backend is opened anew | available | every watcher has lagged, then as above       |
 //! | unavailable | jobs, the flush fails    | unavailable | no job is run, each is answered `Unavailable`       |
 //! | unavailable | idle                     | the flush decides | as above, without jobs                        |
 //!
@@ -14,7 +15,7 @@
 
 use super::limit::{FLUSH_RETRY, GROUP_JOBS_MAX, WATCHERS_MAX};
 use super::watch::Voice;
-use super::{Backend, Change, Revision, StoreError, Txn};
+use super::{Backend, Change, Flushed, Revision, StoreError, Txn};
 use crate::base::time::Wall;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -77,6 +78,8 @@ pub struct Committer {
     changes: Vec<Change>,
     /// The reason of the latest failed flush, until one succeeds.
     failure: Option<StoreError>,
+    /// Whether staging failed in this group: it is then flushed even if nothing was staged.
+    doubtful: bool,
 }
 
 /// Whether there is more to come.
@@ -107,6 +110,7 @@ impl Committer {
             watchers: Vec::new(),
             changes: Vec::new(),
             failure: None,
+            doubtful: false,
         }
     }
 
@@ -190,6 +194,7 @@ impl Committer {
         let before = self.changes.len();
         let mut txn = Txn::new(&*self.backend, (self.clock)(), &mut self.changes);
         let answer = run(Work::Run(&mut txn));
+        self.doubtful |= txn.has_failed();
         let wrote = self.changes.len() - before;
         self.stats.writes.fetch_add(wrote as u64, Ordering::Relaxed);
         answer
@@ -198,7 +203,7 @@ impl Committer {
     fn commit(&mut self) -> Result<(), StoreError> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
-            None if self.changes.is_empty() => Ok(()),
+            None if self.changes.is_empty() && !self.doubtful => Ok(()),
             None => self.flush(),
         }
     }
@@ -210,12 +215,16 @@ impl Committer {
             other => StoreError::unavailable(other),
         });
         self.stats.unavailable.store(flushed.is_err(), Ordering::Relaxed);
-        self.failure = flushed.clone().err();
+        self.failure = flushed.as_ref().err().cloned();
+        self.doubtful = false;
         match flushed {
-            Ok(()) => {
+            Ok(flushed) => {
                 self.stats.flushes.fetch_add(1, Ordering::Relaxed);
                 let changes = std::mem::take(&mut self.changes);
-                self.tell(&changes);
+                match flushed {
+                    Flushed::Kept => self.tell(&changes),
+                    Flushed::Anew => self.watchers.drain(..).for_each(Voice::lag),
+                }
                 Ok(())
             }
             Err(error) => {

@@ -1,6 +1,6 @@
 //! A backend that fails by plan, for tests and the simulation.
 
-use super::{Backend, Entry, Expect, Key, Prefix, Revision, StoreError};
+use super::{Backend, Entry, Expect, Flushed, Key, Prefix, Revision, StoreError};
 use bytes::Bytes;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -24,6 +24,8 @@ pub enum Fault {
     Fails,
     /// It is done, but says that it was not.
     Lies,
+    /// A flush is done, but says that the backend was opened anew; other operations are just done.
+    Anew,
 }
 
 type Plan = Box<dyn FnMut(Operation) -> Fault + Send>;
@@ -66,34 +68,35 @@ impl Faulty {
         self.turned.notify_all();
     }
 
-    fn around<T>(
-        &self,
-        operation: Operation,
-        act: impl FnOnce() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let fault = (self.plan.lock().unwrap_or_else(PoisonError::into_inner))(operation);
-        match fault {
-            Fault::None => act(),
-            Fault::Fails => Err(StoreError::unavailable("a planned fault")),
-            Fault::Lies => act().and_then(|_| Err(StoreError::unavailable("a planned fault"))),
+    fn next(&self, operation: Operation) -> Fault {
+        (self.plan.lock().unwrap_or_else(PoisonError::into_inner))(operation)
+    }
+}
+
+impl Fault {
+    fn apply<T>(self, act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self {
+            Self::None | Self::Anew => act(),
+            Self::Fails => Err(StoreError::unavailable("a planned fault")),
+            Self::Lies => act().and_then(|_| Err(StoreError::unavailable("a planned fault"))),
         }
     }
 }
 
 impl Backend for Faulty {
     fn get(&self, key: &Key) -> Result<Option<(Revision, Bytes)>, StoreError> {
-        self.around(Operation::Read, || self.inner.get(key))
+        self.next(Operation::Read).apply(|| self.inner.get(key))
     }
 
     fn stage_put(&self, key: &Key, value: &[u8], expect: Expect) -> Result<Revision, StoreError> {
-        self.around(Operation::Stage, || self.inner.stage_put(key, value, expect))
+        self.next(Operation::Stage).apply(|| self.inner.stage_put(key, value, expect))
     }
 
     fn stage_delete(&self, key: &Key, expect: Expect) -> Result<(), StoreError> {
-        self.around(Operation::Stage, || self.inner.stage_delete(key, expect))
+        self.next(Operation::Stage).apply(|| self.inner.stage_delete(key, expect))
     }
 
-    fn flush(&self) -> Result<(), StoreError> {
+    fn flush(&self) -> Result<Flushed, StoreError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.1 += 1;
         self.turned.notify_all();
@@ -101,11 +104,14 @@ impl Backend for Faulty {
             self.turned.wait_while(held, |(held, _)| *held).unwrap_or_else(PoisonError::into_inner);
         held.1 -= 1;
         drop(held);
-        self.around(Operation::Flush, || self.inner.flush())
+        match self.next(Operation::Flush) {
+            Fault::Anew => self.inner.flush().map(|_| Flushed::Anew),
+            fault => fault.apply(|| self.inner.flush()),
+        }
     }
 
     fn scan(&self, prefix: &Prefix, after: Option<&Key>, n: usize) -> Result<Vec<Entry>, StoreError> {
-        self.around(Operation::Read, || self.inner.scan(prefix, after, n))
+        self.next(Operation::Read).apply(|| self.inner.scan(prefix, after, n))
     }
 
     fn newest(&self) -> Revision {

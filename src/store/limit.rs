@@ -33,6 +33,9 @@ pub const JOURNAL_PRUNE: usize = 512;
 /// How long an idle committer waits before it tries a failed flush again.
 pub const FLUSH_RETRY: Duration = Duration::from_millis(500);
 
+/// How long a store whose disk failed is left alone before it is opened anew.
+pub const REOPEN_RETRY: Duration = Duration::from_secs(2);
+
 /// How often a locked store is tried again while opening waits for it.
 pub const LOCK_RETRY: Duration = Duration::from_millis(50);
 

@@ -3,7 +3,7 @@
 //! Nothing outlives the process, but it knows what a crash would have kept: [`Memory::crash`]
 //! takes back what was staged since the last flush.
 
-use super::{Backend, Entry, Expect, Key, Prefix, Revision, StoreError, expected};
+use super::{Backend, Entry, Expect, Flushed, Key, Prefix, Revision, StoreError, expected};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -76,9 +76,9 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn flush(&self) -> Result<(), StoreError> {
+    fn flush(&self) -> Result<Flushed, StoreError> {
         self.state().undo.clear();
-        Ok(())
+        Ok(Flushed::Kept)
     }
 
     fn scan(&self, prefix: &Prefix, after: Option<&Key>, n: usize) -> Result<Vec<Entry>, StoreError> {

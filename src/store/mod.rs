@@ -146,6 +146,16 @@ pub struct Entry {
     pub value: Bytes,
 }
 
+/// What a flush that succeeded did. Before it, at least what earlier flushes kept was durable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flushed {
+    /// All that was staged is durable.
+    Kept,
+    /// The backend was opened anew after a failed flush: of what had been staged since the last
+    /// good one, any part may be lost. Only ever follows a failed flush.
+    Anew,
+}
+
 /// What a store is kept in. Every call may block.
 ///
 /// Only the committer calls `stage_put`, `stage_delete` and `flush`, so that they need no order
@@ -169,12 +179,12 @@ pub trait Backend: Send + Sync + 'static {
     /// As `stage_put`.
     fn stage_delete(&self, key: &Key, expect: Expect) -> Result<(), StoreError>;
 
-    /// Makes all that was staged durable: it survives the loss of power. What is staged stays
-    /// staged if this fails, and a later `flush` tries again.
+    /// Makes all that was staged durable: it survives the loss of power. If this fails, nothing
+    /// more is staged until a later `flush` succeeds.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    fn flush(&self) -> Result<(), StoreError>;
+    fn flush(&self) -> Result<Flushed, StoreError>;
 
     /// Up to `n` entries whose keys begin with `prefix` and come after `after`, in the order of
     /// their keys; fewer only if there are no more.

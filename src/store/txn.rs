@@ -78,13 +78,14 @@ impl<'a> View<'a> {
 pub struct Txn<'a> {
     view: View<'a>,
     changes: &'a mut Vec<Change>,
+    failed: bool,
 }
 
 impl<'a> Txn<'a> {
     /// Writes to `backend`, each noted in `changes`. The committer makes these; a test may.
     #[must_use]
     pub fn new(backend: &'a dyn Backend, now: Wall, changes: &'a mut Vec<Change>) -> Self {
-        Self { view: View::new(backend, now), changes }
+        Self { view: View::new(backend, now), changes, failed: false }
     }
 
     /// Puts a value.
@@ -97,7 +98,8 @@ impl<'a> Txn<'a> {
             return Err(StoreError::TooLarge { bytes: value.bytes.len() });
         }
         let expect = self.over_expired(key, expect)?;
-        let revision = self.view.backend.stage_put(key, &value.seal(), expect)?;
+        let staged = self.view.backend.stage_put(key, &value.seal(), expect);
+        let revision = self.noted(staged)?;
         self.changes.push(Change { key: key.clone(), revision, value: Some(value) });
         Ok(revision)
     }
@@ -121,8 +123,19 @@ impl<'a> Txn<'a> {
         }
     }
 
+    /// Whether the backend failed to stage something, so that its health must be asked.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn noted<T>(&mut self, staged: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.failed |= matches!(staged, Err(StoreError::Unavailable(_)));
+        staged
+    }
+
     fn remove(&mut self, key: &Key, expect: Expect) -> Result<(), StoreError> {
-        self.view.backend.stage_delete(key, expect)?;
+        let staged = self.view.backend.stage_delete(key, expect);
+        self.noted(staged)?;
         self.changes.push(Change { key: key.clone(), revision: self.view.backend.newest(), value: None });
         Ok(())
     }

@@ -27,8 +27,8 @@ pub struct Change {
 /// Why there are no more changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum WatchEnd {
-    /// The watcher was too slow and missed some: watch anew.
-    #[error("the watcher was too slow and missed changes")]
+    /// Some changes were missed, because the watcher was too slow or the store failed: watch anew.
+    #[error("changes were missed")]
     Lagged,
     /// The store was closed.
     #[error("the store was closed")]
@@ -150,5 +150,10 @@ impl Voice {
                 false
             }
         }
+    }
+
+    /// Ends the watching, since some changes are not known.
+    pub(crate) fn lag(self) {
+        self.lagged.store(true, Ordering::Release);
     }
 }

@@ -73,10 +73,8 @@ impl Running {
             Err(error) => error.id(),
         };
         let name = self.names.remove(&id);
-        if let Err(error) = result {
-            if error.is_panic() {
-                tracing::error!(task = name.unwrap_or("unknown"), "a task panicked");
-            }
+        if result.is_err_and(|error| error.is_panic()) {
+            tracing::error!(task = name.unwrap_or("unknown"), "a task panicked");
         }
     }
 }

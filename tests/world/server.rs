@@ -131,15 +131,12 @@ fn settings() -> Settings {
     Settings {
         realm: DOMAIN.to_owned(),
         domains: vec![DOMAIN.to_owned()],
+        addresses: Vec::new(),
         listeners: vec![Listener { transport: Transport::Udp, local: address(), advertised: address() }],
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
-        lockout: lockout::Policy {
-            failures_max: 5,
-            window: Duration::from_secs(900),
-            duration: Duration::from_secs(900),
-        },
+        lockout: lockout::Policy::default(),
         devices_max: 4,
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
@@ -196,7 +193,7 @@ impl Server {
             records.push(record);
         }
         let job = move |txn: &mut stationmaster::store::Txn<'_>| -> Result<(), StoreError> {
-            let tenant = Tenant { code: code.clone(), active: true, max_devices: None };
+            let tenant = Tenant::new(code.clone(), "Acme");
             TENANTS.put(txn, &[code.as_str()], &tenant, None, Expect::Absent)?;
             for record in &records {
                 put_extension(txn, record, Expect::Absent)?;
@@ -237,8 +234,9 @@ impl Server {
             Store::with_committer(self.backend.clone(), clock, metrics::Histogram::noop());
         let rng = &mut self.rng;
         let seeds = [rng.bits(), rng.bits(), rng.bits(), rng.bits()];
-        let directory = Arc::new(Directory::new(seeds, Guard::new(Ha1::decoy(rng))));
-        open::load(&store.view(), &self.sealer, &directory).expect("what was written can be read");
+        let directory = Arc::new(Directory::new(seeds, Guard::new(Ha1::decoy(rng), seeds)));
+        let now = Now { mono: Mono::default(), wall: Wall::from_micros(self.wall.load(Ordering::Relaxed)) };
+        open::load(&store.view(), &self.sealer, &directory, now).expect("what was written can be read");
         let replay = |refresh: Refresh| {
             directory.with(&refresh.login, |entry| entry.replay(&refresh));
         };

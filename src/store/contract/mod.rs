@@ -123,10 +123,10 @@ contract! {
         an_update_loses_no_race,
         an_expired_record_reads_as_absent,
         after_a_failed_flush_nothing_is_done_until_one_succeeds,
-        a_failing_read_or_write_fails_its_job_only,
+        a_failing_read_or_write_fails_its_job_only, a_failing_write_asks_for_the_health_of_the_store,
         every_job_is_answered_when_the_store_ends,
         one_job_too_many_is_refused_at_once,
         a_value_may_be_large_but_not_too_large;
     watch: a_watch_misses_nothing_and_tells_nothing_twice, a_watch_is_told_of_its_prefix_when_it_is_durable,
-        a_watcher_that_is_too_slow_is_told_so;
+        a_watcher_that_is_too_slow_is_told_so, a_backend_opened_anew_makes_every_watcher_look_again;
 }

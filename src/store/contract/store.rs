@@ -155,6 +155,17 @@ pub(super) fn a_failing_read_or_write_fails_its_job_only(bench: &Bench) {
     ["a", "b", "c"].into_iter().for_each(|name| note(&store, &log, name, Expect::Any));
     committer.step();
     assert_eq!(logged(&log), ["done a", "unavailable b", "done c"]);
+    assert!(store.is_available());
+}
+
+pub(super) fn a_failing_write_asks_for_the_health_of_the_store(bench: &Bench) {
+    let (store, mut committer) = bench.by_hand();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    bench.backend.follow(|operation| if operation == Operation::Read { Fault::None } else { Fault::Fails });
+    note(&store, &log, "a", Expect::Any);
+    committer.step();
+    assert_eq!(logged(&log), ["unavailable a"]);
+    assert!(!store.is_available());
 }
 
 pub(super) fn every_job_is_answered_when_the_store_ends(bench: &Bench) {

@@ -117,3 +117,19 @@ pub(super) fn a_watcher_that_is_too_slow_is_told_so(bench: &Bench) {
     assert_eq!(watch.try_next(), Err(WatchEnd::Lagged));
     assert_eq!(store.stats().watchers_gone.load(Ordering::Relaxed), 1);
 }
+
+pub(super) fn a_backend_opened_anew_makes_every_watcher_look_again(bench: &Bench) {
+    let (store, mut committer) = bench.by_hand();
+    let mut watch = drive(&mut committer, store.watch(all())).unwrap();
+    let mut faults = [Fault::Fails, Fault::Anew].into_iter();
+    bench.backend.follow(move |operation| match operation {
+        Operation::Flush => faults.next().unwrap_or(Fault::None),
+        _ => Fault::None,
+    });
+    let put = drive(&mut committer, store.put(&key("a"), Value::new("x"), Expect::Any));
+    assert!(matches!(put, Err(StoreError::Unavailable(_))), "{put:?}");
+    drive(&mut committer, store.put(&key("b"), Value::new("x"), Expect::Any)).unwrap();
+    assert_eq!(watch.try_next(), Err(WatchEnd::Lagged), "nobody knows what became of a");
+    let mut watch = drive(&mut committer, store.watch(all())).unwrap();
+    assert!(ready(watch.snapshot()).unwrap().is_some());
+}
