@@ -109,7 +109,7 @@ impl Station {
             realm: REALM.into(),
             domains: vec![REALM.into()],
             addresses: Vec::new(),
-            listeners: vec![Listener { transport: Transport::Udp, local, advertised: local }],
+            listeners: vec![Listener::new(Transport::Udp, local, local)],
             terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
             algorithms: Algorithms::Auto,
             allow_without_qop: false,

@@ -6,8 +6,12 @@
 pub mod base;
 pub mod sip;
 
+pub mod sdp;
+
 pub mod digest;
 pub mod txn;
+
+pub mod dialog;
 
 pub mod account;
 pub mod licence;
@@ -15,10 +19,11 @@ pub mod lockout;
 pub mod registrar;
 pub mod route;
 
+pub mod call;
+
 pub mod directory;
 
 pub mod core;
-
 pub mod task;
 
 pub mod store;

@@ -65,6 +65,12 @@ pub const CALLS_MAX: usize = 32_768;
 /// Branches of one call: bindings rung at a time; the oldest bindings beyond it are not rung.
 pub const FORKS_MAX: usize = 16;
 
+/// Requests other than INVITE and BYE that wait for the other side of one call; more: 500.
+pub const RELAYS_MAX: usize = 8;
+
+/// Bytes of the route set of one dialog; more: 400.
+pub const ROUTES_BYTES_MAX: usize = 2_048;
+
 /// Letters from one shard to another that wait; past it UDP is dropped.
 pub const MAILBOX_MAX: usize = 8_192;
 
@@ -126,3 +132,9 @@ pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// Tenants or extensions in one answer on the admin socket; for more the command asks again.
 pub const ADMIN_PAGE_ROWS: usize = 10_000;
+
+/// Extensions that registered over one connection; the bindings of one more outlive it.
+pub const STREAM_LOGINS_MAX: usize = 4_096;
+
+/// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
+pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);

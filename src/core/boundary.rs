@@ -4,10 +4,12 @@ use super::refusal::Refusal;
 use crate::account::LoginName;
 use crate::base::flow::{Flow, FlowId, ShardId};
 use crate::base::time::Wall;
+use crate::call::CallRecord;
 use crate::digest::Role;
 use crate::licence::DeviceId;
 use crate::lockout::{Ban, Begun, Lock};
 use crate::registrar::Refresh;
+use crate::route::Reason;
 use crate::sip::Message;
 use bytes::Bytes;
 
@@ -162,4 +164,11 @@ pub enum Event {
     },
     /// A source was banned.
     Banned(Ban),
+    /// A call is over, or nobody rang for it.
+    Call {
+        /// What is told of it.
+        record: Box<CallRecord>,
+        /// Why nobody rang.
+        reason: Option<Reason>,
+    },
 }

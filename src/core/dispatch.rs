@@ -6,8 +6,8 @@
 //! | request with a fault                      | here                         | 400, 505   |
 //! | REGISTER                                  | here                         | `register` |
 //! | OPTIONS, SUBSCRIBE, NOTIFY … outside a dialog | here                     | 200, 489, 405 |
-//! | INVITE, CANCEL, ACK, requests in a dialog | To tag's shard, else hash of Call-ID | `invite`, `call` |
-//! | response                                  | the shard in the Via branch  | `call`     |
+//! | INVITE, CANCEL, ACK, requests in a dialog | To tag's shard, else hash of Call-ID | `invite` |
+//! | response                                  | the shard in the Via branch  | `invite`   |
 
 use super::boundary::{Letter, Output};
 use super::{Core, answer};
@@ -49,7 +49,7 @@ impl Core {
     /// Handles a message that this shard owns.
     pub(super) fn handle(&mut self, now: Now, flow: Flow, message: Message) {
         if !message.is_request() {
-            return self.call_response(now, flow, &message);
+            return self.call_response(now, &message);
         }
         let in_dialog = message.to().tag().is_some();
         match message.method() {

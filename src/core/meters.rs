@@ -1,5 +1,6 @@
 //! Handles to the metrics of a shard; made once, so that the hot path looks nothing up.
 
+use crate::call::End;
 use crate::route::Reason;
 use crate::sip::{Fault, ParseError};
 use metrics::{Counter, Histogram};
@@ -60,20 +61,6 @@ labels!(
 );
 
 labels!(
-    /// `stationmaster_calls_total{end}`: how a call ended, or why it never began.
-    CallEnd {
-        Completed = "completed",
-        Cancelled = "cancelled",
-        Busy = "busy",
-        Declined = "declined",
-        NoAnswer = "no_answer",
-        Failed = "failed",
-        NoRoute = "no_route",
-        Refused = "refused",
-    }
-);
-
-labels!(
     /// What a shard refuses to shed load, in `stationmaster_shed_total{why}`.
     CoreShed {
         CommitsWaiting = "commits_waiting_full",
@@ -90,6 +77,7 @@ pub struct Meters {
     unreadable: [Counter; 2],
     stray_responses: Counter,
     retransmissions: Counter,
+    unreachable: Counter,
     locks_started: Vec<Counter>,
     calls: Vec<Counter>,
     route_refused: Vec<Counter>,
@@ -106,6 +94,10 @@ impl Meters {
         describe_counter!("stationmaster_register_total", "REGISTER requests answered, by outcome");
         describe_counter!("stationmaster_parse_errors_total", "What could not be read, by kind");
         describe_counter!("stationmaster_retransmissions_total", "Requests that were received again");
+        describe_counter!(
+            "stationmaster_contacts_unreachable_total",
+            "Phones that did not answer a call at all"
+        );
         describe_counter!("stationmaster_locks_started_total", "Locks that failures began, by scope");
         describe_counter!("stationmaster_calls_total", "Calls, by how they ended");
         describe_counter!("stationmaster_route_refused_total", "Candidates passed over, by reason");
@@ -125,13 +117,14 @@ impl Meters {
             unreadable: [fault("start_line"), fault("too_long")],
             stray_responses: fault("stray_response"),
             retransmissions: counter!("stationmaster_retransmissions_total"),
+            unreachable: counter!("stationmaster_contacts_unreachable_total"),
             locks_started: LockScope::ALL
                 .iter()
                 .map(|scope| counter!("stationmaster_locks_started_total", "scope" => scope.label()))
                 .collect(),
-            calls: CallEnd::ALL
+            calls: End::LABELS
                 .iter()
-                .map(|end| counter!("stationmaster_calls_total", "end" => end.label()))
+                .map(|end| counter!("stationmaster_calls_total", "end" => *end))
                 .collect(),
             route_refused: Reason::ALL
                 .iter()
@@ -156,8 +149,9 @@ impl Meters {
             unreadable: [Counter::noop(), Counter::noop()],
             stray_responses: Counter::noop(),
             retransmissions: Counter::noop(),
+            unreachable: Counter::noop(),
             locks_started: none(LockScope::ALL.len()),
-            calls: none(CallEnd::ALL.len()),
+            calls: none(End::LABELS.len()),
             route_refused: none(Reason::ALL.len()),
             shed: none(CoreShed::ALL.len()),
             register_seconds: Histogram::noop(),
@@ -184,6 +178,10 @@ impl Meters {
         self.stray_responses.increment(1);
     }
 
+    pub(super) fn unreachable(&self) {
+        self.unreachable.increment(1);
+    }
+
     pub(super) fn retransmission(&self) {
         self.retransmissions.increment(1);
     }
@@ -192,8 +190,10 @@ impl Meters {
         bump(&self.locks_started, scope as usize);
     }
 
-    pub(super) fn call(&self, end: CallEnd) {
-        bump(&self.calls, end as usize);
+    pub(super) fn call(&self, end: End) {
+        if let Some(at) = End::LABELS.iter().position(|label| *label == end.label()) {
+            bump(&self.calls, at);
+        }
     }
 
     pub(super) fn passed_over(&self, reason: Reason) {

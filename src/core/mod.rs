@@ -7,12 +7,14 @@
 mod answer;
 mod auth;
 pub mod boundary;
-mod call;
+
 mod dispatch;
+mod invite;
 pub mod meters;
 pub mod refusal;
 mod register;
 pub mod settings;
+mod streams;
 mod waiting;
 
 pub use boundary::{Inbound, Letter, Output};
@@ -22,11 +24,13 @@ pub use settings::Settings;
 use crate::base::flow::ShardId;
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
+use crate::call::{self, Calls};
 use crate::digest::Nonces;
 use crate::directory::Directory;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use streams::Streams;
 use waiting::WaitingRoom;
 
 /// What all shards of a process share.
@@ -57,13 +61,17 @@ pub struct Core {
     scratch: BytesMut,
     out: VecDeque<Output>,
     waiting: WaitingRoom,
+    calls: Calls,
+    streams: Streams,
 }
 
 impl Core {
     /// The shard of this number.
     #[must_use]
-    pub fn new(shard: ShardId, shared: Shared, meters: Meters, rng: Rng) -> Self {
+    pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
         let Shared { settings, directory, nonces, hash, shards } = shared;
+        let call = call::Settings { ring_max: settings.ring_max, ..call::Settings::default() };
+        let calls = Calls::new(shard, call, rng.split());
         Self {
             shard,
             shards,
@@ -76,6 +84,8 @@ impl Core {
             scratch: BytesMut::new(),
             out: VecDeque::new(),
             waiting: WaitingRoom::default(),
+            calls,
+            streams: Streams::default(),
         }
     }
 
@@ -85,12 +95,16 @@ impl Core {
             Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
             Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, message),
             Inbound::Settled(settled) => self.settled(now, settled),
-            Inbound::FlowClosed(_) => {}
+            Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
         }
     }
 
     /// Does what has fallen due.
-    pub fn handle_timeout(&mut self, _now: Now) {}
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.calls.handle_timeout(now);
+        self.drain_calls();
+        self.waiting.forget_late(now.mono);
+    }
 
     /// The next thing to do; `None` when there is nothing left to do for now.
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -100,13 +114,26 @@ impl Core {
     /// When [`handle_timeout`](Self::handle_timeout) must be called next; `None` if nothing waits.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        None
+        let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
+        calls.into_iter().chain(waiting).min()
     }
 
     /// How many requests wait for the store.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// How many calls stand.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many transactions stand.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.calls.transactions()
     }
 
     fn jitter(&mut self) -> u8 {

@@ -24,7 +24,7 @@ use crate::digest::challenge::Stale;
 use crate::digest::{Algorithm, Outcome, Role};
 use crate::directory::Entry;
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
-use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
 use crate::sip::{Message, Name, Uri, Writer};
 use smallvec::SmallVec;
@@ -92,15 +92,18 @@ impl Core {
             login: &username,
             method: message.method_token(),
             credentials: fresh.credentials,
-            evidence: evidence(message, asked.as_ref().ok(), flow, fresh.device),
+            flow,
+            agent: message.field(Name::UserAgent).unwrap_or_default(),
             algorithms: &settings.algorithms,
             origin: settings.origin(flow.source()),
             policy: settings.lockout,
         };
         let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
+        let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
+        let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
         let jitter = self.jitter();
-        let verdict =
-            directory.sign_in(now, &attempt, |entry, who| request.decide(entry, who, jitter, now.wall));
+        let verdict = directory
+            .sign_in(now, &attempt, recognise, |entry, who| request.decide(entry, who, jitter, now.wall));
         match verdict {
             Verdict::Good(Decision::Done { device, refreshed }) => {
                 self.nonces.settle(
@@ -147,6 +150,7 @@ impl Core {
 
     /// 200 with the present bindings (§10.3 step 8).
     pub(super) fn accept(&mut self, now: Now, flow: Flow, message: &Message, login: &str) {
+        self.registered_over(flow, login);
         let directory = std::sync::Arc::clone(&self.directory);
         self.answer(message, flow, 200, None, |writer| {
             directory.with(login, |entry| {

@@ -6,6 +6,7 @@ use crate::digest::Algorithms;
 use crate::lockout::{self, Origin};
 use crate::registrar::Terms;
 use crate::sip::Uri;
+use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -18,6 +19,16 @@ pub struct Listener {
     pub local: SocketAddr,
     /// What peers are told: `[sip] advertise` with this listener's port, else `local`.
     pub advertised: SocketAddr,
+    /// `advertised` as it stands in Via and Contact.
+    pub sent_by: Bytes,
+}
+
+impl Listener {
+    /// A listener that is bound to `local` and reached at `advertised`.
+    #[must_use]
+    pub fn new(transport: Transport, local: SocketAddr, advertised: SocketAddr) -> Self {
+        Self { transport, local, advertised, sent_by: Bytes::from(advertised.to_string()) }
+    }
 }
 
 /// Settings shared by all shards.
@@ -48,6 +59,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The host of the URIs that we write for extensions: the first domain, else where we are.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let address = || self.listeners.first().map(|listener| listener.advertised.ip().to_string());
+        self.domains.first().cloned().or_else(address).unwrap_or_default()
+    }
+
     /// Whether a URI's host is one of ours: a domain, or an address that we listen on or advertise.
     #[must_use]
     pub fn is_ours(&self, uri: &Uri<'_>) -> bool {

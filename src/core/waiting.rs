@@ -13,6 +13,7 @@ use crate::digest::challenge::Stale;
 use crate::digest::{NonceRef, Outcome, Role};
 use crate::sip::Message;
 use slab::Slab;
+use std::collections::VecDeque;
 
 /// What the answer will be once the store has confirmed.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +41,30 @@ struct Waiting {
 pub(super) struct WaitingRoom {
     places: Slab<Waiting>,
     generation: u32,
+    /// Place, generation and end of the wait, in the order of coming.
+    ends: VecDeque<(usize, u32, Mono)>,
 }
 
 impl WaitingRoom {
+    /// When [`forget_late`](Self::forget_late) has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        self.ends.front().map(|(_, _, end)| *end)
+    }
+
+    /// Forgets requests that the store did not answer in time; their senders have given up.
+    pub(super) fn forget_late(&mut self, now: Mono) {
+        while let Some((slot, generation, end)) = self.ends.front().copied() {
+            let waits = self.places.get(slot).is_some_and(|place| place.generation == generation);
+            if waits && end > now {
+                return;
+            }
+            self.ends.pop_front();
+            if waits {
+                self.places.remove(slot);
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
@@ -82,6 +104,7 @@ impl Core {
             hash: fresh.hash,
             then,
         });
+        self.waiting.ends.push_back((slot, generation, now.mono + limit::COMMIT_WAIT_MAX));
         let ticket = Ticket { shard: self.shard, slot: u32::try_from(slot).unwrap_or(u32::MAX), generation };
         self.out.push_back(Output::Commit(Commit { ticket, at: now.wall, what }));
     }
@@ -93,6 +116,7 @@ impl Core {
             return;
         }
         let Waiting { since, flow, message, login, nonce, hash, then, .. } = self.waiting.places.remove(slot);
+        self.waiting.forget_late(Mono::default());
         match (then, settled.result) {
             (Then::Accept, Ok(device)) => {
                 self.nonces.settle(nonce, hash, Outcome::Right(device.map_or(u32::MAX, |device| device.0)));

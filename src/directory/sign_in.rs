@@ -6,7 +6,7 @@ use crate::account::tenant::Policies;
 use crate::base::flow::Flow;
 use crate::base::time::{Mono, Now};
 use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
-use crate::licence::{DeviceId, Evidence, Who, identify};
+use crate::licence::{DeviceId, Evidence, Who};
 use crate::lockout::{
     self, Ban, Bans, Before, Begun, Excused, IdentityHash, Lock, Origin, Policy, Proof, Scope, SourcePolicy,
     Sources, Standing, Strangers, Trust, Watch,
@@ -107,8 +107,10 @@ pub struct Attempt<'a> {
     pub method: &'a [u8],
     /// Its credentials.
     pub credentials: Credentials<'a>,
-    /// What it shows of its device.
-    pub evidence: Evidence<'a>,
+    /// Where it came from.
+    pub flow: Flow,
+    /// The User-Agent, for the record of a lock.
+    pub agent: &'a [u8],
     /// Which algorithms may be used.
     pub algorithms: &'a Algorithms,
     /// Whether its source is one that is never banned.
@@ -123,12 +125,12 @@ impl Attempt<'_> {
     fn seen(&self, identity: IdentityHash, trust: Trust) -> lockout::Attempt<'_> {
         lockout::Attempt {
             identity,
-            source: self.evidence.flow.source(),
+            source: self.flow.source(),
             origin: self.origin,
             proof: Proof::Shown,
             trust,
             scope: Scope::Sip,
-            agent: self.evidence.user_agent,
+            agent: self.agent,
         }
     }
 
@@ -188,21 +190,23 @@ pub enum Verdict<T> {
 }
 
 impl Directory {
-    /// Judges a sign-in; `good` runs on the entry, still under its lock, if the secret is right.
+    /// Judges a sign-in: `recognise` says which device it comes from, and if the secret is right,
+    /// `good` runs on the entry, still under its lock.
     pub fn sign_in<T>(
         &self,
         now: Now,
         attempt: &Attempt<'_>,
+        recognise: impl FnOnce(&Entry) -> Who,
         good: impl FnOnce(&mut Entry, Who) -> T,
     ) -> Verdict<T> {
         let Some(mut entry) = self.entries.get_mut(attempt.login) else { return self.stranger(now, attempt) };
         let entry = &mut *entry;
-        let who = identify(&attempt.evidence, &entry.licence, &entry.bindings, now.wall);
+        let who = recognise(entry);
         let claimed = Trust::of(who);
         let standing = Standing {
             trust: entry.watch.holds(claimed, now.mono),
             locked: entry.watch.locked(now.mono),
-            banned: self.guard.remaining(attempt.evidence.flow.source(), now.mono),
+            banned: self.guard.remaining(attempt.flow.source(), now.mono),
             origin: attempt.origin,
         };
         if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
@@ -220,8 +224,8 @@ impl Directory {
         if !attempt.algorithm_will_do(policies, sha256) {
             return Verdict::Downgrade;
         }
-        if standing.trust == Trust::None || !entry.watch.is_clear() {
-            let seen = attempt.seen(self.guard.identity(attempt.login), standing.trust);
+        if claimed == Trust::None || !entry.watch.is_clear() {
+            let seen = attempt.seen(self.guard.identity(attempt.login), claimed);
             self.guard.excuse(&seen, &mut entry.watch, now);
         }
         Verdict::Good(good(entry, who))
@@ -230,7 +234,7 @@ impl Directory {
     /// The same steps for a user that there is not.
     fn stranger<T>(&self, now: Now, attempt: &Attempt<'_>) -> Verdict<T> {
         let identity = self.guard.identity(attempt.login);
-        let source = attempt.evidence.flow.source();
+        let source = attempt.flow.source();
         let standing = Standing {
             trust: Trust::None,
             locked: locked(&self.guard.strangers).locked(identity, now.mono),

@@ -155,6 +155,15 @@ fn bare(raw: &[u8]) -> &[u8] {
 }
 
 impl Device {
+    /// Whether this `+sip.instance`, raw, is a good one and this device's.
+    #[must_use]
+    pub fn shows(&self, instance: Option<&[u8]>) -> bool {
+        match Instance::of(instance) {
+            Instance::Good(text) => Instance::is_of(text, self),
+            _ => false,
+        }
+    }
+
     /// Whether the device has a key of rungs 1–4, by which alone it signs in from nowhere else.
     #[must_use]
     pub fn has_good_key(&self) -> bool {

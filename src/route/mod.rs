@@ -90,6 +90,8 @@ pub struct Called<'a> {
 pub struct Target {
     /// Whose it is.
     pub device: DeviceId,
+    /// The number of its binding.
+    pub number: u32,
     /// The Request-URI: its Contact.
     pub contact: Box<[u8]>,
     /// Where the request is sent.
@@ -162,6 +164,7 @@ pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
             } else {
                 route.targets.push(Target {
                     device: device.id,
+                    number: binding.number,
                     contact: binding.contact.clone(),
                     flow: binding.flow(),
                 });

@@ -55,6 +55,10 @@ impl ShardCore for Core {
     fn next_deadline(&self) -> Option<Mono> {
         Core::next_deadline(self)
     }
+
+    fn holds(&self, flow: FlowId) -> bool {
+        Core::holds(self, flow)
+    }
 }
 
 /// Does what is no message to a peer or a shard: journal entries and the like. Must not wait.

@@ -14,7 +14,7 @@ use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::licence::{Admission, Device, DeviceId, Newcomer, admit, identify};
+use crate::licence::{Admission, Device, DeviceId, admit, identify};
 use crate::lockout::{Begun, Lock};
 use crate::registrar::{self, Asked, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
@@ -142,27 +142,26 @@ fn register(
     let tenant = directory.tenant(request.login.tenant());
     let tenant = tenant.filter(|tenant| tenant.active).ok_or(Refusal::TenantSuspended)?;
     let devices_max = tenant.policies.max_devices.unwrap_or(settings.devices_max);
-    let newcomer = || Newcomer {
-        keys: evidence.keys(),
-        model: evidence.model(),
-        address: request.flow.remote.to_string(),
-    };
+    let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
+    let mut adopted = false;
     let device = match admit(&record.licence, who, devices_max) {
+        Admission::Activate | Admission::Adopt(_) if nothing_to_do => {
+            return Ok(Staged { record: None, device: None });
+        }
         Admission::Known(device) => {
             if !record.licence.device(device).is_some_and(|known| evidence.is_kept_in(known)) {
-                record.licence.recognise(device, newcomer(), at);
+                record.licence.recognise(device, evidence.newcomer(), at);
             }
             device
         }
         Admission::Adopt(device) => {
-            record.licence.recognise(device, newcomer(), at);
+            record.licence.recognise(device, evidence.newcomer(), at);
+            adopted = true;
             device
         }
-        Admission::Activate if asked.only_removes() || matches!(asked.wanted, Wanted::Query) => {
-            return Ok(Staged { record: None, device: None });
-        }
         Admission::Activate => {
-            let device = record.licence.activate(newcomer(), devices_max, at).map_err(Refusal::from)?;
+            let device =
+                record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
             let address = request.flow.source().to_string();
             record.tell(at, What::Activated { device: device.0, address });
             device
@@ -172,7 +171,8 @@ fn register(
     if let Some(known) = record.licence.device_mut(device) {
         known.sha256 |= request.sha256;
     }
-    let replaces = record.licence.device(device).is_some_and(Device::has_good_key);
+    // What an adopted device had before ends: else the phone that had it could come back beside it.
+    let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);

@@ -10,11 +10,12 @@
 //! | Calling    | 1xx       | Proceeding | stop A and B, hand up                      |
 //! | Calling    | 2xx       | Accepted   | stop A and B, hand up, start M             |
 //! | Calling    | 3xx–6xx   | Completed  | stop A and B, ACK, hand up, start D        |
-//! | Calling    | abandon   | Terminated |                                            |
+//! | Calling    | limit     | Calling    | from now 1xx does not stop B               |
 //! | Proceeding | 1xx       | Proceeding | hand up                                    |
 //! | Proceeding | 2xx       | Accepted   | hand up, start M                           |
 //! | Proceeding | 3xx–6xx   | Completed  | ACK, hand up, start D                      |
-//! | Proceeding | abandon   | Terminated |                                            |
+//! | Proceeding | limit     | Proceeding | start B                                    |
+//! | Proceeding | timer B   | Terminated | tell the service: no answer came           |
 //! | Completed  | 3xx–6xx   | Completed  | ACK                                        |
 //! | Completed  | timer D   | Terminated |                                            |
 //! | Accepted   | 2xx       | Accepted   | hand up                                    |
@@ -22,10 +23,10 @@
 //! | Calling, Proceeding | transport error | Terminated | tell the service           |
 //! | Completed, Accepted | transport error | Terminated |                            |
 //!
-//! Any pair not listed changes nothing and sends nothing. Proceeding has no timer: how long a
-//! phone may ring is the service's to say, which then cancels, and abandons the transaction if
-//! nothing comes of that for 64 × T1 (§9.1). After its final answer a broken transport is no news
-//! to the service, which has its answer; the ACK is then simply lost.
+//! Any pair not listed changes nothing and sends nothing. Proceeding has no timer of its own: how
+//! long a phone may ring is the service's to say, which then cancels and sets a limit of 64 × T1
+//! for something to come of that (§9.1). After its final answer a broken transport is no news to
+//! the service, which has its answer; the ACK is then simply lost.
 
 use super::step::{Intervals, Output, Timer};
 use std::time::Duration;
@@ -52,8 +53,8 @@ pub enum Input {
     Begin,
     /// A response with this status came.
     Response(u16),
-    /// The service waits no longer.
-    Abandon,
+    /// The service waits for a final answer 64 × T1 longer and no more.
+    Limit,
     /// A timer fired.
     Fired(Timer),
     /// The transport could not send.
@@ -65,6 +66,7 @@ pub enum Input {
 pub struct ClientInvite {
     state: State,
     reliable: bool,
+    limited: bool,
     gap: Duration,
     intervals: Intervals,
 }
@@ -73,7 +75,7 @@ impl ClientInvite {
     /// The machine of an INVITE to be sent over a transport that is `reliable` or not.
     #[must_use]
     pub const fn new(reliable: bool, intervals: Intervals) -> Self {
-        Self { state: State::Calling, reliable, gap: intervals.t1, intervals }
+        Self { state: State::Calling, reliable, limited: false, gap: intervals.t1, intervals }
     }
 
     /// Where it stands.
@@ -85,7 +87,6 @@ impl ClientInvite {
     /// Applies one input, appending what must be done to `out`.
     pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         use {Input as I, State as S};
-        let stop = [Output::Stop(Timer::A), Output::Stop(Timer::B)];
         self.state = match (self.state, input) {
             (S::Calling, I::Begin) => {
                 out.extend([Output::Send, Output::Keep]);
@@ -100,13 +101,16 @@ impl ClientInvite {
                 out.extend([Output::Repeat, Output::Start(Timer::A, self.gap)]);
                 S::Calling
             }
-            (S::Calling, I::Fired(Timer::B)) => {
+            (S::Calling | S::Proceeding, I::Fired(Timer::B)) => {
                 out.push(Output::TimedOut);
                 S::Terminated
             }
             (s @ (S::Calling | S::Proceeding), I::Response(code @ 100..=699)) => {
                 if s == S::Calling {
-                    out.extend(stop);
+                    out.push(Output::Stop(Timer::A));
+                }
+                if s == S::Calling && !(self.limited && code < 200) {
+                    out.push(Output::Stop(Timer::B));
                 }
                 match code {
                     ..=199 => {
@@ -132,7 +136,13 @@ impl ClientInvite {
                 out.push(Output::Up);
                 S::Accepted
             }
-            (S::Calling | S::Proceeding, I::Abandon) => S::Terminated,
+            (s @ (S::Calling | S::Proceeding), I::Limit) if !self.limited => {
+                self.limited = true;
+                if s == S::Proceeding {
+                    out.push(Output::Start(Timer::B, self.intervals.patience()));
+                }
+                s
+            }
             (S::Completed, I::Fired(Timer::D)) | (S::Accepted, I::Fired(Timer::M)) => S::Terminated,
             (S::Calling | S::Proceeding, I::TransportError) => {
                 out.push(Output::Broken);
@@ -146,7 +156,7 @@ impl ClientInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::Input::{Abandon, Begin, Fired, Response, TransportError};
+    use super::Input::{Begin, Fired, Limit, Response, TransportError};
     use super::State::{Accepted, Calling, Completed, Proceeding, Terminated};
     use super::*;
     use Output::{Acknowledge, Broken, Keep, Repeat, Send, Start, Stop, TimedOut, Up};
@@ -168,11 +178,12 @@ mod tests {
         ("1xx goes up",           &[Begin],                        Response(100),   Proceeding, &[A, B, Up]),
         ("2xx accepts",           &[Begin],                        Response(200),   Accepted,   &[A, B, Up, Start(Timer::M, ALL)]),
         ("3xx–6xx completes",     &[Begin],                        Response(486),   Completed,  &[A, B, Acknowledge, Up, Start(Timer::D, ALL)]),
-        ("abandoned unanswered",  &[Begin],                        Abandon,         Terminated, &[]),
+        ("limited unanswered",    &[Begin],                        Limit,           Calling,    &[]),
         ("1xx again",             &[Begin, Response(100)],         Response(180),   Proceeding, &[Up]),
         ("2xx after 1xx",         &[Begin, Response(180)],         Response(200),   Accepted,   &[Up, Start(Timer::M, ALL)]),
         ("3xx–6xx after 1xx",     &[Begin, Response(180)],         Response(603),   Completed,  &[Acknowledge, Up, Start(Timer::D, ALL)]),
-        ("abandoned ringing",     &[Begin, Response(180)],         Abandon,         Terminated, &[]),
+        ("limited ringing",       &[Begin, Response(180)],         Limit,           Proceeding, &[Start(Timer::B, ALL)]),
+        ("the limit comes",       &[Begin, Response(180), Limit],  Fired(Timer::B), Terminated, &[TimedOut]),
         ("a repetition is ACKed", &[Begin, Response(486)],         Response(486),   Completed,  &[Acknowledge]),
         ("D ends it",             &[Begin, Response(486)],         Fired(Timer::D), Terminated, &[]),
         ("2xx again goes up",     &[Begin, Response(200)],         Response(200),   Accepted,   &[Up]),
@@ -183,12 +194,12 @@ mod tests {
         ("error in Accepted",     &[Begin, Response(200)],         TransportError,  Terminated, &[]),
         // Unlisted pairs change nothing.
         ("A after 1xx",           &[Begin, Response(180)],         Fired(Timer::A), Proceeding, &[]),
-        ("B after 1xx",           &[Begin, Response(180)],         Fired(Timer::B), Proceeding, &[]),
+        ("limited twice",         &[Begin, Response(180), Limit],  Limit,           Proceeding, &[]),
         ("1xx after the final",   &[Begin, Response(486)],         Response(180),   Completed,  &[]),
         ("2xx after another",     &[Begin, Response(486)],         Response(200),   Completed,  &[]),
         ("3xx–6xx after 2xx",     &[Begin, Response(200)],         Response(486),   Accepted,   &[]),
         ("1xx after 2xx",         &[Begin, Response(200)],         Response(180),   Accepted,   &[]),
-        ("abandon after 2xx",     &[Begin, Response(200)],         Abandon,         Accepted,   &[]),
+        ("limited after 2xx",     &[Begin, Response(200)],         Limit,           Accepted,   &[]),
         ("nothing wakes it",      &[Begin, Fired(Timer::B)],       Response(200),   Terminated, &[]),
     ];
 
@@ -215,6 +226,18 @@ mod tests {
             out,
             [Send, Keep, Start(Timer::B, ALL), A, B, Acknowledge, Up, Start(Timer::D, Duration::ZERO)]
         );
+    }
+
+    #[test]
+    fn a_limit_set_early_outlives_the_first_1xx() {
+        let mut txn = ClientInvite::new(false, Intervals::default());
+        let mut out = Vec::new();
+        [Begin, Limit, Response(100)].into_iter().for_each(|step| txn.handle(step, &mut out));
+        assert_eq!(out, [Send, Keep, Start(Timer::A, HALF), Start(Timer::B, ALL), A, Up]);
+        out.clear();
+        txn.handle(Response(486), &mut out);
+        txn.handle(Fired(Timer::B), &mut out);
+        assert_eq!((txn.state(), out), (Completed, vec![Acknowledge, Up, Start(Timer::D, ALL)]));
     }
 
     #[test]

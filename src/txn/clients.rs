@@ -39,7 +39,7 @@ enum Machine {
 pub(super) enum Input {
     Begin,
     Response(u16),
-    Abandon,
+    Limit,
     Fired(Timer),
     TransportError,
 }
@@ -51,7 +51,7 @@ impl Machine {
                 match input {
                     Input::Begin => invite::Input::Begin,
                     Input::Response(code) => invite::Input::Response(code),
-                    Input::Abandon => invite::Input::Abandon,
+                    Input::Limit => invite::Input::Limit,
                     Input::Fired(timer) => invite::Input::Fired(timer),
                     Input::TransportError => invite::Input::TransportError,
                 },
@@ -61,7 +61,7 @@ impl Machine {
                 match input {
                     Input::Begin => other::Input::Begin,
                     Input::Response(code) => other::Input::Response(code),
-                    Input::Abandon => return,
+                    Input::Limit => return,
                     Input::Fired(timer) => other::Input::Fired(timer),
                     Input::TransportError => other::Input::TransportError,
                 },
@@ -209,13 +209,22 @@ impl<U: Copy> Clients<U> {
         }
     }
 
+    /// Whether this is an INVITE without a final answer.
+    pub(super) fn waits(&self, id: ClientTxnId) -> bool {
+        let client = self.slab.get(id.slot as usize).filter(|client| client.number == id.number);
+        client.is_some_and(|client| {
+            matches!(&client.machine, Machine::Invite(machine)
+                if matches!(machine.state(), invite::State::Calling | invite::State::Proceeding))
+        })
+    }
+
     /// The INVITE of this transaction as it was sent, its branch and its flow; `None` once it has
     /// a final answer.
     pub(super) fn unanswered(&mut self, id: ClientTxnId) -> Option<(Message, Token, Flow)> {
-        let client = self.get(id).filter(|client| {
-            matches!(&client.machine, Machine::Invite(machine)
-                if matches!(machine.state(), invite::State::Calling | invite::State::Proceeding))
-        })?;
+        if !self.waits(id) {
+            return None;
+        }
+        let client = self.get(id)?;
         let invite = Message::parse(client.kept.clone()).ok()?;
         let branch = derive::branch(&invite)?;
         Some((invite, branch, client.flow))

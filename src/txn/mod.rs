@@ -26,4 +26,4 @@ mod servers;
 pub use clients::ClientTxnId;
 pub use servers::ServerTxnId;
 pub use step::Intervals;
-pub use table::{Counts, Event, Received, Send, Transactions};
+pub use table::{Answered, Counts, Event, Received, Send, Transactions};

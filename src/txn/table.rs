@@ -51,6 +51,17 @@ pub enum Received<U> {
     Cancel(Option<(ServerTxnId, U)>),
 }
 
+/// What a response is to the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answered<U> {
+    /// The owner of the request must hear it.
+    New(ClientTxnId, U),
+    /// It was here before, and what it needed is done.
+    Repeated,
+    /// It belongs to no request of ours that stands.
+    Unknown,
+}
+
 /// What happened, for metrics.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
@@ -243,11 +254,15 @@ impl<U: Copy> Transactions<U> {
         self.clients.add(method, branch, request, flow, user, &mut self.shared, now)
     }
 
-    /// Takes a response. The transaction and its owner if the response must be handed up; `None`
-    /// if it is a repetition or nobody's.
-    pub fn receive_response(&mut self, response: &Message, now: Mono) -> Option<(ClientTxnId, U)> {
-        let (id, user) = self.clients.find(response)?;
-        self.clients.response(id, response, &mut self.shared, now).then_some((id, user))
+    /// Takes a response.
+    pub fn receive_response(&mut self, response: &Message, now: Mono) -> Answered<U> {
+        match self.clients.find(response) {
+            None => Answered::Unknown,
+            Some((id, user)) if self.clients.response(id, response, &mut self.shared, now) => {
+                Answered::New(id, user)
+            }
+            Some(_) => Answered::Repeated,
+        }
     }
 
     /// Sends the ACK to a 2xx that had this To tag, and again each time that 2xx comes again, which
@@ -257,8 +272,8 @@ impl<U: Copy> Transactions<U> {
         self.shared.sends.push_back(Send { flow, bytes: ack });
     }
 
-    /// Sends the CANCEL of an INVITE that has no final answer; it must have a provisional one
-    /// (RFC 3261 §9.1). `None` if nothing was sent.
+    /// Sends the CANCEL of an INVITE that has no final answer, and sets it a limit; it must have a
+    /// provisional answer (RFC 3261 §9.1). `None` if nothing was sent.
     pub fn cancel(
         &mut self,
         id: ClientTxnId,
@@ -267,13 +282,20 @@ impl<U: Copy> Transactions<U> {
         now: Mono,
     ) -> Option<ClientTxnId> {
         let (invite, branch, flow) = self.clients.unanswered(id)?;
+        self.limit(id, now);
         let cancel = derive::cancel(&mut self.shared.out, &invite, reason);
         self.client(Method::Cancel, branch, cancel, flow, user, now)
     }
 
-    /// Forgets an INVITE that has no final answer; one that comes later is nobody's.
-    pub fn abandon(&mut self, id: ClientTxnId, now: Mono) {
-        self.clients.run(id, clients::Input::Abandon, None, None, &mut self.shared, now);
+    /// Whether an INVITE of ours still waits for its final answer.
+    #[must_use]
+    pub fn waits(&self, id: ClientTxnId) -> bool {
+        self.clients.waits(id)
+    }
+
+    /// Sets an INVITE a limit: without a final answer in 64 × T1 it has timed out.
+    pub fn limit(&mut self, id: ClientTxnId, now: Mono) {
+        self.clients.run(id, clients::Input::Limit, None, None, &mut self.shared, now);
     }
 
     /// A connection is gone: requests that wait for answers on it fail.
@@ -312,6 +334,12 @@ impl<U: Copy> Transactions<U> {
     /// Sends something that has no transaction, in its turn.
     pub fn send(&mut self, flow: Flow, bytes: Bytes) {
         self.shared.sends.push_back(Send { flow, bytes });
+    }
+
+    /// Sends something again that the owner repeats by itself.
+    pub fn send_again(&mut self, flow: Flow, bytes: Bytes) {
+        self.shared.counts.repeats_sent += 1;
+        self.send(flow, bytes);
     }
 
     /// The next thing that an owner must hear, in order.

@@ -164,12 +164,12 @@ fn a_request_of_ours_is_repeated_until_it_is_answered() {
     assert_eq!(bench.sent().len(), 3);
     assert_eq!(
         bench.txns.receive_response(&answer("INVITE", branch, 200, "2"), at(1600)),
-        None,
+        Answered::Unknown,
         "another method"
     );
     let done = answer("BYE", branch, 200, "2");
-    assert_eq!(bench.txns.receive_response(&done, at(1600)), Some((id, 7)));
-    assert_eq!(bench.txns.receive_response(&done, at(1700)), None);
+    assert_eq!(bench.txns.receive_response(&done, at(1600)), Answered::New(id, 7));
+    assert_eq!(bench.txns.receive_response(&done, at(1700)), Answered::Repeated);
     bench.run(60_000);
     assert_eq!((bench.sent(), bench.events(), bench.txns.len()), (vec![], vec![], 0));
 }
@@ -189,8 +189,8 @@ fn a_refused_invite_is_acknowledged_each_time() {
     let mut bench = bench();
     let (id, branch) = bench.client(Method::Invite, udp());
     let busy = answer("INVITE", branch, 486, "2");
-    assert_eq!(bench.txns.receive_response(&busy, at(1)), Some((id, 7)));
-    assert_eq!(bench.txns.receive_response(&busy, at(2)), None);
+    assert_eq!(bench.txns.receive_response(&busy, at(1)), Answered::New(id, 7));
+    assert_eq!(bench.txns.receive_response(&busy, at(2)), Answered::Repeated);
     assert_eq!(bench.sent(), ["INVITE sip:b@s", "ACK sip:b@s", "ACK sip:b@s"]);
     assert_eq!(bench.txns.cancel(id, None, 7, at(3)), None, "it has its answer");
     bench.run(60_000);
@@ -202,11 +202,11 @@ fn the_ack_of_a_2xx_is_kept_by_to_tag() {
     let mut bench = bench();
     let (id, branch) = bench.client(Method::Invite, udp());
     let (first, other) = (answer("INVITE", branch, 200, "2"), answer("INVITE", branch, 200, "3"));
-    assert_eq!(bench.txns.receive_response(&first, at(1)), Some((id, 7)));
-    assert_eq!(bench.txns.receive_response(&first, at(2)), Some((id, 7)), "not acknowledged yet");
+    assert_eq!(bench.txns.receive_response(&first, at(1)), Answered::New(id, 7));
+    assert_eq!(bench.txns.receive_response(&first, at(2)), Answered::New(id, 7), "not acknowledged yet");
     bench.txns.acknowledge(id, b"2", udp(), Bytes::from_static(b"ACK 2"));
-    assert_eq!(bench.txns.receive_response(&first, at(3)), None);
-    assert_eq!(bench.txns.receive_response(&other, at(4)), Some((id, 7)), "another dialog");
+    assert_eq!(bench.txns.receive_response(&first, at(3)), Answered::Repeated);
+    assert_eq!(bench.txns.receive_response(&other, at(4)), Answered::New(id, 7), "another dialog");
     assert_eq!(bench.sent(), ["INVITE sip:b@s", "ACK 2", "ACK 2"]);
     bench.run(60_000);
     assert_eq!((bench.events(), bench.txns.len()), (vec![], 0));
@@ -219,18 +219,26 @@ fn a_cancel_shares_the_branch_of_its_invite() {
     bench.txns.receive_response(&answer("INVITE", branch, 180, "2"), at(1));
     let cancel = bench.txns.cancel(id, Some("SIP;cause=200"), 8, at(2)).unwrap();
     assert_eq!(bench.txns.cancel(id, None, 8, at(2)), None, "once is enough");
-    assert_eq!(bench.txns.receive_response(&answer("CANCEL", branch, 200, "2"), at(3)), Some((cancel, 8)));
-    assert_eq!(bench.txns.receive_response(&answer("INVITE", branch, 487, "2"), at(4)), Some((id, 7)));
+    assert_eq!(
+        bench.txns.receive_response(&answer("CANCEL", branch, 200, "2"), at(3)),
+        Answered::New(cancel, 8)
+    );
+    assert_eq!(bench.txns.receive_response(&answer("INVITE", branch, 487, "2"), at(4)), Answered::New(id, 7));
     assert_eq!(bench.sent(), ["INVITE sip:b@s", "CANCEL sip:b@s", "ACK sip:b@s"]);
 }
 
 #[test]
-fn an_abandoned_invite_is_nobodys() {
+fn a_limited_invite_times_out() {
     let mut bench = bench();
     let (id, branch) = bench.client(Method::Invite, udp());
-    bench.txns.abandon(id, at(1));
-    assert_eq!(bench.txns.len(), 0);
-    assert_eq!(bench.txns.receive_response(&answer("INVITE", branch, 200, "2"), at(2)), None);
+    bench.txns.receive_response(&answer("INVITE", branch, 180, "2"), at(1));
+    bench.run(100_000);
+    assert_eq!(bench.events(), [], "it may ring for ever");
+    bench.txns.limit(id, at(100_000));
+    bench.run(132_000);
+    assert_eq!((bench.events(), bench.txns.len()), (vec![Event::TimedOut(id, 7)], 0));
+    let late = answer("INVITE", branch, 200, "2");
+    assert_eq!(bench.txns.receive_response(&late, at(132_001)), Answered::Unknown);
 }
 
 #[test]
@@ -288,11 +296,14 @@ fn what_is_not_ours_is_nobodys() {
     let mut bench = bench();
     bench.client(Method::Invite, udp());
     let stranger = Token::mint(&mut bench.rng, ShardId(0));
-    assert_eq!(bench.txns.receive_response(&answer("INVITE", stranger, 200, "2"), at(0)), None);
+    assert_eq!(bench.txns.receive_response(&answer("INVITE", stranger, 200, "2"), at(0)), Answered::Unknown);
     let foreign = request("INVITE", "z9hG4bK-x").bytes().clone();
     let foreign =
         String::from_utf8(foreign.to_vec()).unwrap().replacen("INVITE sip:b@s SIP/2.0", "SIP/2.0 200 OK", 1);
-    assert_eq!(bench.txns.receive_response(&Message::parse(foreign.into()).unwrap(), at(0)), None);
+    assert_eq!(
+        bench.txns.receive_response(&Message::parse(foreign.into()).unwrap(), at(0)),
+        Answered::Unknown
+    );
 }
 
 /// A timer that comes late fires once, and repetitions never come in a burst.

@@ -1,0 +1,219 @@
+//! The beginning: an INVITE that was accepted becomes a call with a branch to each phone.
+
+use super::calls::Calls;
+use super::carry;
+use super::desk::{CallRef, Desk, Place, Refused, ReplyTo, Role, User};
+use super::record::{End, Outcome};
+use super::state::{Branch, Call, Leg, LegState, Progress, State, Why};
+use super::verdict::{SILENCE, Verdict, towards_caller};
+use crate::base::flow::Flow;
+use crate::base::limit;
+use crate::base::time::{Mono, Now};
+use crate::dialog::{Dialog, Hop, ReplyHead};
+use crate::sdp;
+use crate::sip::reply::ToTag;
+use crate::sip::{Message, Method, Name, text};
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// Who calls or is called, as it is told to others.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// The address-of-record, for records.
+    pub aor: Bytes,
+    /// The name that phones show, as plain text; may be empty.
+    pub display: Bytes,
+    /// The user part of the URI that phones show, escaped as URIs are.
+    pub user: Bytes,
+    /// Its host.
+    pub host: Bytes,
+}
+
+/// A phone to ring.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its Contact URI: the Request-URI.
+    pub contact: Bytes,
+    /// Where its requests go.
+    pub flow: Flow,
+    /// Our `host[:port]` as it reaches us, for Via and Contact.
+    pub sent_by: Bytes,
+    /// Whose it is.
+    pub aor: Bytes,
+    /// The number of its binding, for who hears of it.
+    pub binding: u32,
+}
+
+/// What was decided about an INVITE: who calls whom, and which phones ring.
+#[derive(Clone, Debug)]
+pub struct InviteAccepted {
+    /// From on the far legs.
+    pub caller: Party,
+    /// To on the far legs.
+    pub called: Party,
+    /// Our `host[:port]` as the caller reaches us.
+    pub sent_by: Bytes,
+    /// The phones, at most [`limit::FORKS_MAX`] of which are rung. None: 480.
+    pub targets: Vec<Target>,
+    /// How long they may ring, if not as long as set.
+    pub ring_max: Option<Duration>,
+}
+
+impl Calls {
+    /// Makes a call of an INVITE that was new, authenticated and routed: answers 100 at once and
+    /// rings the phones.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] leaves the answer to the caller; otherwise it was answered here.
+    pub fn invite(
+        &mut self,
+        now: Now,
+        request: &Message,
+        flow: Flow,
+        accepted: InviteAccepted,
+    ) -> Result<CallRef, Refused> {
+        if !self.has_room() {
+            self.desk.counts.full += 1;
+            return Err(Refused::Full);
+        }
+        let me = self.next_ref();
+        let desk = &mut self.desk;
+        let tag = desk.mint();
+        let to = desk.open(request, flow, User { call: me, role: Role::Near }, now.mono);
+        if let Some(status) = refuse(desk, to, request, ToTag::Mint(tag.as_bytes()), now.mono) {
+            return Err(Refused::Answered(status));
+        }
+        let Ok(dialog) = Dialog::of_invite(request, tag) else {
+            desk.reply(to, request, 400, ToTag::Mint(tag.as_bytes()), now.mono, |_| {});
+            return Err(Refused::Answered(400));
+        };
+        let head = ReplyHead::new(&mut desk.out, request, flow.remote, ToTag::Mint(tag.as_bytes()));
+        desk.trying(to, &head, request, now.mono);
+        desk.counts.begun += 1;
+        desk.tags.insert(tag, (me, Place::Near));
+        let hop = Hop { flow, sent_by: accepted.sent_by };
+        let mut call = Box::new(Call {
+            me,
+            state: State::Ringing,
+            began: now,
+            rang: None,
+            answered: None,
+            called: accepted.called.aor.clone(),
+            near: Leg { dialog, hop, aor: accepted.caller.aor.clone(), state: LegState::Open },
+            far: None,
+            winner: None,
+            branches: SmallVec::new(),
+            to,
+            head,
+            cseq: request.cseq().number,
+            offered: sdp::is_in(request),
+            verdict: Verdict::default(),
+            ring_until: now.mono + ring_time(desk, request, accepted.ring_max),
+            exchange: None,
+            leftover: None,
+            relays: SmallVec::new(),
+            alarm: None,
+        });
+        call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
+        self.insert(call);
+        Ok(me)
+    }
+}
+
+impl Call {
+    /// Sends the INVITE to each phone.
+    fn ring(
+        &mut self,
+        desk: &mut Desk,
+        request: &Message,
+        parties: [&Party; 2],
+        targets: &[Target],
+        now: Now,
+    ) {
+        let [from, to] = parties.map(|party| carry::name_addr(&party.display, &party.user, &party.host));
+        for (number, target) in (0u8..).zip(targets.iter().take(limit::FORKS_MAX)) {
+            let tag = desk.mint();
+            let dialog = Dialog::of_ours(desk.mint(), tag, &from, &to, &target.contact);
+            desk.tags.insert(tag, (self.me, Place::Branch(number)));
+            let hop = Hop { flow: target.flow, sent_by: target.sent_by.clone() };
+            let mut leg = Leg { dialog, hop, aor: target.aor.clone(), state: LegState::Open };
+            let user = self.user(Role::Branch(number));
+            let client = leg.send(desk, Method::Invite, hops_left(request), user, now.mono, |leg, writer| {
+                leg.dialog.contact(writer, &leg.hop);
+                writer.field(Name::Allow, carry::ALLOW);
+                carry::invite(writer, request);
+                carry::content(writer, request)
+            });
+            let (progress, outcome) = match client {
+                Some(_) => (Progress::Trying, Outcome::Unheard),
+                None => (Progress::Done, Outcome::NotTried),
+            };
+            self.branches.push(Branch {
+                dialog: leg.dialog,
+                hop: leg.hop,
+                aor: leg.aor,
+                binding: target.binding,
+                client,
+                progress,
+                outcome,
+            });
+            if client.is_none() {
+                self.verdict.add(503);
+            }
+        }
+        self.conclude(desk, now);
+    }
+}
+
+/// Refuses what no call can carry: Max-Forwards at its end (RFC 3261 §16.3), required extensions
+/// (§8.2.2.3). The status it was answered with.
+pub(super) fn refuse(
+    desk: &mut Desk,
+    to: ReplyTo,
+    request: &Message,
+    tag: ToTag<'_>,
+    now: Mono,
+) -> Option<u16> {
+    if request.max_forwards() == Some(0) {
+        desk.reply(to, request, 483, tag, now, |_| {});
+        return Some(483);
+    }
+    if carry::demands(request) {
+        desk.reply(to, request, 420, tag, now, |writer| carry::unsupported(writer, request));
+        return Some(420);
+    }
+    None
+}
+
+/// Max-Forwards on the other leg.
+pub(super) fn hops_left(request: &Message) -> u8 {
+    request.max_forwards().map_or(70, |hops| hops.saturating_sub(1))
+}
+
+/// How long phones may ring: as set for this call or all, and no longer than the caller's Expires
+/// (RFC 3261 §13.2.1).
+fn ring_time(desk: &Desk, request: &Message, ring_max: Option<Duration>) -> Duration {
+    let longest = ring_max.unwrap_or(desk.settings.ring_max);
+    match request.field(Name::Expires).and_then(text::delta_seconds) {
+        Some(seconds) if seconds > 0 => longest.min(Duration::from_secs(seconds.into())),
+        _ => longest,
+    }
+}
+
+impl Call {
+    /// Answers the caller if no branch is left that could take the call.
+    pub(super) fn conclude(&mut self, desk: &mut Desk, now: Now) {
+        if self.state != State::Ringing || self.branches.iter().any(Branch::is_live) {
+            return;
+        }
+        let best = self.verdict.best();
+        let status = towards_caller(best);
+        let end = match best {
+            _ if self.branches.is_empty() => End::NobodyThere,
+            SILENCE => End::Unreachable,
+            _ => End::Refused(status),
+        };
+        self.give_up(desk, status, end, Why::NotWanted, now);
+    }
+}

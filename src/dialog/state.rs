@@ -1,0 +1,254 @@
+//! The state of one dialog (RFC 3261 §12).
+//!
+//! | State     | Input | Next | What |
+//! |-----------|-------|------|------|
+//! | early     | 2xx to our INVITE | confirmed | remote tag, remote target and route set from it (§12.1.2) |
+//! | any       | request, CSeq above the last one | same | its CSeq is the last one (§12.2.2) |
+//! | any       | request, CSeq not above the last one | same | refused: 500 |
+//! | confirmed | re-INVITE, or 2xx to ours, with Contact | confirmed | remote target from it (§12.2.1.2, §12.2.2) |
+//!
+//! The dialog of an INVITE that came in is confirmed from the start as far as its state goes: the
+//! caller's tag, target and routes are all in the INVITE (§12.1.1).
+
+use super::pack;
+use crate::base::flow::Flow;
+use crate::base::limit;
+use crate::base::token::{COOKIE, Token};
+use crate::sip::{Message, Name, NameAddr, Writer};
+use bytes::{Bytes, BytesMut};
+
+/// The way to the peer of a dialog.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Where requests go, whatever the remote target says.
+    pub flow: Flow,
+    /// Our `host[:port]` as this peer reaches it, for Via and Contact.
+    pub sent_by: Bytes,
+}
+
+/// Why an INVITE makes no dialog; all are 400.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DialogError {
+    /// Not exactly one Contact with a URI (§8.1.1.8), or one longer than
+    /// [`limit::CONTACT_BYTES_MAX`].
+    #[error("Bad Contact")]
+    Contact,
+    /// Record-Route is longer than [`limit::ROUTES_BYTES_MAX`].
+    #[error("Bad Record-Route")]
+    Routes,
+}
+
+/// One dialog, from our side.
+#[derive(Clone, Debug)]
+pub struct Dialog {
+    call_id: Bytes,
+    local_tag: Token,
+    /// Empty until it is known, and for a peer of RFC 2543 that has none.
+    remote_tag: Bytes,
+    /// From of our requests, with our tag.
+    local: Bytes,
+    /// To of our requests, with the remote tag once it is known.
+    remote: Bytes,
+    /// The remote target: the Request-URI of our requests.
+    target: Bytes,
+    /// The route set as lines of Route.
+    routes: Bytes,
+    local_cseq: u32,
+    /// The highest CSeq that came; `None` before the first.
+    remote_cseq: Option<u32>,
+    confirmed: bool,
+}
+
+impl Dialog {
+    /// The dialog that an INVITE from outside makes, with our tag (§12.1.1).
+    ///
+    /// # Errors
+    /// If it says no usable Contact or too long a route set.
+    pub fn of_invite(invite: &Message, tag: Token) -> Result<Self, DialogError> {
+        let contact = contact(invite).ok_or(DialogError::Contact)?;
+        let routes = routes(invite, false).ok_or(DialogError::Routes)?;
+        let from = invite.field(Name::From).unwrap_or_default();
+        let to = invite.field(Name::To).unwrap_or_default();
+        let [call_id, remote_tag, local, remote, target, routes] = pack([
+            &[invite.call_id()],
+            &[invite.from().tag().unwrap_or_default()],
+            &[to, b";tag=", tag.as_bytes()],
+            &[from],
+            &[contact],
+            &[&routes],
+        ]);
+        let remote_cseq = Some(invite.cseq().number);
+        Ok(Self {
+            call_id,
+            local_tag: tag,
+            remote_tag,
+            local,
+            remote,
+            target,
+            routes,
+            local_cseq: 0,
+            remote_cseq,
+            confirmed: true,
+        })
+    }
+
+    /// The dialog that an INVITE of ours may make: `from` and `to` are name-addrs without a tag,
+    /// `target` the Request-URI.
+    #[must_use]
+    pub fn of_ours(call_id: Token, tag: Token, from: &[u8], to: &[u8], target: &[u8]) -> Self {
+        let [call_id, local, remote, target] =
+            pack([&[call_id.as_bytes()], &[from, b";tag=", tag.as_bytes()], &[to], &[target]]);
+        Self {
+            call_id,
+            local_tag: tag,
+            remote_tag: Bytes::new(),
+            local,
+            remote,
+            target,
+            routes: Bytes::new(),
+            local_cseq: 0,
+            remote_cseq: None,
+            confirmed: false,
+        }
+    }
+
+    /// Our INVITE was answered 2xx: the dialog with whoever answered (§12.1.2, §13.2.2.4).
+    ///
+    /// A 2xx without a usable Contact leaves the target as it was, one with too long a route set
+    /// leaves that empty: it must be acknowledged all the same.
+    pub fn answered(&mut self, response: &Message) {
+        let routes = routes(response, true).unwrap_or_default();
+        let target = contact(response).unwrap_or(&self.target);
+        let [remote_tag, remote, target, routes] = pack([
+            &[response.to().tag().unwrap_or_default()],
+            &[response.field(Name::To).unwrap_or_default()],
+            &[target],
+            &[&routes],
+        ]);
+        (self.remote_tag, self.remote, self.target, self.routes) = (remote_tag, remote, target, routes);
+        self.confirmed = true;
+    }
+
+    /// Whether a request belongs to this dialog: Call-ID and both tags (§12.2.2).
+    #[must_use]
+    pub fn owns(&self, request: &Message) -> bool {
+        self.confirmed
+            && self.call_id == request.call_id()
+            && self.remote_tag == request.from().tag().unwrap_or_default()
+            && request.to().tag() == Some(self.local_tag.as_bytes())
+    }
+
+    /// Takes the CSeq of a request; `false` if it is not above the last one.
+    ///
+    /// RFC 3261 §12.2.2 refuses what is lower; an equal one that is no repetition of a transaction
+    /// is out of order as well.
+    #[must_use]
+    pub fn takes(&mut self, cseq: u32) -> bool {
+        let rises = Some(cseq) > self.remote_cseq;
+        self.remote_cseq = self.remote_cseq.max(Some(cseq));
+        rises
+    }
+
+    /// Takes the remote target from a re-INVITE, or the 2xx to one of ours, if it says one.
+    pub fn refresh(&mut self, message: &Message) {
+        if let Some(target) = contact(message).filter(|target| self.target != target) {
+            self.target = Bytes::copy_from_slice(target);
+        }
+    }
+
+    /// The number of the next request of ours.
+    pub fn next_cseq(&mut self) -> u32 {
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+
+    /// The number of the last request of ours.
+    #[must_use]
+    pub const fn last_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
+    /// Our tag.
+    #[must_use]
+    pub const fn local_tag(&self) -> Token {
+        self.local_tag
+    }
+
+    /// The peer's tag; empty while it is not known.
+    #[must_use]
+    pub const fn remote_tag(&self) -> &Bytes {
+        &self.remote_tag
+    }
+
+    /// Begins a request within the dialog, up to CSeq; further fields and the body may follow
+    /// (§12.2.1.1).
+    pub fn request<'a>(
+        &self,
+        out: &'a mut BytesMut,
+        method: &str,
+        cseq: u32,
+        branch: Token,
+        hop: &Hop,
+        hops_left: u8,
+    ) -> Writer<'a> {
+        let mut writer = Writer::request(out, method.as_bytes(), &self.target);
+        writer
+            .begin(Name::Via)
+            .text("SIP/2.0/")
+            .text(hop.flow.transport.via())
+            .bytes(b" ")
+            .bytes(&hop.sent_by);
+        writer.bytes(b";rport;branch=").bytes(COOKIE).bytes(branch.as_bytes()).end();
+        writer.begin(Name::MaxForwards).number(hops_left.into()).end();
+        writer.bytes(&self.routes);
+        writer
+            .field(Name::From, &self.local)
+            .field(Name::To, &self.remote)
+            .field(Name::CallId, &self.call_id);
+        writer.begin(Name::CSeq).number(cseq.into()).bytes(b" ").text(method).end();
+        writer
+    }
+
+    /// Writes the Contact of this dialog: our tag at our address.
+    pub fn contact(&self, writer: &mut Writer<'_>, hop: &Hop) {
+        writer
+            .begin(Name::Contact)
+            .bytes(b"<sip:")
+            .bytes(self.local_tag.as_bytes())
+            .bytes(b"@")
+            .bytes(&hop.sent_by);
+        if hop.flow.transport.is_reliable() {
+            writer.bytes(b";transport=").text(hop.flow.transport.label());
+        }
+        writer.bytes(b">").end();
+    }
+}
+
+/// The URI of the one Contact of a message; `None` if there is none, more than one, or one that is
+/// too long or `*`.
+fn contact(message: &Message) -> Option<&[u8]> {
+    let mut all = message.values(Name::Contact);
+    let uri = all.next().filter(|value| *value != b"*").and_then(NameAddr::parse)?.uri;
+    let clean =
+        uri.len() <= limit::CONTACT_BYTES_MAX && !uri.iter().any(|byte| *byte <= b' ' || *byte == 127);
+    (clean && all.next().is_none()).then_some(uri)
+}
+
+/// Record-Route as lines of Route; `None` if they are longer than [`limit::ROUTES_BYTES_MAX`].
+fn routes(message: &Message, reversed: bool) -> Option<Vec<u8>> {
+    let mut values: smallvec::SmallVec<[&[u8]; 4]> = message.values(Name::RecordRoute).collect();
+    if reversed {
+        values.reverse();
+    }
+    let mut lines = Vec::new();
+    for value in values {
+        for piece in [b"Route: ", value, b"\r\n"] {
+            lines.extend_from_slice(piece);
+        }
+    }
+    (lines.len() <= limit::ROUTES_BYTES_MAX).then_some(lines)
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
