@@ -132,7 +132,7 @@ fn settings() -> Settings {
         realm: DOMAIN.to_owned(),
         domains: vec![DOMAIN.to_owned()],
         addresses: Vec::new(),
-        listeners: vec![Listener { transport: Transport::Udp, local: address(), advertised: address() }],
+        listeners: vec![Listener::new(Transport::Udp, address(), address())],
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
@@ -482,8 +482,14 @@ impl Server {
         let Some(process) = &self.process else { return vec!["the server is down".to_owned()] };
         let mut leaks = Vec::new();
         for (at, shard) in process.shards.iter().enumerate() {
-            if shard.waiting() > 0 {
-                leaks.push(format!("shard {at} waits for {} commits", shard.waiting()));
+            for (count, what) in [
+                (shard.waiting(), "commits waited for"),
+                (shard.calls(), "calls"),
+                (shard.transactions(), "transactions"),
+            ] {
+                if count > 0 {
+                    leaks.push(format!("shard {at} has {count} {what}"));
+                }
             }
             if let Some(due) = shard.next_deadline() {
                 leaks.push(format!("shard {at} has a timer at {due:?}"));
