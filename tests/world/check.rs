@@ -154,7 +154,9 @@ pub(crate) fn calls(phones: &[Phone]) -> Vec<String> {
             Some(Ended::NoFinal) => say("its INVITE got no final answer".to_owned()),
             _ => {}
         }
-        if !call.was_up || call.remote_sdp.is_empty() {
+        // The side that called has one peer; one that was called may have answered too late, and
+        // was let go at once.
+        if !call.caller || !call.was_up {
             continue;
         }
         let peers: Vec<_> = all().filter(|(_, peer)| talks_with(call, peer)).collect();
@@ -162,14 +164,11 @@ pub(crate) fn calls(phones: &[Phone]) -> Vec<String> {
             say(format!("{} sides have the session {:?}", peers.len(), Call::origin(&call.remote_sdp)));
             continue;
         };
-        if !call.unsettled && !peer.unsettled && call.remote_sdp != peer.local_sdp {
-            say(format!(
-                "it has {:?} of {} call {}, which has {:?}",
-                Call::origin(&call.remote_sdp),
-                other.setup.label,
-                peer.id,
-                Call::origin(&peer.local_sdp)
-            ));
+        let both = [(&call.remote_sdp, &peer.local_sdp), (&peer.remote_sdp, &call.local_sdp)];
+        if !call.unsettled && !peer.unsettled && peer.was_up && both.iter().any(|(here, there)| here != there)
+        {
+            let origins = both.map(|(here, there)| (Call::origin(here), Call::origin(there)));
+            say(format!("it and {} call {} have {origins:?}", other.setup.label, peer.id));
         }
     }
     for phone in phones {

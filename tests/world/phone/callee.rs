@@ -1,6 +1,6 @@
 //! The called half of a phone (RFC 3261 §8.2, §9.2, §13.3, §14.2).
 
-use super::call::{Ended, Stage};
+use super::call::{Call, Ended, Stage};
 use super::{Alarm, Phone};
 use crate::world::sip::{self, Text};
 use crate::world::txn::{Purpose, Server};
@@ -19,7 +19,8 @@ impl Phone {
         let busy = self.calls.iter().filter(|call| call.ended.is_none()).count() >= CALLS_MAX;
         let uri = sip::uri(request.text("to")).to_owned();
         let call_id = request.text("call-id").to_owned();
-        if self.calls.iter().any(|call| call.call_id == call_id && !call.caller) {
+        let again = |call: &Call| call.call_id == call_id && call.ended != Some(Ended::PowerLost);
+        if self.calls.iter().any(again) {
             self.wrong(&format!("a second INVITE with Call-ID {call_id}"));
         }
         let call = self.new_call(false, &uri, call_id);
