@@ -63,10 +63,8 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
     let World { host, phones, .. } = world;
     let mut wrong = host.wrongs.clone();
     wrong.extend(host.leaks());
-    if !world.is_quiet() {
-        let busy: Vec<_> =
-            phones.iter().filter(|phone| !phone.is_idle()).map(|phone| &*phone.setup.label).collect();
-        wrong.push(format!("something goes on for ever: {busy:?}"));
+    for phone in phones {
+        wrong.extend(phone.under_way().iter().map(|what| format!("{}: {what} for ever", phone.setup.label)));
     }
     wrong.extend(
         world

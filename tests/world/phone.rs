@@ -260,11 +260,24 @@ impl Phone {
 
     /// Whether nothing is under way: no call, no request without answer, nothing planned.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.on
-            || (self.calls.iter().all(|call| call.ended.is_some())
-                && self.clients.iter().all(|client| client.answered.is_some())
-                && self.servers.is_empty()
-                && self.alarms.is_empty())
+        self.under_way().is_empty()
+    }
+
+    /// What is under way.
+    pub(crate) fn under_way(&self) -> Vec<String> {
+        if !self.on {
+            return Vec::new();
+        }
+        let calls = self.calls.iter().filter(|call| call.ended.is_none());
+        let clients = self.clients.iter().filter(|client| client.answered.is_none());
+        calls
+            .map(|call| format!("call {} is {:?}", call.id, call.stage))
+            .chain(clients.map(|client| format!("{:?} waits for its answer", client.purpose)))
+            .chain(
+                self.servers.iter().map(|server| format!("{} {:?}", server.request.start, server.answered)),
+            )
+            .chain(self.alarms.iter().map(|(_, alarm)| format!("{alarm:?} is planned")))
+            .collect()
     }
 
     fn forget(&mut self, now: Mono, on: bool) {

@@ -162,6 +162,13 @@ impl Client {
         self.ends_at = Some(now + ALL);
     }
 
+    /// The dialog it belongs to is over.
+    pub(crate) fn abandon(&mut self, now: Mono) {
+        if self.answered.is_none() {
+            self.ends_at = Some(now + ALL);
+        }
+    }
+
     /// What is due; the second value says that it is over and can be forgotten.
     pub(crate) fn fire(&mut self, now: Mono, out: &mut Vec<Datagram>) -> (Option<ClientEnd>, bool) {
         if self.ends_at.is_some_and(|due| due <= now) {

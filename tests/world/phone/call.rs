@@ -155,12 +155,18 @@ impl Phone {
         if self.call(id).ended.is_none() {
             self.notes.push(format!("call {id}: {ended:?}"));
         }
+        let unheard = self.pending_invite(id);
+        self.call(id).unsettled |= unheard;
         self.call(id).end(now, ended);
         self.alarms.retain(|(_, alarm)| match alarm {
             Alarm::Cancel(of) | Alarm::Ring(of) | Alarm::Answer(of) | Alarm::Hold(of) => *of != id,
             Alarm::AnswerHold(of) | Alarm::HangUp(of) => *of != id,
             Alarm::Register => true,
         });
+        // Who ends a dialog no longer waits for what was asked in it.
+        for client in self.clients.iter_mut().filter(|client| client.purpose == Purpose::Reinvite(id)) {
+            client.abandon(now);
+        }
         self.refuse_pending(now, id);
     }
 
