@@ -89,6 +89,7 @@ impl Station {
             assert_eq!(device, DeviceId(1));
             record.bindings.push(Binding {
                 number: 1,
+                turn: 0,
                 device,
                 contact: contact.into_bytes().into(),
                 call_id: call_id.into_bytes().into(),

@@ -22,7 +22,8 @@ mod serving;
 mod who;
 
 pub use grammar::{Command, Line};
-pub use serving::{Serve, Serving};
+pub use print::refused;
+pub use serving::{OnReady, Serve, Serving};
 
 use crate::config::Config;
 use crate::service::admin::Refusal;

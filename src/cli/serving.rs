@@ -4,14 +4,17 @@ use super::Exit;
 use crate::config::Config;
 use std::path::PathBuf;
 
+/// What is done once a server is ready, on a thread where it may block.
+pub type OnReady = Box<dyn FnOnce() + Send>;
+
 /// A server to be run.
 pub struct Serving {
     /// Where the configuration came from, for a reload; none: the default place.
     pub file: Option<PathBuf>,
     /// The configuration.
     pub config: Config,
-    /// To be run once the server is ready, on a thread where it may block.
-    pub on_ready: Option<Box<dyn FnOnce() + Send>>,
+    /// To be done once it is ready.
+    pub on_ready: Option<OnReady>,
 }
 
 /// Runs a server until it is asked to end, and says how that went; whatever is wrong it tells itself.

@@ -237,25 +237,28 @@ impl Request<'_, '_> {
             Err(error) => Decision::Refused(Refusal::Register(error)),
             Ok(plan) if !plan.is_refresh() => commit(entry, self.attempt.login),
             Ok(plan) => {
+                let refreshed = self.journal(&entry.bindings, &plan, asked);
                 registrar::apply(&mut entry.bindings, &mut 0, &plan, device, asked, self.flow);
-                Decision::Done { device: Some(device), refreshed: self.journal(entry, &plan) }
+                Decision::Done { device: Some(device), refreshed }
             }
         }
     }
 
-    /// What the journal keeps of it.
-    fn journal(&self, entry: &Entry, plan: &Plan) -> SmallVec<[Refresh; 1]> {
-        let refreshed = plan.ops.iter().filter_map(|op| match op {
-            Op::Refresh { number, expires } => Some(Refresh {
+    /// What the journal keeps of a refresh of these bindings, before it is carried out.
+    fn journal(&self, bindings: &[Binding], plan: &Plan, asked: &Asked<'_>) -> SmallVec<[Refresh; 1]> {
+        let refreshed = plan.ops.iter().filter_map(|op| {
+            let Op::Refresh { number, expires } = op else { return None };
+            let binding = bindings.iter().find(|binding| binding.number == *number)?;
+            Some(Refresh {
                 login: self.attempt.login.into(),
                 number: *number,
+                turn: binding.turn.wrapping_add(1),
+                call_id: (*binding.call_id != *asked.call_id).then(|| asked.call_id.into()),
                 expires: *expires,
-                cseq: self.message.cseq().number,
+                cseq: asked.cseq,
                 remote: self.flow.remote,
-            }),
-            _ => None,
+            })
         });
-        debug_assert!(entry.bindings.len() >= plan.ops.len());
         refreshed.collect()
     }
 }

@@ -69,7 +69,7 @@ impl Entry {
         }
         let present = std::mem::take(&mut self.bindings);
         let newest = |binding: &Binding| match present.iter().find(|known| known.number == binding.number) {
-            Some(known) if known.expires > binding.expires => known.clone(),
+            Some(known) if known.turn > binding.turn => known.clone(),
             _ => binding.clone(),
         };
         self.bindings = record.bindings.iter().map(newest).collect();
@@ -83,8 +83,12 @@ impl Entry {
     /// Applies a journal entry; void if the binding has ended since, or the entry is older.
     pub fn replay(&mut self, refresh: &Refresh) {
         if let Some(binding) = self.bindings.iter_mut().find(|binding| binding.number == refresh.number)
-            && binding.expires <= refresh.expires
+            && binding.turn < refresh.turn
         {
+            binding.turn = refresh.turn;
+            if let Some(call_id) = &refresh.call_id {
+                binding.call_id = call_id.clone();
+            }
             binding.expires = refresh.expires;
             binding.cseq = refresh.cseq;
             binding.remote = refresh.remote;
@@ -136,4 +140,65 @@ pub enum NotActive {
     Tenant,
     /// It is disabled, or not yet active.
     Extension,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::LoginName;
+    use crate::base::flow::Transport;
+    use crate::base::time::Wall;
+    use crate::licence::DeviceId;
+
+    fn binding(turn: u32, expires_s: u64) -> Binding {
+        Binding {
+            number: 1,
+            turn,
+            device: DeviceId(1),
+            contact: b"sip:201@h"[..].into(),
+            call_id: b"first"[..].into(),
+            cseq: 900,
+            expires: Wall::from_secs(expires_s),
+            transport: Transport::Udp,
+            listener: 0,
+            remote: ([192, 0, 2, 1], 5060).into(),
+            stream: None,
+            q: 1000,
+        }
+    }
+
+    fn entry(binding: Binding) -> (Entry, ExtensionRecord) {
+        let mut record = ExtensionRecord::new(LoginName::parse("201-acme").unwrap(), String::new(), None);
+        record.bindings.push(binding);
+        (Entry::new(&record, None, None, Now::default()), record)
+    }
+
+    /// A phone that was started anew has a new Call-ID and counts from the beginning; and what it
+    /// asked for or was granted may end sooner than before.
+    #[test]
+    fn the_later_turn_of_a_binding_counts_whenever_it_ends() {
+        let refresh = |turn, call_id: Option<&[u8]>, cseq, expires_s| Refresh {
+            login: "201-acme".into(),
+            number: 1,
+            turn,
+            call_id: call_id.map(Box::from),
+            expires: Wall::from_secs(expires_s),
+            cseq,
+            remote: ([192, 0, 2, 9], 5060).into(),
+        };
+        let (mut entry, record) = entry(binding(3, 5000));
+        entry.replay(&refresh(3, None, 899, 9000));
+        assert_eq!((entry.bindings[0].cseq, entry.bindings[0].turn), (900, 3), "an older one");
+        entry.replay(&refresh(4, Some(b"second"), 2, 4000));
+        let later = entry.bindings[0].clone();
+        assert_eq!((&*later.call_id, later.cseq, later.turn), (&b"second"[..], 2, 4));
+        assert_eq!((later.expires, later.remote.ip()), (Wall::from_secs(4000), [192, 0, 2, 9].into()));
+
+        entry.update(&record);
+        assert_eq!(entry.bindings[0], later, "an older record");
+        let mut record = record;
+        record.bindings[0] = binding(5, 1000);
+        entry.update(&record);
+        assert_eq!(entry.bindings[0], binding(5, 1000), "a newer one");
+    }
 }

@@ -25,6 +25,9 @@ use std::time::Duration;
 pub struct Binding {
     /// Its number within the extension; never used again, so that it names one incarnation.
     pub number: u32,
+    /// How many times it was refreshed: of two states of one binding, the later has more. Not its
+    /// expiry, which a phone may shorten and a jitter does.
+    pub turn: u32,
     /// Whose it is.
     pub device: DeviceId,
     /// The Contact URI as the phone wrote it: the Request-URI of requests to it.
@@ -88,6 +91,10 @@ pub struct Refresh {
     pub login: Box<str>,
     /// The binding's number; a number that no longer exists makes the entry void.
     pub number: u32,
+    /// The binding's turn with this refresh.
+    pub turn: u32,
+    /// The new Call-ID, if it is another one: the phone has been started anew.
+    pub call_id: Option<Box<[u8]>>,
     /// The new expiry.
     pub expires: Wall,
     /// The new CSeq.

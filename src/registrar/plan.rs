@@ -154,6 +154,7 @@ pub fn apply(
                 let Some(contact) = contacts.get(*contact) else { continue };
                 bindings.push(Binding {
                     number: *next_number,
+                    turn: 0,
                     device,
                     contact: contact.uri.into(),
                     call_id: asked.call_id.into(),
@@ -172,6 +173,7 @@ pub fn apply(
 }
 
 fn refresh(binding: &mut Binding, asked: &Asked<'_>, flow: Flow, expires: Wall) {
+    binding.turn = binding.turn.wrapping_add(1);
     binding.expires = expires;
     binding.cseq = asked.cseq;
     binding.remote = flow.remote;

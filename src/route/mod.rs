@@ -208,6 +208,7 @@ mod tests {
     fn binding(number: u32, device: u32, expires_s: u64, transport: Transport) -> Binding {
         Binding {
             number,
+            turn: 0,
             device: DeviceId(device),
             contact: format!("sip:{number}@h").into_bytes().into(),
             call_id: b"c"[..].into(),

@@ -120,7 +120,11 @@ fn credentials(view: &View<'_>) -> Result<system::Credentials, StoreError> {
     }
 }
 
-fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -> Result<(), OpenError> {
+/// Loads tenants, extensions and bans into the directory. Blocks.
+///
+/// # Errors
+/// [`OpenError::Store`], [`OpenError::Seal`].
+pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -> Result<(), OpenError> {
     let mut after: Option<Key> = None;
     loop {
         let page = TENANTS.scan(view, &[], after.as_ref(), PAGE)?;

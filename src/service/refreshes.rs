@@ -90,6 +90,8 @@ async fn snapshot(services: &Services) -> Result<(), crate::store::StoreError> {
         all.extend(entry.bindings.iter().map(|binding| Refresh {
             login: login.as_str().into(),
             number: binding.number,
+            turn: binding.turn,
+            call_id: Some(binding.call_id.clone()),
             expires: binding.expires,
             cseq: binding.cseq,
             remote: binding.remote,

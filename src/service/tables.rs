@@ -52,7 +52,9 @@ pub fn overlay(record: &mut ExtensionRecord, directory: &Directory) {
     let bindings = &mut record.bindings;
     directory.with(record.login.as_str(), |entry| {
         for binding in bindings {
-            if let Some(known) = entry.bindings.iter().find(|known| known.number == binding.number) {
+            if let Some(known) = entry.bindings.iter().find(|known| known.number == binding.number)
+                && known.turn >= binding.turn
+            {
                 binding.clone_from(known);
             }
         }

@@ -293,6 +293,8 @@ mod tests {
         Refresh {
             login: "201-acme".into(),
             number,
+            turn: cseq,
+            call_id: None,
             expires: Wall::from_secs(cseq.into()),
             cseq,
             remote: ([192, 0, 2, 7], 5060).into(),
