@@ -148,6 +148,7 @@ fn device(id: u32, revoked: bool) -> Device {
 
 fn binding(number: u32, device: u32) -> Binding {
     Binding {
+        turn: 0,
         number,
         device: DeviceId(device),
         contact: format!("sip:200@192.0.2.{device}").into_bytes().into(),
