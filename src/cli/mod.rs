@@ -23,7 +23,7 @@ mod who;
 
 pub use grammar::{Command, Line};
 pub use print::refused;
-pub use serving::{OnReady, Serve, Serving};
+pub use serving::{HangUp, OnReady, Serve, Serving};
 
 use crate::config::Config;
 use crate::service::admin::Refusal;
@@ -90,7 +90,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
     };
     match todo {
         Todo::Check => print::checked(line.config.as_deref(), line.json),
-        Todo::Serve => serve(Serving { file: line.config, config, on_ready: None }),
+        Todo::Serve => {
+            serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
+        }
         Todo::Demo => demo::run(serve, line.json),
         Todo::Ask(request) => match client::ask(&config, &request) {
             Ok(response) => print::response(&response, line.json),
