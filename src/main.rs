@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stationmaster::cli::run(std::env::args_os()).into()
+    stationmaster::cli::run(std::env::args_os(), &stationmaster::server::serve::command).into()
 }

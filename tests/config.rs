@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-use stationmaster::config::{Config, KeyFile};
+use stationmaster::config::Config;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -81,7 +81,7 @@ const WRONG: &[(&str, &str)] = &[
     ("[admin]\nsocket = \"admin.sock\"\n", "error: sm.toml:2: admin.socket: \"admin.sock\" is no absolute path"),
     ("[http]\nlisten = \"8080\"\n", "error: sm.toml:2: http.listen: \"8080\" is not ADDRESS:PORT such as \"127.0.0.1:8080\""),
     ("[metrics]\nlisten = \"localhost:9464\"\n", "error: sm.toml:2: metrics.listen: \"localhost:9464\" is not ADDRESS:PORT such as \"127.0.0.1:8080\""),
-    ("[lockout]\nmax_failures = 101\n", "error: sm.toml:2: lockout.max_failures: 101 is not between 1 and 100"),
+    ("[lockout]\nmax_failures = 21\n", "error: sm.toml:2: lockout.max_failures: 21 is not between 1 and 20"),
     ("[lockout]\nwindow_s = 0\n", "error: sm.toml:2: lockout.window_s: 0 is not between 1 and 86400"),
     ("[lockout]\nduration_s = 86401\n", "error: sm.toml:2: lockout.duration_s: 86401 is not between 1 and 86400"),
     ("[licence]\nmax_devices = 0\n", "error: sm.toml:2: licence.max_devices: 0 is not between 1 and 16"),
@@ -111,7 +111,7 @@ fn what_is_right_at_the_edge() {
         "[registrar]\nexpires_min_s = 3600\nexpires_max_s = 604800\n",
         "[auth]\nalgorithms = [\"SHA-256\", \"MD5\"]\nallow_without_qop = true\n",
         "[store]\nurl = \"memory:\"\ncache_mib = 8\n",
-        "[lockout]\nmax_failures = 100\nwindow_s = 86400\nduration_s = 1\n",
+        "[lockout]\nmax_failures = 20\nwindow_s = 86400\nduration_s = 1\n",
         "[licence]\nmax_devices = 16\n",
         "[http]\nlisten = \"[::1]:8080\"\n",
         "[log]\nformat = \"json\"\nlevel = \"trace\"\nshow_private = true\n",
@@ -123,17 +123,15 @@ fn what_is_right_at_the_edge() {
 #[test]
 fn the_key_file_stands_beside_the_store_unless_named() {
     let credentials = Some(Path::new("/run/credentials/x"));
-    for (text, path) in [
-        ("", Some("/var/lib/stationmaster/secret.key")),
-        ("store.url = \"memory:\"", None),
-        ("store.url = \"memory:\"\nsecrets.key_file = \"/k\"", Some("/k")),
-        ("secrets.key_file = \"credential:key\"", Some("/run/credentials/x/key")),
+    for (text, path, credential) in [
+        ("", "/var/lib/stationmaster/secret.key", false),
+        ("store.url = \"memory:\"\nsecrets.key_file = \"/k\"", "/k", false),
+        ("secrets.key_file = \"credential:key\"", "/run/credentials/x/key", true),
     ] {
         let found = parse(text).unwrap().key_file(credentials).unwrap();
-        assert_eq!(found.as_deref(), path.map(Path::new), "{text}");
+        assert_eq!((found.path.as_path(), found.credential), (Path::new(path), credential), "{text}");
     }
     let config = parse("secrets.key_file = \"credential:key\"").unwrap();
-    assert_eq!(config.secrets.key_file, KeyFile::Credential("key".into()));
     assert_eq!(config.key_file(None).unwrap_err().key, "key_file");
 }
 

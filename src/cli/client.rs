@@ -1,5 +1,6 @@
 //! Asks the running server; with none running, does it by itself.
 
+use super::NotDone;
 use crate::base::limit;
 use crate::config::Config;
 use crate::service::admin::{Refusal, Request, Response};
@@ -19,7 +20,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 const ANSWER_BYTES_MAX: u64 = limit::ADMIN_REQUEST_BYTES_MAX as u64;
 
 /// What came of trying one way: it was done or refused, or somebody else must do it.
-pub(super) type Tried = Result<Result<Response, Refusal>, Elsewhere>;
+pub(super) type Tried = Result<Result<Response, NotDone>, Elsewhere>;
 
 /// Nobody is there, or somebody is in the way: the other way may do.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Elsewhere(pub(super) String);
 ///
 /// # Errors
 /// Whatever it was refused for.
-pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, Refusal> {
+pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, NotDone> {
     let mut whole = once(config, request)?;
     while let Some(next) = next_page(request, &whole) {
         match (&mut whole, once(config, &next)?) {
@@ -42,7 +43,7 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, Refusa
                 rows.extend(page);
                 *more = further;
             }
-            _ => return Err(Refusal::Protocol("a page of another kind".into())),
+            _ => return Err(Refusal::Protocol("a page of another kind".into()).into()),
         }
     }
     Ok(whole)
@@ -63,7 +64,7 @@ fn next_page(request: &Request, so_far: &Response) -> Option<Request> {
     }
 }
 
-fn once(config: &Config, request: &Request) -> Result<Response, Refusal> {
+fn once(config: &Config, request: &Request) -> Result<Response, NotDone> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Ok(result) = over_socket(&config.admin.socket, request) {
@@ -72,7 +73,7 @@ fn once(config: &Config, request: &Request) -> Result<Response, Refusal> {
         match super::offline::execute(config, request) {
             Ok(result) => return result,
             // A server is starting or ending: it holds the store and does not answer yet, or any more.
-            Err(Elsewhere(reason)) if Instant::now() >= end => return Err(Refusal::Store(reason)),
+            Err(Elsewhere(reason)) if Instant::now() >= end => return Err(Refusal::Store(reason).into()),
             Err(Elsewhere(_)) => std::thread::sleep(TRY_AGAIN),
         }
     }
@@ -87,15 +88,16 @@ fn over_socket(socket: &Path, request: &Request) -> Tried {
         }
         Err(error) => {
             let reason = format!("the admin socket {}: {error}", socket.display());
-            return Ok(Err(Refusal::Denied(reason)));
+            return Ok(Err(Refusal::Denied(reason).into()));
         }
     };
     match exchange(&stream, request) {
-        Ok(result) => Ok(result),
+        Ok(result) => Ok(result.map_err(NotDone::Refused)),
         Err(error) if request.only_looks() => Err(Elsewhere(error.to_string())),
         Err(error) => Ok(Err(Refusal::Store(format!(
             "the server went away before it answered, so this may have been done or not: {error}"
-        )))),
+        ))
+        .into())),
     }
 }
 

@@ -12,17 +12,21 @@
 //! server runs.
 
 mod client;
+mod demo;
 mod grammar;
 mod offline;
 mod password;
 mod print;
 mod request;
+mod serving;
 mod who;
 
 pub use grammar::{Command, Line};
+pub use print::refused;
+pub use serving::{OnReady, Serve, Serving};
 
 use crate::config::Config;
-use crate::service::admin::{Refusal, Response};
+use crate::service::admin::Refusal;
 use clap::Parser;
 use request::Todo;
 use std::ffi::OsString;
@@ -52,8 +56,23 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Does what the line says; `args` begins with the program's name.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+/// Why a command was not done.
+#[derive(Debug)]
+enum NotDone {
+    /// It was refused.
+    Refused(Refusal),
+    /// The configuration does not fit the store.
+    BadConfig(String),
+}
+
+impl From<Refusal> for NotDone {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Does what the line says; `args` begins with the program's name. `serve` runs a server.
+pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit {
     let line = match Line::try_parse_from(args) {
         Ok(line) => line,
         Err(error) => {
@@ -71,14 +90,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match todo {
         Todo::Check => print::checked(line.config.as_deref(), line.json),
-        Todo::Serve | Todo::Demo => print::refused("not built in yet", Exit::Refused),
-        Todo::Ask(request) => answer(client::ask(&config, &request), line.json),
+        Todo::Serve => serve(Serving { file: line.config, config, on_ready: None }),
+        Todo::Demo => demo::run(serve, line.json),
+        Todo::Ask(request) => match client::ask(&config, &request) {
+            Ok(response) => print::response(&response, line.json),
+            Err(not_done) => refuse(not_done),
+        },
     }
 }
 
-fn answer(result: Result<Response, Refusal>, json: bool) -> Exit {
-    match result {
-        Ok(response) => print::response(&response, json),
-        Err(refusal) => print::refused(refusal, Exit::Refused),
+fn refuse(not_done: NotDone) -> Exit {
+    match not_done {
+        NotDone::Refused(refusal) => print::refused(refusal, Exit::Refused),
+        NotDone::BadConfig(reason) => print::refused(reason, Exit::BadConfig),
     }
 }

@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// Says a reason on standard error, a line each.
-pub(super) fn refused(reason: impl Display, exit: Exit) -> Exit {
+pub fn refused(reason: impl Display, exit: Exit) -> Exit {
     let mut text = String::new();
     for line in reason.to_string().lines() {
         let _ = writeln!(text, "error: {}", printable(line));

@@ -1,6 +1,7 @@
 //! `[lockout]`: how many failures lock, and for how long. A tenant may have its own.
 
 use super::{Entries, Fault};
+use crate::lockout::{FAILURES_MAX, Policy};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ impl Default for Raw {
 /// The policy of tenants that have none of their own (PRODUCT §3).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LockoutConfig {
-    /// Failures that lock an identity; 1 to 100.
+    /// Failures that lock an identity; 1 to [`FAILURES_MAX`].
     pub max_failures: u8,
     /// Within which time; up to a day.
     pub window: Duration,
@@ -38,6 +39,12 @@ impl Default for LockoutConfig {
 }
 
 impl LockoutConfig {
+    /// The same as a policy.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        Policy { failures_max: self.max_failures, window: self.window, duration: self.duration }
+    }
+
     pub(super) fn entries(&self, entries: &mut Entries) {
         let Self { max_failures, window, duration } = self;
         entries.put("lockout.max_failures", max_failures);
@@ -54,10 +61,11 @@ impl TryFrom<Raw> for LockoutConfig {
             1..=86_400 => Ok(Duration::from_secs(asked.into())),
             _ => Err(Fault::new(key, format_args!("{asked} is not between 1 and 86400"))),
         };
-        let max_failures =
-            u8::try_from(raw.max_failures).ok().filter(|max| (1..=100).contains(max)).ok_or_else(|| {
-                Fault::new("max_failures", format_args!("{} is not between 1 and 100", raw.max_failures))
-            })?;
+        let fits = |max: &u8| (1..=FAILURES_MAX).contains(max);
+        let max_failures = u8::try_from(raw.max_failures).ok().filter(fits).ok_or_else(|| {
+            let reason = format!("{} is not between 1 and {FAILURES_MAX}", raw.max_failures);
+            Fault::new("max_failures", reason)
+        })?;
         Ok(Self {
             max_failures,
             window: seconds("window_s", raw.window_s)?,

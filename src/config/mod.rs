@@ -23,9 +23,11 @@ pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use registrar::RegistrarConfig;
 pub use sip::{Host, SipConfig};
-pub use store::{KeyFile, SecretsConfig, StoreConfig};
+pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 
+use crate::service::admin::Defaults;
 use crate::store::StoreUrl;
+use crate::store::key_file::KeyFile;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -153,22 +155,32 @@ impl Config {
         ours.iter().zip(&theirs).filter(|(a, b)| a != b).map(|((key, _), _)| *key).collect()
     }
 
-    /// The key file, with the default beside the store; `None` if the store is in memory and no
-    /// file is named, when a key of the process's own will do. `credentials` is systemd's
-    /// `$CREDENTIALS_DIRECTORY`.
+    /// What counts for tenants that set nothing else.
+    #[must_use]
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            devices_max: self.licence.max_devices.into(),
+            lockout: self.lockout.policy(),
+            expires_max: self.registrar.expires_max,
+        }
+    }
+
+    /// The key file, by default beside the store. A store in memory never asks for it.
+    /// `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
     ///
     /// # Errors
     /// If a credential is named and systemd passed none.
-    pub fn key_file(&self, credentials: Option<&Path>) -> Result<Option<PathBuf>, Fault> {
-        match (&self.secrets.key_file, &self.store.url) {
-            (KeyFile::Path(path), _) => Ok(Some(path.clone())),
-            (KeyFile::Credential(name), _) => match credentials {
-                Some(folder) => Ok(Some(folder.join(name))),
-                None => Err(Fault::new("key_file", "systemd passed no credentials to this process")),
+    pub fn key_file(&self, credentials: Option<&Path>) -> Result<KeyFile, Fault> {
+        let (path, credential) = match (&self.secrets.key_file, &self.store.url) {
+            (KeyPlace::Path(path), _) => (path.clone(), false),
+            (KeyPlace::Credential(name), _) => match credentials {
+                Some(folder) => (folder.join(name), true),
+                None => return Err(Fault::new("key_file", "systemd passed no credentials to this process")),
             },
-            (KeyFile::BesideStore, StoreUrl::Sled(folder)) => Ok(Some(folder.join("secret.key"))),
-            (KeyFile::BesideStore, StoreUrl::Memory) => Ok(None),
-        }
+            (KeyPlace::BesideStore, StoreUrl::Sled(folder)) => (folder.join("secret.key"), false),
+            (KeyPlace::BesideStore, StoreUrl::Memory) => (PathBuf::new(), false),
+        };
+        Ok(KeyFile { path, credential })
     }
 }
 

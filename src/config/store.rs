@@ -74,7 +74,7 @@ pub(super) struct RawSecrets {
 
 /// Where the key is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum KeyFile {
+pub enum KeyPlace {
     /// Beside the store; made at first start.
     #[default]
     BesideStore,
@@ -88,7 +88,7 @@ pub enum KeyFile {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SecretsConfig {
     /// Where it is.
-    pub key_file: KeyFile,
+    pub key_file: KeyPlace,
 }
 
 impl SecretsConfig {
@@ -103,11 +103,11 @@ impl TryFrom<RawSecrets> for SecretsConfig {
 
     fn try_from(raw: RawSecrets) -> Result<Self, Fault> {
         let key_file = match (raw.key_file.as_str(), raw.key_file.strip_prefix("credential:")) {
-            ("", _) => KeyFile::BesideStore,
+            ("", _) => KeyPlace::BesideStore,
             (_, Some(name)) if !name.is_empty() && !name.contains('/') && !name.starts_with('.') => {
-                KeyFile::Credential(name.into())
+                KeyPlace::Credential(name.into())
             }
-            (path, None) if path.starts_with('/') => KeyFile::Path(path.into()),
+            (path, None) if path.starts_with('/') => KeyPlace::Path(path.into()),
             (text, _) => {
                 let reason = format!("{text:?} is neither an absolute path nor \"credential:NAME\"");
                 return Err(Fault::new("key_file", reason));

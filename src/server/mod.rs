@@ -8,12 +8,15 @@
 pub mod admin_socket;
 pub mod clock;
 pub mod driver;
+pub mod events;
 pub mod harden;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;
 pub mod notify;
 pub mod reload;
+pub mod serve;
+pub mod settings;
 pub mod shard;
 pub mod signals;
 

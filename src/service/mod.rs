@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod commit;
+pub mod housekeeping;
 pub mod open;
 pub mod refreshes;
 pub mod tables;
@@ -36,6 +37,12 @@ pub struct Services {
 }
 
 impl Services {
+    /// A stream of chance of its own, for another owner.
+    #[must_use]
+    pub fn random(&self) -> Rng {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).split()
+    }
+
     /// Seals a new password of an extension. `epoch` is the one after its present one.
     #[must_use]
     pub fn seal(

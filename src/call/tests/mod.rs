@@ -1,1 +1,18 @@
-//! Tests.
+//! Scripted phones against the calls, in virtual time, with a line reader of their own.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `wire` | messages as lines, read and written without the server's parser |
+//! | `world` | the calls, a clock, mailboxes by address, and the little of the core that is needed |
+//! | `basics`, `forks`, `midcall`, `endings`, `borders` | call flows that read like captures |
+//! | `robot`, `storm` | phones that act by themselves, over a network that loses, doubles and reorders |
+
+mod basics;
+mod borders;
+mod endings;
+mod forks;
+mod midcall;
+mod robot;
+mod storm;
+mod wire;
+mod world;

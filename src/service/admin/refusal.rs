@@ -32,7 +32,7 @@ pub enum Refusal {
     #[error("extension {0} has no password yet; set one first")]
     NoPassword(String),
     /// The password breaks these rules of the tenant's policy, all that it breaks.
-    #[error("the password {}", .0.join("; it "))]
+    #[error("the password is refused: {}", .0.join("; "))]
     WeakPassword(Vec<String>),
     /// No such device.
     #[error("extension {login} has no device {device}")]

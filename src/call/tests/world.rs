@@ -1,0 +1,321 @@
+//! The calls, a clock, and a mailbox for each address; what the core would do is done in the
+//! simplest way: whoever calls may, and the user part of the Request-URI says whom.
+
+use super::wire::{Dialog, Msg};
+use crate::base::flow::{Flow, FlowId, ShardId, Transport};
+use crate::base::rng::Rng;
+use crate::base::time::{Mono, Now, Wall};
+use crate::call::{
+    CallRecord, CallRef, Calls, End, InviteAccepted, Outcome, Output, Party, Received, Refused, Settings,
+    Target, same_peer,
+};
+use crate::sip::{Message, Method};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub(super) const OFFER: &str =
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+pub(super) const ANSWER: &str =
+    "v=0\r\no=- 2 2 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
+pub(super) const SDP: &str = "application/sdp";
+
+/// The address by which phones know the server.
+pub(super) const SERVER: &str = "sm.test:5060";
+
+/// The address of phone `number`.
+pub(super) fn addr(number: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, number], 5060))
+}
+
+pub(super) fn host(number: u8) -> String {
+    addr(number).to_string()
+}
+
+pub(super) struct World {
+    pub(super) calls: Calls,
+    pub(super) mono: Mono,
+    /// Whom a user part rings, by phone number; a user that is not here rings the phone of its
+    /// own name, `p2` phone 2.
+    pub(super) rings: BTreeMap<String, Vec<u8>>,
+    /// Phones that have a connection.
+    pub(super) streams: BTreeMap<u8, FlowId>,
+    pub(super) records: Vec<CallRecord>,
+    pub(super) unreachable: Vec<u32>,
+    pub(super) refused: Vec<Refused>,
+    pub(super) begun: Vec<CallRef>,
+    pub(super) ring_max: Option<Duration>,
+    boxes: BTreeMap<SocketAddr, VecDeque<Msg>>,
+    branches: u32,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(Settings::default(), 1)
+    }
+
+    pub(super) fn with(settings: Settings, seed: u64) -> Self {
+        Self {
+            calls: Calls::new(ShardId(3), settings, Rng::from_number(seed)),
+            mono: Mono::from_secs(1),
+            rings: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            records: Vec::new(),
+            unreachable: Vec::new(),
+            refused: Vec::new(),
+            begun: Vec::new(),
+            ring_max: None,
+            boxes: BTreeMap::new(),
+            branches: 0,
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { mono: self.mono, wall: Wall::from_secs(1_800_000_000) + self.mono.since(Mono::default()) }
+    }
+
+    pub(super) fn flow(&self, phone: u8) -> Flow {
+        match self.streams.get(&phone) {
+            Some(stream) => {
+                Flow { transport: Transport::Tcp, stream: Some(*stream), ..Flow::udp(0, addr(phone)) }
+            }
+            None => Flow::udp(0, addr(phone)),
+        }
+    }
+
+    /// A branch that no one used.
+    pub(super) fn branch(&mut self) -> String {
+        self.branches += 1;
+        format!("{:08}", self.branches)
+    }
+
+    /// An INVITE of a phone.
+    pub(super) fn invite(&mut self, phone: u8, user: &str, offer: &str) -> Msg {
+        let (branch, host) = (self.branch(), host(phone));
+        Msg::new(
+            format!("INVITE sip:{user}@sm.test SIP/2.0"),
+            &[
+                ("Via", &format!("SIP/2.0/UDP {host};rport;branch=z9hG4bK{branch}")),
+                ("Max-Forwards", "70"),
+                ("From", &format!("\"Phone {phone}\" <sip:p{phone}@sm.test>;tag=from{branch}")),
+                ("To", &format!("<sip:{user}@sm.test>")),
+                ("Call-ID", &format!("call{branch}@{host}")),
+                ("CSeq", "7 INVITE"),
+                ("Contact", &format!("<sip:line1@{host}>")),
+            ],
+            "",
+        )
+        .carrying(SDP, offer)
+    }
+
+    /// A request of a phone within a dialog, sent.
+    pub(super) fn request(&mut self, phone: u8, dialog: &mut Dialog, method: &str, body: &str) -> Msg {
+        let branch = self.branch();
+        let mut msg = dialog.request(method, &host(phone), &branch).carrying(SDP, body);
+        if method == "INVITE" {
+            msg = msg.with("Contact", &format!("<sip:line1@{}>", host(phone)));
+        }
+        self.send(phone, &msg);
+        msg
+    }
+
+    /// The ACK to a 2xx, sent.
+    pub(super) fn ack(&mut self, phone: u8, dialog: &Dialog, cseq: u32, body: &str) -> Msg {
+        let branch = self.branch();
+        let ack = dialog.numbered("ACK", cseq, &host(phone), &branch).carrying(SDP, body);
+        self.send(phone, &ack);
+        ack
+    }
+
+    /// The CANCEL of an INVITE, sent.
+    pub(super) fn cancel(&mut self, phone: u8, invite: &Msg) -> Msg {
+        let mut cancel = Msg::new(invite.first.replacen("INVITE", "CANCEL", 1), &[], "");
+        for name in ["Via", "Max-Forwards", "From", "To", "Call-ID"] {
+            cancel = cancel.with(name, invite.field(name));
+        }
+        let cancel = cancel.with("CSeq", &format!("{} CANCEL", invite.cseq()));
+        self.send(phone, &cancel);
+        cancel
+    }
+
+    /// The ACK to a refusal, sent.
+    pub(super) fn ack_refusal(&mut self, phone: u8, invite: &Msg, refusal: &Msg) {
+        let mut ack = Msg::new(invite.first.replacen("INVITE", "ACK", 1), &[], "");
+        for name in ["Via", "Max-Forwards", "From", "Call-ID"] {
+            ack = ack.with(name, invite.field(name));
+        }
+        let ack = ack.with("To", refusal.field("To")).with("CSeq", &format!("{} ACK", invite.cseq()));
+        self.send(phone, &ack);
+    }
+
+    /// An answer of a phone to a request it got, sent.
+    pub(super) fn answer(&mut self, phone: u8, request: &Msg, status: u16, body: &str) -> Msg {
+        let mut answer = request.answer(status, &format!("tag{phone}")).carrying(SDP, body);
+        if request.method() == "INVITE" && status > 100 && status < 300 {
+            answer = answer.with("Contact", &format!("<sip:line2@{}>", host(phone)));
+        }
+        self.send(phone, &answer);
+        answer
+    }
+
+    /// Gives the server a message from a phone.
+    pub(super) fn send(&mut self, phone: u8, msg: &Msg) {
+        self.deliver(self.flow(phone), &msg.bytes());
+    }
+
+    pub(super) fn deliver(&mut self, flow: Flow, bytes: &[u8]) {
+        let now = self.now();
+        let message = Message::parse(Bytes::copy_from_slice(bytes)).expect("a message");
+        assert_eq!(message.fault(), None, "{}", String::from_utf8_lossy(bytes));
+        if !message.is_request() {
+            self.calls.response(now, &message);
+            return self.drain();
+        }
+        match self.calls.receive_request(now, &message, flow) {
+            Received::Done => {}
+            Received::InDialog(leg) => {
+                let peer = self.calls.leg(leg).expect("a leg that stands").flow;
+                if same_peer(&peer, &flow) {
+                    self.calls.in_dialog(now, leg, &message, flow);
+                } else {
+                    self.calls.refuse(now, &message, flow, 481, None, |_| {});
+                }
+            }
+            Received::NoDialog => self.calls.refuse(now, &message, flow, 481, None, |_| {}),
+            Received::New if message.method() == Method::Invite => self.begin(&message, flow),
+            Received::New => self.calls.refuse(now, &message, flow, 405, None, |_| {}),
+        }
+        self.drain();
+    }
+
+    /// What the core does with a new INVITE, without asking who calls.
+    fn begin(&mut self, message: &Message, flow: Flow) {
+        let uri = String::from_utf8_lossy(message.request_uri()).into_owned();
+        let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
+        let own = user.strip_prefix('p').and_then(|number| number.parse().ok());
+        let phones = self.rings.get(&user).cloned().unwrap_or_else(|| own.into_iter().collect());
+        let party = |display: &str, user: &str| Party {
+            aor: Bytes::from(format!("{user}-acme")),
+            display: Bytes::from(display.to_owned()),
+            user: Bytes::from(user.to_owned()),
+            host: Bytes::from_static(b"sm.test"),
+        };
+        let targets = phones.iter().map(|phone| Target {
+            contact: Bytes::from(format!("sip:line2@{}", host(*phone))),
+            flow: self.flow(*phone),
+            sent_by: Bytes::from_static(SERVER.as_bytes()),
+            aor: Bytes::from(format!("{user}-acme")),
+            binding: u32::from(*phone),
+        });
+        let accepted = InviteAccepted {
+            caller: party("Ann", "201"),
+            called: party("", &user),
+            sent_by: Bytes::from_static(SERVER.as_bytes()),
+            targets: targets.collect(),
+            ring_max: self.ring_max,
+        };
+        let now = self.now();
+        match self.calls.invite(now, message, flow, accepted) {
+            Ok(call) => self.begun.push(call),
+            Err(refused) => {
+                self.refused.push(refused);
+                if refused == Refused::Full {
+                    self.calls.refuse(now, message, flow, 503, None, |_| {});
+                }
+            }
+        }
+    }
+
+    pub(super) fn drain(&mut self) {
+        while let Some(output) = self.calls.poll_output() {
+            match output {
+                Output::Send { flow, bytes } => {
+                    self.boxes.entry(flow.remote).or_default().push_back(Msg::read(&bytes));
+                }
+                Output::Ended(record) => self.records.push(*record),
+                Output::Unreachable { binding, .. } => self.unreachable.push(binding),
+            }
+        }
+    }
+
+    /// Lets time pass, timer by timer.
+    pub(super) fn run(&mut self, length: Duration) {
+        let end = self.mono + length;
+        while let Some(next) = self.calls.next_deadline().filter(|next| *next <= end) {
+            self.mono = next.max(self.mono);
+            self.calls.handle_timeout(self.now());
+            self.drain();
+        }
+        self.mono = end;
+    }
+
+    pub(super) fn run_ms(&mut self, ms: u64) {
+        self.run(Duration::from_millis(ms));
+    }
+
+    /// The next message that a phone got, which must be this: `INVITE`, `180 INVITE`.
+    #[track_caller]
+    pub(super) fn got(&mut self, phone: u8, what: &str) -> Msg {
+        let msg = self.boxes.entry(addr(phone)).or_default().pop_front();
+        let msg = msg.unwrap_or_else(|| panic!("phone {phone} got nothing, not {what}"));
+        assert_eq!(msg.what(), what, "phone {phone}: {}", String::from_utf8_lossy(&msg.bytes()));
+        msg
+    }
+
+    /// A phone got nothing more.
+    #[track_caller]
+    pub(super) fn quiet(&mut self, phone: u8) {
+        let rest: Vec<String> = self.boxes.entry(addr(phone)).or_default().iter().map(Msg::what).collect();
+        assert_eq!(rest, [""; 0], "phone {phone}");
+    }
+
+    /// Forgets what a phone got, and says what it was.
+    pub(super) fn flush(&mut self, phone: u8) -> Vec<String> {
+        self.boxes.entry(addr(phone)).or_default().drain(..).map(|msg| msg.what()).collect()
+    }
+
+    /// Phone 1 calls phone 2, which answers: both dialogs, and the INVITEs.
+    #[track_caller]
+    pub(super) fn talking(&mut self) -> Talk {
+        let invite = self.invite(1, "p2", OFFER);
+        self.send(1, &invite);
+        self.got(1, "100 INVITE");
+        let far_invite = self.got(2, "INVITE");
+        let far_ok = self.answer(2, &far_invite, 200, ANSWER);
+        self.got(2, "ACK");
+        let ok = self.got(1, "200 INVITE");
+        let near = invite.dialog_by(&ok);
+        self.ack(1, &near, 7, "");
+        self.quiet(1);
+        self.quiet(2);
+        Talk { near, far: far_invite.dialog_of(&far_ok), invite, far_invite }
+    }
+
+    /// After all lingering nothing is left, and the one call ended so.
+    #[track_caller]
+    pub(super) fn ends(&mut self, end: End, outcomes: &[Outcome]) {
+        self.run(Duration::from_secs(400));
+        let records: Vec<(End, Vec<Outcome>)> = self
+            .records
+            .iter()
+            .map(|record| (record.end, record.candidates.iter().map(|one| one.outcome).collect()))
+            .collect();
+        assert_eq!(records, [(end, outcomes.to_vec())]);
+        self.is_empty();
+    }
+
+    #[track_caller]
+    pub(super) fn is_empty(&self) {
+        assert_eq!((self.calls.len(), self.calls.transactions(), self.calls.desk.tags.len()), (0, 0, 0));
+        assert_eq!(self.calls.next_deadline(), None);
+    }
+}
+
+/// A call that stands, as its two phones see it.
+pub(super) struct Talk {
+    pub(super) near: Dialog,
+    pub(super) far: Dialog,
+    pub(super) invite: Msg,
+    pub(super) far_invite: Msg,
+}
