@@ -36,6 +36,9 @@ pub struct Entry {
     pub bindings: Vec<Binding>,
     /// Its failures and its lock.
     pub watch: Watch,
+    /// Whether the store may know better: a commit is under way, or failed in a way that may have
+    /// kept its writes. Then every REGISTER is decided on the record, until one has come back.
+    pub in_doubt: bool,
 }
 
 impl Entry {
@@ -53,6 +56,7 @@ impl Entry {
             licence: record.licence.clone(),
             bindings: record.bindings.clone(),
             watch: Watch::restored(record.lock.clone(), now),
+            in_doubt: false,
         }
     }
 
@@ -64,6 +68,7 @@ impl Entry {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
+        self.in_doubt = false;
         if self.licence != record.licence {
             self.licence = record.licence.clone();
         }
