@@ -211,6 +211,9 @@ impl Request<'_, '_> {
             Ok(asked) => asked,
             Err(error) => return Decision::Refused(Refusal::Register(*error)),
         };
+        if entry.in_doubt {
+            return commit(entry, self.attempt.login);
+        }
         let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
         let device = match admit(&entry.licence, who, entry.devices_max(self.settings.devices_max)) {
             Admission::Known(device) => device,
@@ -265,9 +268,13 @@ impl Request<'_, '_> {
     }
 }
 
-fn commit(entry: &Entry, login: &str) -> Decision {
+/// Lets the store decide; until it has, it decides about every REGISTER of the extension.
+fn commit(entry: &mut Entry, login: &str) -> Decision {
     match (LoginName::parse(login), &entry.credentials) {
-        (Ok(login), Some(credentials)) => Decision::Commit { login, epoch: credentials.epoch },
+        (Ok(login), Some(credentials)) => {
+            entry.in_doubt = true;
+            Decision::Commit { login, epoch: credentials.epoch }
+        }
         _ => Decision::Refused(Refusal::ExtensionNotActive),
     }
 }

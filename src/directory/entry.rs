@@ -39,6 +39,9 @@ pub struct Entry {
     /// Raised by each change of its record and by an unlock: what was remembered of it before may no
     /// longer hold.
     pub revision: u32,
+    /// Whether the store may know better: a commit is under way, or failed in a way that may have
+    /// kept its writes. Then every REGISTER is decided on the record, until one has come back.
+    pub in_doubt: bool,
 }
 
 impl Entry {
@@ -57,6 +60,7 @@ impl Entry {
             bindings: record.bindings.clone(),
             watch: Watch::restored(record.lock.clone(), now),
             revision: 0,
+            in_doubt: false,
         }
     }
 
@@ -69,6 +73,7 @@ impl Entry {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
+        self.in_doubt = false;
         if self.licence != record.licence {
             self.licence = record.licence.clone();
         }

@@ -163,8 +163,10 @@ pub(crate) fn calls(phones: &[Phone]) -> Vec<String> {
             continue;
         };
         let both = [(&call.remote_sdp, &peer.local_sdp), (&peer.remote_sdp, &call.local_sdp)];
-        if !call.unsettled && !peer.unsettled && peer.was_up && both.iter().any(|(here, there)| here != there)
-        {
+        // An offer that came with the 200 is refused by the server if the caller is gone by then.
+        let let_go = !peer.was_up || Call::origin(&peer.remote_sdp).starts_with("o=- 0 0 ");
+        let settled = !call.unsettled && !peer.unsettled && !let_go;
+        if settled && both.iter().any(|(here, there)| here != there) {
             let origins = both.map(|(here, there)| (Call::origin(here), Call::origin(there)));
             say(format!("it and {} call {} have {origins:?}", other.setup.label, peer.id));
         }

@@ -147,9 +147,15 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
             program.push((at(130), number, Action::Quiet));
         }
     }
+    // At most one phone loses power, and it never calls its own extension: a call of which nobody
+    // is left would stand for ever, since there are no session timers.
+    let dies = (rng.below(4) == 0).then(|| pick(rng, phones.len()));
     for _ in 0..3 + pick(rng, 4) {
         let caller = pick(rng, phones.len());
         let called = &extensions[pick(rng, extensions.len())].login;
+        if dies == Some(caller) && phones[caller].setup.login == *called {
+            continue;
+        }
         let target = match rng.below(12) {
             0 => "999".to_owned(),
             1..=6 => called.split('-').next().unwrap_or_default().to_owned(),
@@ -157,21 +163,21 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
         };
         program.push((moment(rng, 20_000, 80_000), caller, Action::Dial(target)));
     }
-    for _ in 0..pick(rng, 3) {
-        let number = pick(rng, phones.len());
+    if let Some(number) = dies {
         let when = moment(rng, 20_000, 90_000);
-        match rng.below(4) {
-            0 => {
-                program.push((when, number, Action::Die));
-                let down = rng.between(Duration::from_secs(3), Duration::from_secs(30));
-                if rng.below(2) == 0 {
-                    program.push((when + down, number, Action::Boot(3_600)));
-                }
-            }
-            1 => program.push((when, number, Action::StrayBye)),
-            2 => program.push((when, number, Action::Probe("MESSAGE", 405))),
-            _ => program.push((when, number, Action::Probe("NOTIFY", 200))),
+        program.push((when, number, Action::Die));
+        let down = rng.between(Duration::from_secs(3), Duration::from_secs(30));
+        if rng.below(2) == 0 {
+            program.push((when + down, number, Action::Boot(3_600)));
         }
+    }
+    for _ in 0..pick(rng, 2) {
+        let action = match rng.below(3) {
+            0 => Action::StrayBye,
+            1 => Action::Probe("MESSAGE", 405),
+            _ => Action::Probe("NOTIFY", 200),
+        };
+        program.push((moment(rng, 20_000, 90_000), pick(rng, phones.len()), action));
     }
     (phones, program)
 }
