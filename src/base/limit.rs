@@ -139,3 +139,6 @@ pub const STREAM_LOGINS_MAX: usize = 4_096;
 
 /// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
 pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);
+
+/// Events of one shard that wait to be logged; more are dropped and counted.
+pub const EVENTS_MAX: usize = 65_536;

@@ -97,7 +97,7 @@ impl Core {
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
-            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, message),
+            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
         }

@@ -7,6 +7,7 @@
 use super::admin_socket::{AdminSocket, AdminSocketError, Execute};
 use super::clock::Clock;
 use super::driver::Effect;
+use super::events::Events;
 use super::metrics::{Metrics, UPKEEP_EVERY};
 use super::pulse::Pulse;
 use super::reload::Reload;
@@ -149,14 +150,17 @@ async fn run(
     let settings = Arc::new(settings::settings(config, &listens));
     let admin = Admin::new(services.clone(), config.defaults());
     let socket = AdminSocket::open(&config.admin.socket)?;
-    let gathered: Vec<Gathered> = (0..shards).map(|_| Gathered::default()).collect();
-    let running = start_shards(server, clock, &services, &settings, &gathered)?;
+    let meters = NetMeters::new();
+    let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
+    let running = start_shards(server, clock, &services, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), stop.clone()));
     tasks.spawn("watchdog", notify::watchdog(pulse.clone(), stop.clone()));
-    let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late));
+    let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
+    let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
+    late_tasks.spawn("events", events::run(events, late));
 
     for listen in &listens {
         tracing::info!(%listen, "listening");
@@ -243,43 +247,52 @@ fn start_shards(
     clock: Clock,
     services: &Services,
     settings: &Arc<Settings>,
-    gathered: &[Gathered],
+    net_meters: NetMeters,
+    trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
     let shared = Shared {
         settings: Arc::clone(settings),
         directory: Arc::clone(&services.directory),
         nonces: Arc::new(Nonces::new(
-            gathered.len(),
+            trays.len(),
             crate::base::limit::NONCE_RING,
             &settings.realm,
             &mut seeds,
         )),
         hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
-        shards: u16::try_from(gathered.len()).unwrap_or(u16::MAX),
+        shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
     };
     let (trusted, meters) = (Arc::clone(settings), Meters::register_all());
     let exempt = Arc::new(move |source| trusted.origin(source) == crate::lockout::Origin::Listed);
-    let shell = Shell::new(clock, NetMeters::new(), exempt);
-    let seeds: Vec<Rng> = gathered.iter().map(|_| seeds.split()).collect();
-    let (services, gathered) = (services.clone(), gathered.to_vec());
+    let shell = Shell::new(clock, net_meters, exempt);
+    let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
+    let (services, trays) = (services.clone(), trays.to_vec());
     Ok(server.start(shell, move |seat| {
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
-        let place = gathered.get(index).cloned().unwrap_or_default();
+        let tray = trays.get(index).cloned();
         let core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
-        (core, effect(seat, &services, &shared.settings, place))
+        (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
 
 /// Does what a shard wants of the slow half.
-fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, gathered: Gathered) -> Effect {
+fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray: Option<Tray>) -> Effect {
     let post = seat.post.clone();
     let (store, directory) = (services.store.clone(), Arc::clone(&services.directory));
     let settings = Arc::clone(settings);
     Box::new(move |_now, output| match output {
-        Output::Refresh(refresh) => gathered.add(refresh),
-        Output::Event(event) => events::log(&event),
+        Output::Refresh(refresh) => {
+            if let Some(tray) = &tray {
+                tray.refreshes.add(refresh);
+            }
+        }
+        Output::Event(event) => {
+            if let Some(tray) = &tray {
+                tray.events.tell(event);
+            }
+        }
         Output::Commit(commit) => {
             let post = post.clone();
             commit::submit(&store, &directory, &settings, commit, move |settled| {
@@ -292,6 +305,19 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, gath
         }
         Output::Send { .. } | Output::Letter { .. } => {} // the driver's
     })
+}
+
+/// Where a shard puts what the slow half collects.
+#[derive(Clone)]
+struct Tray {
+    refreshes: Gathered,
+    events: Events,
+}
+
+impl Tray {
+    fn new(meters: &NetMeters) -> Self {
+        Self { refreshes: Gathered::default(), events: Events::new(meters.clone()) }
+    }
 }
 
 /// The admin socket's way to administration.
