@@ -24,7 +24,7 @@ use crate::net::meters::NetMeters;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::open::{OpenError, Opening, open};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping};
+use crate::service::{Services, commit, housekeeping, outbox};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -155,6 +155,7 @@ async fn run(
     let running = start_shards(server, clock, &services, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
+    tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), stop.clone()));
     tasks.spawn("watchdog", notify::watchdog(pulse.clone(), stop.clone()));
