@@ -169,7 +169,7 @@ view!(
         contact: String,
         /// The id of its device.
         device: String,
-        /// Transport and source address.
+        /// Transport and source address; ` (closed)` behind them if the connection is gone.
         flow: String,
         /// Seconds until it ends.
         expires_s: u64,
