@@ -183,7 +183,7 @@ view!(
         tenant: Option<String>,
         /// The extension's number; none for a ban.
         extension: Option<String>,
-        /// `identity` or `source`.
+        /// What was tried: `sip`, `portal` or `pin`; of a ban `source`.
         scope: String,
         /// Since when, if known.
         since: Option<String>,
