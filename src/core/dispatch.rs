@@ -62,7 +62,7 @@ impl Core {
             }
             _ if in_dialog => self.call_request(now, flow, message),
             Method::Options => self.options(message, flow),
-            Method::Subscribe | Method::Publish => self.answer(message, flow, 489, None, |writer| {
+            Method::Subscribe => self.answer(message, flow, 489, None, |writer| {
                 writer.field(Name::AllowEvents, b"keep-alive");
             }),
             Method::Notify if is_keep_alive(message) => self.answer(message, flow, 200, None, |_| {}),

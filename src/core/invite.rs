@@ -283,7 +283,7 @@ impl Core {
 }
 
 /// The device an out-of-dialog request comes from: that of the live binding with its flow, else with
-/// its Contact, else with its instance.
+/// its Contact, else with its instance; by the last also one that was revoked, which has no bindings.
 fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Who {
     let live = || entry.bindings.iter().filter(|binding| binding.is_live(now));
     let known = |device: DeviceId, by, known_flow| match entry.licence.device(device) {
@@ -308,7 +308,7 @@ fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Wh
     }
     let instance = contact.param("+sip.instance").flatten();
     let same = entry.licence.devices.iter().find(|device| device.shows(instance));
-    match same.filter(|device| live().any(|binding| binding.device == device.id)) {
+    match same.filter(|device| device.revoked || live().any(|binding| binding.device == device.id)) {
         Some(device) => known(device.id, Rung::Instance, false),
         None => Who::New,
     }
