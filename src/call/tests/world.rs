@@ -314,6 +314,7 @@ impl World {
     pub(super) fn is_empty(&self) {
         assert_eq!((self.calls.len(), self.calls.transactions(), self.calls.desk.tags.len()), (0, 0, 0));
         assert_eq!(self.calls.next_deadline(), None);
+        assert!(self.calls.desk.txns.leaves_nothing());
     }
 }
 
