@@ -42,8 +42,9 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
     }
     if std::mem::take(&mut host.restarted) {
         for phone in phones.iter() {
-            if let Claim::Bound { until, .. } = phone.registration.claim
+            if let Claim::Bound { until, told, .. } = phone.registration.claim
                 && until > *now + SLACK
+                && !host.may_have_forgotten(told)
                 && bound(host, phone).is_none()
             {
                 wrong.push(format!("{} was told 200 and is not bound after the restart", phone.setup.label));
@@ -89,11 +90,15 @@ fn registration(world: &World<Server>, plan: &Plan, phone: &Phone, wrong: &mut V
     let mut say = |what: String| wrong.push(format!("{}: {what}", phone.setup.label));
     let found = bound(&world.host, phone);
     match registration.claim {
-        Claim::Bound { until, from } if until > world.now + SLACK => match found {
-            None => say("it was told 200 and is not bound".to_owned()),
-            Some(remote) if remote != from => say(format!("it is bound at {remote}, not at {from}")),
-            Some(_) => {}
-        },
+        Claim::Bound { until, from, told }
+            if until > world.now + SLACK && !world.host.may_have_forgotten(told) =>
+        {
+            match found {
+                None => say("it was told 200 and is not bound".to_owned()),
+                Some(remote) if remote != from => say(format!("it is bound at {remote}, not at {from}")),
+                Some(_) => {}
+            }
+        }
         Claim::Unbound if found.is_some() => say("it was un-registered and is bound".to_owned()),
         Claim::Nothing if registration.activated => say("its books are wrong".to_owned()),
         _ => {}

@@ -472,6 +472,18 @@ impl Server {
         row.map_or(0, |row| row.value.licence.devices.iter().filter(|device| !device.revoked).count())
     }
 
+    /// Whether it died so soon after this that a refresh was not in the journal yet: a crash may
+    /// lose what one interval extended, if flushes succeed.
+    pub(crate) fn may_have_forgotten(&self, told: Mono) -> bool {
+        let interval = JOURNAL_INTERVAL + self.faults.flush_within * 2;
+        let flushes = if self.faults.flush_fails + self.faults.flush_lies > 0 {
+            FLUSH_RETRY * 10
+        } else {
+            Duration::ZERO
+        };
+        self.faults.crashes.iter().any(|crash| *crash >= told && *crash <= told + interval + flushes)
+    }
+
     /// Whether it runs.
     pub(crate) fn is_up(&self) -> bool {
         self.process.is_some()
