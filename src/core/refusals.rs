@@ -80,9 +80,10 @@ impl Core {
         true
     }
 
-    /// Who asks, from where: address-of-record, device key and source.
+    /// Who asks, from where: address-of-record, device key and source. `None` for a request that can
+    /// only end bindings, which is never refused for want of a place.
     fn refusal_key(&self, flow: Flow, message: &Message) -> Option<u64> {
-        let asked = Asked::of(message, &self.settings.terms).ok()?;
+        let asked = Asked::of(message, &self.settings.terms).ok().filter(|asked| !asked.only_removes())?;
         let contact = asked.main_contact()?;
         let mut hasher = self.hash.build_hasher();
         hasher.write(message.to().uri);
