@@ -4,12 +4,13 @@ use super::Core;
 use super::boundary::{Durable, Event, Output};
 use super::meters::LockScope;
 use super::refusal::Refusal;
+use super::settings::Settings;
 use crate::account::LoginName;
 use crate::base::flow::Flow;
 use crate::base::time::Now;
 use crate::digest::challenge::{self, Stale};
 use crate::digest::{Credentials, CredentialsError, Judgement, NonceRef, Outcome, Role};
-use crate::directory::sign_in::Consequence;
+use crate::directory::sign_in::{Attempt, Consequence};
 use crate::licence::DeviceId;
 use crate::sip::{Message, Name};
 
@@ -43,6 +44,31 @@ pub(super) struct Fresh<'m> {
     pub(super) hash: u64,
     /// The device that used the nonce before.
     pub(super) device: Option<DeviceId>,
+}
+
+impl<'m> Fresh<'m> {
+    /// The sign-in that these credentials are. `login` is their user name.
+    pub(super) fn attempt<'a>(
+        &self,
+        message: &'a Message,
+        login: &'a str,
+        flow: Flow,
+        settings: &'a Settings,
+    ) -> Attempt<'a>
+    where
+        'm: 'a,
+    {
+        Attempt {
+            login,
+            method: message.method_token(),
+            credentials: self.credentials,
+            flow,
+            agent: message.field(Name::UserAgent).unwrap_or_default(),
+            algorithms: &settings.algorithms,
+            origin: settings.origin(flow.source()),
+            policy: settings.lockout,
+        }
+    }
 }
 
 impl Core {

@@ -23,10 +23,10 @@ use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received
 use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
 use crate::directory::Entry;
-use crate::directory::sign_in::{Attempt, Verdict};
+use crate::directory::sign_in::Verdict;
 use crate::licence::{DeviceId, Rung, Who};
 use crate::route::{Reason, Route, route};
-use crate::sip::{Contacts, Message, Method, Name, Uri};
+use crate::sip::{Contacts, Message, Method, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -151,16 +151,7 @@ impl Core {
         };
         let username = fresh.credentials.username.text();
         let settings = Arc::clone(&self.settings);
-        let attempt = Attempt {
-            login: &username,
-            method: message.method_token(),
-            credentials: fresh.credentials,
-            flow,
-            agent: message.field(Name::UserAgent).unwrap_or_default(),
-            algorithms: &settings.algorithms,
-            origin: settings.origin(flow.source()),
-            policy: settings.lockout,
-        };
+        let attempt = fresh.attempt(message, &username, flow, &settings);
         let directory = Arc::clone(&self.directory);
         let verdict = directory.sign_in(
             now,

@@ -93,16 +93,7 @@ impl Core {
         let settings = Arc::clone(&self.settings);
         let directory = Arc::clone(&self.directory);
         let asked = Asked::of(message, &settings.terms);
-        let attempt = Attempt {
-            login: &username,
-            method: message.method_token(),
-            credentials: fresh.credentials,
-            flow,
-            agent: message.field(Name::UserAgent).unwrap_or_default(),
-            algorithms: &settings.algorithms,
-            origin: settings.origin(flow.source()),
-            policy: settings.lockout,
-        };
+        let attempt = fresh.attempt(message, &username, flow, &settings);
         let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
         let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
         let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
