@@ -1,11 +1,15 @@
 //! Tenants, extensions and their life cycle (PRODUCT §1, §2).
 //!
 //! Pure: no store, no clock. What an extension may do is decided from its [`Life`] and its
-//! tenant's state; what it is called stands in [`name`].
+//! tenant's state ([`life`]); what it is called stands in [`name`].
 
+pub mod life;
 pub mod name;
+pub mod password;
+pub mod tenant;
 
 pub use name::{LoginName, Number, TenantCode};
+pub use tenant::{DialError, Tenant, dial};
 
 use serde::{Deserialize, Serialize};
 

@@ -52,11 +52,13 @@ pub const NONCE_RING: usize = 1 << 20;
 /// How long a nonce lives.
 pub const NONCE_AGE_MAX: Duration = Duration::from_secs(600);
 
-/// REGISTER requests of one shard that wait for the store; more: 503.
-pub const COMMITS_WAITING_MAX: usize = 16_384;
+/// Requests of one shard that wait for the store; more: 503. Less than [`MAILBOX_MAX`], so that
+/// there is always room in the shard's mailbox for the store's answers.
+pub const COMMITS_WAITING_MAX: usize = 4_096;
 
-/// Transactions of one shard; more: 503.
-pub const TRANSACTIONS_MAX: usize = 131_072;
+/// Transactions of one shard; more: 503. Over UDP each lingers 32 s after its end to absorb
+/// retransmissions (RFC 3261 §17), so 10,000 calls a second keep over a million.
+pub const TRANSACTIONS_MAX: usize = 1 << 20;
 
 /// Calls of one shard; more: 503.
 pub const CALLS_MAX: usize = 32_768;
@@ -97,3 +99,46 @@ pub const ADMIN_REQUEST_BYTES_MAX: usize = 268_435_456;
 
 /// Admin connections at a time; one more waits.
 pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+
+/// Listen addresses; more: a bad configuration. A flow names its listener in 8 bits.
+pub const LISTENERS_MAX: usize = 256;
+
+/// Receive and send buffer asked of the kernel for each UDP socket, in bytes; the kernel may give less
+/// (`net.core.rmem_max`), and drops what does not fit.
+pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// Connections that wait to be accepted, per listener and shard; past it the kernel drops.
+pub const ACCEPT_BACKLOG: i32 = 4_096;
+
+/// Messages from connections that wait for their shard; past it the connections are not read.
+pub const STREAM_MESSAGES_WAITING_MAX: usize = 256;
+
+/// Bytes read from one connection before others get their turn.
+pub const STREAM_READ_BYTES_MAX: usize = 16_384;
+
+/// Letters and posts taken from a mailbox before timers and sockets get their turn again.
+pub const MAILS_PER_TURN: usize = 256;
+
+/// How long a stopping shard may take to finish what it holds and to write what waits.
+pub const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Notices waiting in an extension's outbox; past it the oldest go.
+pub const OUTBOX_MAX: usize = 64;
+
+/// HTTP connections of one listener at a time; one more waits.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+
+/// How long one HTTP connection may live; then it is closed.
+pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// Tenants or extensions in one answer on the admin socket; for more the command asks again.
+pub const ADMIN_PAGE_ROWS: usize = 10_000;
+
+/// Extensions that registered over one connection; the bindings of one more outlive it.
+pub const STREAM_LOGINS_MAX: usize = 4_096;
+
+/// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
+pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);
+
+/// Events of one shard that wait to be logged; more are dropped and counted.
+pub const EVENTS_MAX: usize = 65_536;

@@ -4,6 +4,7 @@
 
 pub mod flow;
 pub mod limit;
+pub mod prefix;
 pub mod private;
 pub mod rng;
 pub mod time;

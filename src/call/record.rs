@@ -30,6 +30,22 @@ pub enum End {
 }
 
 impl End {
+    /// Every label.
+    pub const LABELS: [&'static str; 12] = [
+        "caller_hung_up",
+        "called_hung_up",
+        "cancelled",
+        "busy",
+        "declined",
+        "refused",
+        "no_answer",
+        "unreachable",
+        "nobody_there",
+        "no_ack",
+        "leg_lost",
+        "stopped",
+    ];
+
     /// The label in `stationmaster_calls_total{end}`; a closed set.
     #[must_use]
     pub const fn label(self) -> &'static str {

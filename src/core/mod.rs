@@ -1,7 +1,146 @@
 //! One shard, still pure: what comes in, what must be done, and when to wake.
 //!
-//! The shell drives it with four calls: `handle_inbound`, `handle_timeout`, `poll_output` and
-//! `next_deadline`. The one rule: after each input, drain `poll_output` to `None` before waiting.
+//! The shell drives it with four calls: [`Core::handle_inbound`], [`Core::handle_timeout`],
+//! [`Core::poll_output`] and [`Core::next_deadline`]. The one rule: after each input, drain
+//! `poll_output` to `None` before waiting.
 
+mod answer;
+mod auth;
 pub mod boundary;
+
+mod dispatch;
+mod invite;
 pub mod meters;
+pub mod refusal;
+mod refusals;
+mod register;
+pub mod settings;
+mod streams;
+mod waiting;
+
+pub use boundary::{Inbound, Letter, Output};
+pub use meters::Meters;
+pub use settings::Settings;
+
+use crate::base::flow::ShardId;
+use crate::base::rng::Rng;
+use crate::base::time::{Mono, Now};
+use crate::call::{self, Calls};
+use crate::digest::Nonces;
+use crate::directory::Directory;
+use bytes::BytesMut;
+use refusals::Refusals;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use streams::Streams;
+use waiting::WaitingRoom;
+
+/// What all shards of a process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// Extensions and tenants.
+    pub directory: Arc<Directory>,
+    /// Nonces of all shards.
+    pub nonces: Arc<Nonces>,
+    /// Where calls and To tags hash to: the same on all shards.
+    pub hash: ahash::RandomState,
+    /// How many shards there are.
+    pub shards: u16,
+}
+
+/// One shard.
+pub struct Core {
+    shard: ShardId,
+    shards: u16,
+    settings: Arc<Settings>,
+    directory: Arc<Directory>,
+    nonces: Arc<Nonces>,
+    hash: ahash::RandomState,
+    meters: Meters,
+    rng: Rng,
+    scratch: BytesMut,
+    out: VecDeque<Output>,
+    waiting: WaitingRoom,
+    calls: Calls,
+    streams: Streams,
+    refusals: Refusals,
+}
+
+impl Core {
+    /// The shard of this number.
+    #[must_use]
+    pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
+        let Shared { settings, directory, nonces, hash, shards } = shared;
+        let call = call::Settings { ring_max: settings.ring_max, ..call::Settings::default() };
+        let calls = Calls::new(shard, call, rng.split());
+        Self {
+            shard,
+            shards,
+            settings,
+            directory,
+            nonces,
+            hash,
+            meters,
+            rng,
+            scratch: BytesMut::new(),
+            out: VecDeque::new(),
+            waiting: WaitingRoom::default(),
+            calls,
+            streams: Streams::default(),
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// Takes one input in; what must be done comes out of [`poll_output`](Self::poll_output).
+    pub fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
+        match inbound {
+            Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
+            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, &message),
+            Inbound::Settled(settled) => self.settled(now, settled),
+            Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
+        }
+    }
+
+    /// Does what has fallen due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.calls.handle_timeout(now);
+        self.drain_calls();
+        self.waiting.forget_late(now.mono);
+    }
+
+    /// The next thing to do; `None` when there is nothing left to do for now.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called next; `None` if nothing waits.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
+        calls.into_iter().chain(waiting).min()
+    }
+
+    /// How many requests wait for the store.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many calls stand.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many transactions stand.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.calls.transactions()
+    }
+
+    fn jitter(&mut self) -> u8 {
+        self.rng.bits() as u8
+    }
+}

@@ -1,16 +1,33 @@
-//! Bindings (RFC 3261 §10.3).
+//! Bindings, and what a REGISTER does to them (RFC 3261 §10.3).
+//!
+//! [`Asked`] is what the request says, [`plan`] decides what becomes of it, all or nothing. Who the
+//! sender is was decided before (digest, licence): here a request comes from one known device.
+//!
+//! Where we stray from §10.3, so that two phones with the same private address behind two NATs
+//! are two contacts: a Contact is compared with the bindings of its own device only, and
+//! `Contact: *` removes the sender's bindings only, since some phones send it at each boot.
 
-use crate::base::flow::{Flow, Transport};
+mod asked;
+mod plan;
+
+pub use asked::{Asked, AskedContact, Wanted};
+pub use plan::{Op, Plan, apply, plan};
+
+use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
-use crate::licence::DeviceId;
+use crate::licence::{DeviceId, Trace, Traced};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A registered contact: address-of-record → contact, path, flow, expiry.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
-    /// Its number within the extension; never used again.
+    /// Its number within the extension; never used again, so that it names one incarnation.
     pub number: u32,
+    /// How many times it was refreshed: of two states of one binding, the later has more. Not its
+    /// expiry, which a phone may shorten and a jitter does.
+    pub turn: u32,
     /// Whose it is.
     pub device: DeviceId,
     /// The Contact URI as the phone wrote it: the Request-URI of requests to it.
@@ -29,7 +46,7 @@ pub struct Binding {
     pub remote: SocketAddr,
     /// The connection, while it lives; not kept over a restart.
     #[serde(skip)]
-    pub stream: Option<crate::base::flow::FlowId>,
+    pub stream: Option<FlowId>,
     /// The `q` of the Contact in thousandths; 1000 if it has none.
     pub q: u16,
 }
@@ -40,6 +57,31 @@ impl Binding {
     pub fn flow(&self) -> Flow {
         Flow { transport: self.transport, listener: self.listener, remote: self.remote, stream: self.stream }
     }
+
+    /// Whether it has not expired.
+    #[must_use]
+    pub fn is_live(&self, now: Wall) -> bool {
+        self.expires > now
+    }
+
+    /// Whether requests can go to it: not expired, and over a stream only while that lives.
+    #[must_use]
+    pub fn is_reachable(&self, now: Wall) -> bool {
+        self.is_live(now) && (self.transport == Transport::Udp || self.stream.is_some())
+    }
+}
+
+impl Traced for Binding {
+    fn trace(&self) -> Trace<'_> {
+        Trace {
+            device: self.device,
+            contact: &self.contact,
+            call_id: &self.call_id,
+            cseq: self.cseq,
+            flow: self.flow(),
+            expires: self.expires,
+        }
+    }
 }
 
 /// What the journal keeps of a refresh that changed nothing durable: everything that did change.
@@ -49,10 +91,61 @@ pub struct Refresh {
     pub login: Box<str>,
     /// The binding's number; a number that no longer exists makes the entry void.
     pub number: u32,
+    /// The binding's turn with this refresh.
+    pub turn: u32,
+    /// The new Call-ID, if it is another one: the phone has been started anew.
+    pub call_id: Option<Box<[u8]>>,
     /// The new expiry.
     pub expires: Wall,
     /// The new CSeq.
     pub cseq: u32,
     /// The new source address.
     pub remote: SocketAddr,
+}
+
+/// How long bindings may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Shortest binding accepted; anything less gets 423 (§10.3 step 7).
+    pub expires_min: Duration,
+    /// Longest binding granted; anything more is shortened. Also granted where nothing is asked.
+    pub expires_max: Duration,
+}
+
+/// Why a REGISTER was refused.
+///
+/// One variant per decision of RFC 3261 §10.3, so a log line or a metric label can name it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RegisterError {
+    /// A Contact cannot be read, is too long, or there are too many.
+    #[error("Bad Contact")]
+    BadContact,
+    /// `*` beside other contacts, or without Expires 0 (§10.3 step 6).
+    #[error("Contact Star Needs Expires 0")]
+    BadStar,
+    /// A contact asks for less than the configured minimum (§10.3 step 7).
+    #[error("Interval Too Brief")]
+    TooBrief {
+        /// The least we accept, in seconds.
+        min_s: u32,
+    },
+    /// Same Call-ID, and the CSeq is not higher (§10.3 step 7): an old request that came late.
+    #[error("CSeq Out Of Order")]
+    OutOfOrder,
+    /// The extension would have more than [`crate::base::limit::BINDINGS_MAX`] bindings.
+    #[error("Too Many Contacts")]
+    TooMany,
+}
+
+impl RegisterError {
+    /// The status code sent to the device. The only place this mapping is made.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadContact | Self::BadStar => 400,
+            Self::TooBrief { .. } => 423,
+            Self::OutOfOrder => 500,
+            Self::TooMany => 403,
+        }
+    }
 }

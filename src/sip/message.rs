@@ -361,6 +361,13 @@ impl Message {
         &self.bytes
     }
 
+    /// The same message in bytes of its own, for whoever keeps it: it no longer holds the receive
+    /// buffer, which others share.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
     /// The topmost Via; `None` only in a message with a fault.
     #[must_use]
     pub fn via(&self) -> Option<Via<'_>> {

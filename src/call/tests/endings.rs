@@ -243,7 +243,8 @@ fn the_called_hangs_up_and_the_caller_too() {
     w.got_nothing_more_and_ends(End::CalledHungUp, Outcome::Answered);
 }
 
-/// A caller that never answers an offer: the phone gets an ACK before its BYE all the same.
+/// A caller that never answers an offer: the phone gets an ACK before its BYE all the same, and in
+/// it the answer that it is owed (§13.2.2.4).
 #[test]
 fn a_late_offer_that_is_never_answered() {
     let mut w = World::new();
@@ -251,7 +252,8 @@ fn a_late_offer_that_is_never_answered() {
     w.answer(2, &far, 200, OFFER);
     w.quiet(2);
     w.run_ms(32_000);
-    w.got(2, "ACK");
+    let ack = w.got(2, "ACK");
+    assert!(ack.body.contains("\r\nm=audio 0 RTP/AVP 0\r\n"), "{}", ack.body);
     w.got(2, "BYE");
     w.ends(End::NoAck, &[Outcome::Answered]);
 }

@@ -1,0 +1,117 @@
+//! Asks the running server; with none running, does it by itself.
+
+use super::NotDone;
+use crate::base::limit;
+use crate::config::Config;
+use crate::service::admin::{Refusal, Request, Response};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a command tries to find either a server or a free store: as long as a starting server
+/// waits for the store.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it lets go between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// Longest line of an answer, in bytes.
+const ANSWER_BYTES_MAX: u64 = limit::ADMIN_REQUEST_BYTES_MAX as u64;
+
+/// What came of trying one way: it was done or refused, or somebody else must do it.
+pub(super) type Tried = Result<Result<Response, NotDone>, Elsewhere>;
+
+/// Nobody is there, or somebody is in the way: the other way may do.
+#[derive(Debug)]
+pub(super) struct Elsewhere(pub(super) String);
+
+/// Has a request done: by the server, else by this process. A list comes whole, however many pages
+/// it has.
+///
+/// # Errors
+/// Whatever it was refused for.
+pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, NotDone> {
+    let mut whole = once(config, request)?;
+    while let Some(next) = next_page(request, &whole) {
+        match (&mut whole, once(config, &next)?) {
+            (Response::Tenants { rows, more }, Response::Tenants { rows: page, more: further }) => {
+                rows.extend(page);
+                *more = further;
+            }
+            (Response::Extensions { rows, more }, Response::Extensions { rows: page, more: further }) => {
+                rows.extend(page);
+                *more = further;
+            }
+            _ => return Err(Refusal::Protocol("a page of another kind".into()).into()),
+        }
+    }
+    Ok(whole)
+}
+
+/// What asks for the rows behind those that came.
+fn next_page(request: &Request, so_far: &Response) -> Option<Request> {
+    match (request, so_far) {
+        (Request::TenantList { .. }, Response::Tenants { rows, more: true }) => {
+            let after = rows.last()?.code.parse().ok()?;
+            Some(Request::TenantList { after: Some(after) })
+        }
+        (Request::ExtensionList { tenant, .. }, Response::Extensions { rows, more: true }) => {
+            let after = rows.last()?.login.parse().ok()?;
+            Some(Request::ExtensionList { tenant: tenant.clone(), after: Some(after) })
+        }
+        _ => None,
+    }
+}
+
+fn once(config: &Config, request: &Request) -> Result<Response, NotDone> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(result) = over_socket(&config.admin.socket, request) {
+            return result;
+        }
+        match super::offline::execute(config, request) {
+            Ok(result) => return result,
+            // A server is starting or ending: it holds the store and does not answer yet, or any more.
+            Err(Elsewhere(reason)) if Instant::now() >= end => return Err(Refusal::Store(reason).into()),
+            Err(Elsewhere(_)) => std::thread::sleep(TRY_AGAIN),
+        }
+    }
+}
+
+/// Asks the server behind the socket.
+fn over_socket(socket: &Path, request: &Request) -> Tried {
+    let stream = match UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            return Err(Elsewhere(error.to_string()));
+        }
+        Err(error) => {
+            let reason = format!("the admin socket {}: {error}", socket.display());
+            return Ok(Err(Refusal::Denied(reason).into()));
+        }
+    };
+    match exchange(&stream, request) {
+        Ok(result) => Ok(result.map_err(NotDone::Refused)),
+        Err(error) if request.only_looks() => Err(Elsewhere(error.to_string())),
+        Err(error) => Ok(Err(Refusal::Store(format!(
+            "the server went away before it answered, so this may have been done or not: {error}"
+        ))
+        .into())),
+    }
+}
+
+fn exchange(mut stream: &UnixStream, request: &Request) -> std::io::Result<Result<Response, Refusal>> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    // A server that refuses early (too long, not allowed) says so and reads no further.
+    let sent = stream.write_all(&line);
+    zeroize::Zeroize::zeroize(&mut line);
+    let mut answer = Vec::new();
+    BufReader::new(stream).take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer)?;
+    if answer.last() != Some(&b'\n') {
+        sent?;
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&answer).unwrap_or_else(|error| Err(Refusal::Protocol(error.to_string()))))
+}

@@ -1,0 +1,295 @@
+//! The grammar of the command line: `stationmaster NOUN VERB …`.
+//!
+//! An extension is named `TENANT EXT` or by its login name; both are read by [`super::who`], since
+//! the one is two words and the other is one.
+
+use super::who::{Place, Who, WhoDevice, WhoDeviceName};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::account::TenantCode;
+
+/// A SIP registrar and B2BUA with softphone device licensing.
+#[derive(Debug, Parser)]
+#[command(name = "stationmaster", version, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Line {
+    /// The configuration file [default: /etc/stationmaster/stationmaster.toml if it exists]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGTERM or SIGINT
+    Serve,
+    /// Run a throw-away system on loopback, with a tenant, extensions and passwords
+    Demo,
+    /// Check the configuration
+    Check,
+    /// Customer companies
+    #[command(subcommand, arg_required_else_help = true)]
+    Tenant(Tenant),
+    /// Lines of people
+    #[command(subcommand, arg_required_else_help = true)]
+    Extension(Extension),
+    /// Passwords of extensions
+    #[command(subcommand, arg_required_else_help = true)]
+    Password(Password),
+    /// The softphone app of an extension
+    #[command(subcommand, arg_required_else_help = true)]
+    App(App),
+    /// Devices that signed in with an extension's password
+    #[command(subcommand, arg_required_else_help = true)]
+    Device(Device),
+    /// Refusals of new sign-ins after failures
+    #[command(subcommand, arg_required_else_help = true)]
+    Lock(Lock),
+    /// Registered contacts
+    #[command(subcommand, arg_required_else_help = true)]
+    Binding(Binding),
+    /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
+    Import {
+        /// The file; - is standard input
+        file: PathBuf,
+    },
+}
+
+/// Verbs of `tenant`.
+#[derive(Debug, Subcommand)]
+pub enum Tenant {
+    /// Add a tenant
+    Add {
+        /// Its code: 2 to 32 of a-z and 0-9
+        code: TenantCode,
+        /// What it is called
+        #[arg(long, value_name = "TEXT")]
+        name: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        policy: Policy,
+    },
+    /// Show a tenant
+    Show {
+        /// Its code
+        code: TenantCode,
+    },
+    /// List all tenants
+    List,
+    /// Change a tenant
+    #[command(group = ArgGroup::new("something").required(true).multiple(true)
+        .args(["name", "max_devices", "max_failures", "lock_window_s", "lock_duration_s"]))]
+    Set {
+        /// Its code
+        code: TenantCode,
+        /// What it is called
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        policy: Policy,
+    },
+    /// Refuse all its extensions until it is resumed
+    Suspend {
+        /// Its code
+        code: TenantCode,
+    },
+    /// End a suspension
+    Resume {
+        /// Its code
+        code: TenantCode,
+    },
+    /// Remove a tenant
+    Remove {
+        /// Its code
+        code: TenantCode,
+        /// Remove its extensions too
+        #[arg(long)]
+        with_extensions: bool,
+    },
+}
+
+/// What a tenant may have of its own instead of the configuration's.
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// Devices that an extension may activate
+    #[arg(long, value_name = "N")]
+    pub max_devices: Option<u8>,
+    /// Failed sign-ins that lock an extension
+    #[arg(long, value_name = "N")]
+    pub max_failures: Option<u8>,
+    /// Within so many seconds
+    #[arg(long, value_name = "S")]
+    pub lock_window_s: Option<u32>,
+    /// For so many seconds
+    #[arg(long, value_name = "S")]
+    pub lock_duration_s: Option<u32>,
+}
+
+/// Verbs of `extension`.
+#[derive(Debug, Subcommand)]
+pub enum Extension {
+    /// Add an extension; with a password it is active and its app enabled
+    Add {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// Its display name
+        #[arg(long, value_name = "TEXT")]
+        name: String,
+        /// Its e-mail
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Read its password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Show an extension
+    Show(Who),
+    /// List the extensions of a tenant, or all
+    List {
+        /// The tenant's code
+        tenant: Option<TenantCode>,
+    },
+    /// Change an extension
+    #[command(group = ArgGroup::new("something").required(true).multiple(true).args(["name", "email", "role"]))]
+    Set {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// Its display name
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        /// Its e-mail; "" for none
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// What its person may do
+        #[arg(long)]
+        role: Option<Role>,
+    },
+    /// Refuse it everything until it is enabled; nothing is lost
+    Disable(Who),
+    /// End a disabling
+    Enable(Who),
+    /// Remove an extension with all it has
+    Remove(Who),
+}
+
+/// What a person may do in the portal.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Role {
+    /// Their own extension
+    User,
+    /// Their tenant
+    Admin,
+}
+
+/// Verbs of `password`.
+#[derive(Debug, Subcommand)]
+pub enum Password {
+    /// Set an extension's password; every login with the old one ends
+    #[command(group = ArgGroup::new("source").required(true).args(["stdin", "generate"]))]
+    Set {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// Read it from the first line of standard input
+        #[arg(long, visible_alias = "password-stdin")]
+        stdin: bool,
+        /// Make one and print it
+        #[arg(long)]
+        generate: bool,
+    },
+}
+
+/// Verbs of `app`.
+#[derive(Debug, Subcommand)]
+pub enum App {
+    /// Start a new licence with a new password and room for new devices
+    #[command(group = ArgGroup::new("source").required(true).args(["password_stdin", "generate"]))]
+    Enable {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// The e-mail of its person
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Read the password from the first line of standard input
+        #[arg(long, visible_alias = "stdin")]
+        password_stdin: bool,
+        /// Make a password and print it
+        #[arg(long)]
+        generate: bool,
+    },
+    /// Refuse its devices, remove their bindings and clear the activations
+    Disable(Who),
+}
+
+/// Verbs of `device`.
+#[derive(Debug, Subcommand)]
+pub enum Device {
+    /// List an extension's activated devices
+    List(Who),
+    /// Name a device
+    Rename(WhoDeviceName),
+    /// Refuse a device until the app is enabled anew; its place becomes free
+    Revoke(WhoDevice),
+    /// Change a device
+    Set {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: WhoDevice,
+        /// Accept every digest algorithm from it again, also a weaker one than it used before
+        #[arg(long, required = true)]
+        algorithm: AnyAlgorithm,
+    },
+}
+
+/// The one value of `device set --algorithm`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AnyAlgorithm {
+    /// Whatever is offered
+    Any,
+}
+
+/// Verbs of `lock`.
+#[derive(Debug, Subcommand)]
+pub enum Lock {
+    /// List locks and bans: all, of a tenant, or of an extension
+    List(Place),
+    /// End a lock of an extension, or a ban of a source address
+    #[command(
+        override_usage = "stationmaster lock clear TENANT EXT\n       stationmaster lock clear LOGIN\n       stationmaster lock clear --source ADDRESS"
+    )]
+    Clear {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        place: Place,
+        /// End the ban of this address
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "words")]
+        source: Option<IpAddr>,
+    },
+}
+
+/// Verbs of `binding`.
+#[derive(Debug, Subcommand)]
+pub enum Binding {
+    /// List an extension's live bindings
+    List(Who),
+    /// Remove one binding, or all
+    Remove {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// Only the binding with this Contact URI
+        #[arg(long, value_name = "URI")]
+        contact: Option<String>,
+    },
+}

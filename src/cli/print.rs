@@ -1,0 +1,178 @@
+//! What people and scripts are shown: aligned tables, or JSON; reasons on standard error.
+
+use super::Exit;
+use crate::config::{ConfigErrors, DEFAULT_FILE};
+use crate::service::admin::{Response, Row};
+use serde::Serialize;
+use serde_json::json;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Says a reason on standard error, a line each.
+pub fn refused(reason: impl Display, exit: Exit) -> Exit {
+    let mut text = String::new();
+    for line in reason.to_string().lines() {
+        let _ = writeln!(text, "error: {}", printable(line));
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    exit
+}
+
+/// Says what is wrong with the configuration.
+pub(super) fn faults(errors: &ConfigErrors) -> Exit {
+    let _ = writeln!(std::io::stderr(), "{errors}");
+    Exit::BadConfig
+}
+
+/// Says that the configuration is good.
+pub(super) fn checked(file: Option<&Path>, json: bool) -> Exit {
+    let name = match file {
+        Some(file) => file.display().to_string(),
+        None if Path::new(DEFAULT_FILE).exists() => DEFAULT_FILE.to_owned(),
+        None => "the defaults".to_owned(),
+    };
+    let text = if json { json!({ "file": name, "ok": true }).to_string() } else { format!("{name}: ok") };
+    out(&text)
+}
+
+/// Shows what came of a request.
+pub(super) fn response(response: &Response, json: bool) -> Exit {
+    let text = if json { as_json(response) } else { as_text(response) };
+    match text {
+        Ok(text) => out(&text),
+        Err(error) => refused(error, Exit::Refused),
+    }
+}
+
+/// Writes to standard output. A reader that has gone away wants no more, which is no error.
+pub(super) fn out(text: &str) -> Exit {
+    if text.is_empty() {
+        return Exit::Done;
+    }
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            refused(format_args!("standard output: {error}"), Exit::Refused)
+        }
+        _ => Exit::Done,
+    }
+}
+
+fn as_json(response: &Response) -> serde_json::Result<String> {
+    match response {
+        Response::Done => Ok(json!({ "done": true }).to_string()),
+        Response::Generated { login, password } => {
+            Ok(json!({ "login": login, "password": password }).to_string())
+        }
+        Response::Imported { extensions } => Ok(json!({ "imported": extensions }).to_string()),
+        Response::Tenant(view) => serde_json::to_string(view),
+        Response::Extension(view) => serde_json::to_string(view),
+        Response::Tenants { rows, .. } => array(rows),
+        Response::Extensions { rows, .. } => array(rows),
+        Response::Devices(rows) => array(rows),
+        Response::Bindings(rows) => array(rows),
+        Response::Locks(rows) => array(rows),
+    }
+}
+
+/// One array, an object on each line.
+fn array<T: Serialize>(rows: &[T]) -> serde_json::Result<String> {
+    let lines = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    Ok(if lines.is_empty() { "[]".into() } else { format!("[\n{}\n]", lines.join(",\n")) })
+}
+
+fn as_text(response: &Response) -> serde_json::Result<String> {
+    Ok(match response {
+        Response::Done => String::new(),
+        Response::Generated { login, password } => {
+            format!("The password of {login} is shown this once:\n{password}")
+        }
+        Response::Imported { extensions: 1 } => "imported 1 extension".into(),
+        Response::Imported { extensions } => format!("imported {extensions} extensions"),
+        Response::Tenant(view) => sheet(view),
+        Response::Extension(view) => sheet(view),
+        Response::Tenants { rows, .. } => table(rows),
+        Response::Extensions { rows, .. } => table(rows),
+        Response::Devices(rows) => table(rows),
+        Response::Bindings(rows) => table(rows),
+        Response::Locks(rows) => table(rows),
+    })
+}
+
+/// One object, a field on each line.
+fn sheet<T: Row>(row: &T) -> String {
+    let widest = T::COLUMNS.iter().map(|name| name.len()).max().unwrap_or(0);
+    let line =
+        |(name, cell): (&&str, String)| format!("{name:widest$}  {}", printable(&cell)).trim_end().to_owned();
+    T::COLUMNS.iter().zip(row.cells()).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Aligned columns under their names.
+fn table<T: Row>(rows: &[T]) -> String {
+    let head = T::COLUMNS.iter().map(|name| name.to_uppercase()).collect();
+    let body = rows.iter().map(|row| row.cells().iter().map(|cell| printable(cell)).collect());
+    let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
+    let mut widths = vec![0; T::COLUMNS.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for line in &lines {
+        let mut row = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            let _ = write!(row, "{cell:width$}  ");
+        }
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text.truncate(text.trim_end_matches('\n').len());
+    text
+}
+
+/// A text without what could steer a terminal: names and models come from strangers.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::admin::BindingView;
+
+    fn binding(contact: &str, expires_s: u64) -> BindingView {
+        BindingView {
+            contact: contact.into(),
+            device: "1".into(),
+            flow: "udp:192.0.2.1:5060".into(),
+            expires_s,
+        }
+    }
+
+    #[test]
+    fn tables_are_aligned_and_tame() {
+        let rows = [binding("sip:a@h", 60), binding("sip:\u{1b}[2Jlonger@h", 5)];
+        assert_eq!(
+            table(&rows),
+            "CONTACT           DEVICE  FLOW                EXPIRES_S\n\
+             sip:a@h           1       udp:192.0.2.1:5060  60\n\
+             sip:\u{fffd}[2Jlonger@h  1       udp:192.0.2.1:5060  5"
+        );
+        assert_eq!(table::<BindingView>(&[]), "CONTACT  DEVICE  FLOW  EXPIRES_S");
+        assert_eq!(
+            sheet(&rows[0]),
+            "contact    sip:a@h\ndevice     1\nflow       udp:192.0.2.1:5060\nexpires_s  60"
+        );
+    }
+
+    #[test]
+    fn a_list_is_one_array() {
+        assert_eq!(as_json(&Response::Bindings(Vec::new())).unwrap(), "[]");
+        let rows = Response::Bindings(vec![binding("sip:a@h", 60), binding("sip:b@h", 5)]);
+        let text = as_json(&rows).unwrap();
+        let array: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(array[1]["expires_s"], 5);
+        assert_eq!(array[0]["device"], "1");
+    }
+}

@@ -1,0 +1,195 @@
+//! How a command names an extension: `TENANT EXT` (two words) or its login name (one word with a
+//! hyphen, which neither a tenant's code nor a number has).
+
+use crate::account::{LoginName, Number, TenantCode};
+use clap::Args;
+
+/// What a command line says wrong about names; exit code 2.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misnamed(String);
+
+/// An extension.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// The tenant's code and the extension's number, or its login name (200-acme)
+    #[arg(required = true, num_args = 1..=2, value_names = ["TENANT EXT|LOGIN"])]
+    words: Vec<String>,
+}
+
+/// A device of an extension.
+#[derive(Debug, Args)]
+pub struct WhoDevice {
+    /// The tenant's code and the extension's number, or its login name (200-acme); then the device
+    #[arg(required = true, num_args = 2..=3, value_names = ["TENANT EXT|LOGIN", "ID"])]
+    words: Vec<String>,
+}
+
+/// A device of an extension, and a name for it.
+#[derive(Debug, Args)]
+pub struct WhoDeviceName {
+    /// The tenant's code and the extension's number, or its login name (200-acme); then the device
+    /// and what it shall be called
+    #[arg(required = true, num_args = 3..=4, value_names = ["TENANT EXT|LOGIN", "ID", "NAME"])]
+    words: Vec<String>,
+}
+
+/// Everything, a tenant or an extension.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// A tenant's code, or with an extension's number behind it, or a login name (200-acme)
+    #[arg(num_args = 0..=2, value_names = ["TENANT [EXT]|LOGIN"])]
+    words: Vec<String>,
+}
+
+impl Who {
+    /// The extension.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn login(&self) -> Result<LoginName, Misnamed> {
+        let (login, rest) = login(&self.words)?;
+        nothing(rest)?;
+        Ok(login)
+    }
+}
+
+impl WhoDevice {
+    /// The extension and the device.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn device(&self) -> Result<(LoginName, u32), Misnamed> {
+        let (login, rest) = login(&self.words)?;
+        let (device, rest) = device(rest)?;
+        nothing(rest)?;
+        Ok((login, device))
+    }
+}
+
+impl WhoDeviceName {
+    /// The extension, the device and the name.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn device_name(&self) -> Result<(LoginName, u32, String), Misnamed> {
+        let (login, rest) = login(&self.words)?;
+        let (device, rest) = device(rest)?;
+        let (name, rest) = rest.split_first().ok_or_else(|| missing("the device's new name"))?;
+        nothing(rest)?;
+        Ok((login, device, name.clone()))
+    }
+}
+
+impl Place {
+    /// The tenant and the number, as far as they are named.
+    ///
+    /// # Errors
+    /// If the words have no such form.
+    pub fn narrowed(&self) -> Result<(Option<TenantCode>, Option<Number>), Misnamed> {
+        match self.words.as_slice() {
+            [] => Ok((None, None)),
+            [tenant] if !tenant.contains('-') => Ok((Some(read(tenant)?), None)),
+            words => {
+                let (login, rest) = login(words)?;
+                nothing(rest)?;
+                Ok((Some(read(login.tenant())?), Some(read(login.number())?)))
+            }
+        }
+    }
+
+    /// The extension that must be named.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn login(&self) -> Result<LoginName, Misnamed> {
+        let (login, rest) = login(&self.words)?;
+        nothing(rest)?;
+        Ok(login)
+    }
+}
+
+/// The extension that the first one or two words name, and the words behind it.
+fn login(words: &[String]) -> Result<(LoginName, &[String]), Misnamed> {
+    match words {
+        [login, rest @ ..] if login.contains('-') => Ok((read(login)?, rest)),
+        [tenant, number, rest @ ..] => {
+            let (tenant, number): (TenantCode, Number) = (read(tenant)?, read(number)?);
+            Ok((LoginName::of(&number, &tenant), rest))
+        }
+        _ => Err(missing("the extension: TENANT EXT, or its login name such as 200-acme")),
+    }
+}
+
+fn device(words: &[String]) -> Result<(u32, &[String]), Misnamed> {
+    let (word, rest) = words.split_first().ok_or_else(|| missing("the device's id"))?;
+    let id = word.parse().map_err(|_| Misnamed(format!("{word:?}: a device's id is a number")))?;
+    Ok((id, rest))
+}
+
+fn nothing(rest: &[String]) -> Result<(), Misnamed> {
+    match rest.first() {
+        None => Ok(()),
+        Some(word) => Err(Misnamed(format!("unexpected argument {word:?}"))),
+    }
+}
+
+fn missing(what: &str) -> Misnamed {
+    Misnamed(format!("missing: {what}"))
+}
+
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(word: &str) -> Result<T, Misnamed> {
+    word.parse().map_err(|error| Misnamed(format!("{word:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn both_ways_to_name_an_extension() {
+        for (line, login) in [
+            ("acme 200", Some("200-acme")),
+            ("200-acme", Some("200-acme")),
+            ("acme", None),
+            ("acme 200-acme", None),
+            ("200-acme 200", None),
+            ("ACME 200", None),
+            ("acme 2", None),
+            ("", None),
+        ] {
+            let found = Who { words: words(line) }.login().ok();
+            assert_eq!(found.as_ref().map(LoginName::as_str), login, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_stands_behind_its_extension() {
+        let device = |line| WhoDevice { words: words(line) }.device().ok().map(|(_, id)| id);
+        assert_eq!((device("acme 200 3"), device("200-acme 3")), (Some(3), Some(3)));
+        assert_eq!((device("acme 200"), device("200-acme x"), device("200-acme 3 4")), (None, None, None));
+        let name =
+            |line| WhoDeviceName { words: words(line) }.device_name().ok().map(|(_, id, name)| (id, name));
+        assert_eq!(name("200-acme 3 Desk"), Some((3, "Desk".into())));
+        assert_eq!(name("acme 200 3 Desk"), Some((3, "Desk".into())));
+        assert_eq!(name("acme 200 3"), None);
+    }
+
+    #[test]
+    fn a_place_may_be_everything() {
+        let place = |line| {
+            let found = Place { words: words(line) }.narrowed().ok()?;
+            Some((found.0.map(|tenant| tenant.to_string()), found.1.map(|number| number.to_string())))
+        };
+        assert_eq!(place(""), Some((None, None)));
+        assert_eq!(place("acme"), Some((Some("acme".into()), None)));
+        for line in ["acme 200", "200-acme"] {
+            assert_eq!(place(line), Some((Some("acme".into()), Some("200".into()))), "{line}");
+        }
+        assert_eq!(place("acme x"), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! The configuration: one TOML file, composed of each part's own section.
+//!
+//! Every key has a default; `conf/stationmaster.toml` lists them all. A section is read as written
+//! (`Raw`: unknown keys are errors) and then made into a type that cannot be wrong. Whatever is
+//! wrong is told with file, line, key and reason ([`ConfigErrors`]), all sections at once; the
+//! process then exits with 78.
+
+mod auth;
+mod fault;
+mod licence;
+mod listen;
+mod lockout;
+mod log;
+mod registrar;
+mod sip;
+mod store;
+
+pub use auth::AuthConfig;
+pub use fault::{ConfigError, ConfigErrors, Fault};
+pub use licence::LicenceConfig;
+pub use listen::{AdminConfig, HttpConfig, MetricsConfig};
+pub use lockout::LockoutConfig;
+pub use log::{Format, Level, LogConfig};
+pub use registrar::RegistrarConfig;
+pub use sip::{Host, SipConfig};
+pub use store::{KeyPlace, SecretsConfig, StoreConfig};
+
+use crate::service::admin::Defaults;
+use crate::store::StoreUrl;
+use crate::store::key_file::KeyFile;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The file that is read if none is named and it exists.
+pub const DEFAULT_FILE: &str = "/etc/stationmaster/stationmaster.toml";
+
+/// A whole configuration that holds together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Config {
+    /// `[sip]`: addresses and names.
+    pub sip: SipConfig,
+    /// `[registrar]`: expiries.
+    pub registrar: RegistrarConfig,
+    /// `[auth]`: digest.
+    pub auth: AuthConfig,
+    /// `[store]`: where state is kept.
+    pub store: StoreConfig,
+    /// `[secrets]`: the key that encrypts credentials.
+    pub secrets: SecretsConfig,
+    /// `[admin]`: the socket of the command line.
+    pub admin: AdminConfig,
+    /// `[http]`: health and readiness.
+    pub http: HttpConfig,
+    /// `[metrics]`: the scrape target.
+    pub metrics: MetricsConfig,
+    /// `[lockout]`: failures and locks.
+    pub lockout: LockoutConfig,
+    /// `[licence]`: the cap.
+    pub licence: LicenceConfig,
+    /// `[log]`: what goes to standard error.
+    pub log: LogConfig,
+}
+
+/// The file as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Raw {
+    sip: sip::Raw,
+    registrar: registrar::Raw,
+    auth: auth::Raw,
+    store: store::Raw,
+    secrets: store::RawSecrets,
+    admin: listen::RawAdmin,
+    http: listen::RawHttp,
+    metrics: listen::RawMetrics,
+    lockout: lockout::Raw,
+    licence: licence::Raw,
+    log: log::Raw,
+}
+
+impl Config {
+    /// Reads and checks a file; without one, [`DEFAULT_FILE`] if it exists, else the defaults.
+    ///
+    /// # Errors
+    /// Everything wrong in it, or that it cannot be read.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let named = file.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read_to_string(named) {
+            Ok(text) => Self::parse(named, &text),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(ConfigErrors(vec![ConfigError {
+                file: named.to_owned(),
+                line: None,
+                key: String::new(),
+                reason: format!("cannot be read: {error}"),
+            }])),
+        }
+    }
+
+    /// Checks a configuration's text; `file` is only how errors name it.
+    ///
+    /// # Errors
+    /// Everything wrong in it; a text that is no TOML, or has an unknown key or a wrong type, gives
+    /// the first such error alone.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
+        let raw: Raw = toml::from_str(text)
+            .map_err(|error| ConfigErrors(vec![fault::Source::new(file, text).refused(&error)]))?;
+        let mut faults = Faults(Vec::new());
+        let config = Self {
+            sip: faults.part("sip", raw.sip),
+            registrar: faults.part("registrar", raw.registrar),
+            auth: faults.part("auth", raw.auth),
+            store: faults.part("store", raw.store),
+            secrets: faults.part("secrets", raw.secrets),
+            admin: faults.part("admin", raw.admin),
+            http: faults.part("http", raw.http),
+            metrics: faults.part("metrics", raw.metrics),
+            lockout: faults.part("lockout", raw.lockout),
+            licence: faults.part("licence", raw.licence),
+            log: faults.part("log", raw.log),
+        };
+        if faults.0.is_empty() {
+            return Ok(config);
+        }
+        let source = fault::Source::new(file, text);
+        Err(ConfigErrors(faults.0.into_iter().map(|(section, fault)| source.place(section, fault)).collect()))
+    }
+
+    /// Every key as `section.key` with its value, in the order of the file.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        let Self { sip, registrar, auth, store, secrets, admin, http, metrics, lockout, licence, log } = self;
+        let mut entries = Entries(Vec::new());
+        sip.entries(&mut entries);
+        registrar.entries(&mut entries);
+        auth.entries(&mut entries);
+        store.entries(&mut entries);
+        secrets.entries(&mut entries);
+        admin.entries(&mut entries);
+        http.entries(&mut entries);
+        metrics.entries(&mut entries);
+        lockout.entries(&mut entries);
+        licence.entries(&mut entries);
+        log.entries(&mut entries);
+        entries.0
+    }
+
+    /// The keys in which `other` differs, in the order of the file.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let theirs = other.entries();
+        let ours = self.entries();
+        ours.iter().zip(&theirs).filter(|(a, b)| a != b).map(|((key, _), _)| *key).collect()
+    }
+
+    /// What counts for tenants that set nothing else.
+    #[must_use]
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            devices_max: self.licence.max_devices.into(),
+            lockout: self.lockout.policy(),
+            expires_max: self.registrar.expires_max,
+        }
+    }
+
+    /// The key file, by default beside the store. A store in memory never asks for it.
+    /// `credentials` is systemd's `$CREDENTIALS_DIRECTORY`.
+    ///
+    /// # Errors
+    /// If a credential is named and systemd passed none.
+    pub fn key_file(&self, credentials: Option<&Path>) -> Result<KeyFile, Fault> {
+        let (path, credential) = match (&self.secrets.key_file, &self.store.url) {
+            (KeyPlace::Path(path), _) => (path.clone(), false),
+            (KeyPlace::Credential(name), _) => match credentials {
+                Some(folder) => (folder.join(name), true),
+                None => return Err(Fault::new("key_file", "systemd passed no credentials to this process")),
+            },
+            (KeyPlace::BesideStore, StoreUrl::Sled(folder)) => (folder.join("secret.key"), false),
+            (KeyPlace::BesideStore, StoreUrl::Memory) => (PathBuf::new(), false),
+        };
+        Ok(KeyFile { path, credential })
+    }
+}
+
+/// Collects keys and values for [`Config::entries`].
+struct Entries(Vec<(&'static str, String)>);
+
+impl Entries {
+    fn put(&mut self, key: &'static str, value: &impl std::fmt::Debug) {
+        self.0.push((key, format!("{value:?}")));
+    }
+}
+
+/// Collects what is wrong in each section, so that all of it is told at once.
+struct Faults(Vec<(&'static str, Fault)>);
+
+impl Faults {
+    fn part<R, P>(&mut self, section: &'static str, raw: R) -> P
+    where
+        P: TryFrom<R, Error = Fault> + Default,
+    {
+        P::try_from(raw).unwrap_or_else(|fault| {
+            self.0.push((section, fault));
+            P::default() // never used: a fault refuses the whole
+        })
+    }
+}

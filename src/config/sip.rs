@@ -1,0 +1,221 @@
+//! `[sip]`: where SIP is heard, by which names, and by how many shards.
+
+use super::{Entries, Fault};
+use crate::base::flow::Transport;
+use crate::base::limit::LISTENERS_MAX;
+use crate::base::prefix::Prefix;
+use crate::net::listen::Listen;
+use serde::Deserialize;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// Most shards: tokens name theirs in 16 bits, and nobody has that many cores.
+const SHARDS_MAX: u16 = 1024;
+
+/// Longest realm; it stands in each challenge.
+const REALM_BYTES_MAX: usize = 128;
+
+/// `[sip]` as written.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Raw {
+    listen: Vec<String>,
+    domains: Vec<String>,
+    realm: String,
+    advertise: String,
+    trusted: Vec<String>,
+    shards: u16,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            listen: vec!["udp:127.0.0.1:5060".into(), "tcp:127.0.0.1:5060".into()],
+            domains: Vec::new(),
+            realm: "stationmaster".into(),
+            advertise: String::new(),
+            trusted: Vec::new(),
+            shards: 0,
+        }
+    }
+}
+
+/// Reads `TRANSPORT:ADDRESS:PORT`; port 0 is any free one.
+fn listen(text: &str) -> Result<Listen, String> {
+    const FORM: &str = "is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\"";
+    let (transport, addr) = text.split_once(':').ok_or(format!("{text:?} {FORM}"))?;
+    let transport = Transport::ALL
+        .into_iter()
+        .find(|known| known.label() == transport)
+        .ok_or_else(|| format!("{text:?}: the transports are {}", known_transports()))?;
+    let addr = addr
+        .parse()
+        .map_err(|_| format!("{text:?} {FORM} (names are not resolved; IPv6 stands in brackets)"))?;
+    Ok(Listen { transport, addr })
+}
+
+fn known_transports() -> String {
+    Transport::ALL.map(Transport::label).join(", ")
+}
+
+/// A host of a SIP URI: a name, or an address (shown in brackets if it is IPv6).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Host {
+    /// An address.
+    Ip(IpAddr),
+    /// A DNS name, lower case, without a dot at its end.
+    Name(Box<str>),
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        if let Ok(address) = bare.parse() {
+            return Ok(Self::Ip(address));
+        }
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        // RFC 3261 §25.1: the last label of a name begins with a letter, else it would be an address.
+        let is_name = text.len() <= 253
+            && text.split('.').all(label)
+            && text
+                .rsplit('.')
+                .next()
+                .is_some_and(|last| last.starts_with(|c: char| c.is_ascii_alphabetic()));
+        if is_name {
+            Ok(Self::Name(text.to_ascii_lowercase().into()))
+        } else {
+            Err(format!("{text:?} is neither a host name nor an IP address"))
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V6(v6)) => write!(f, "[{v6}]"),
+            Self::Ip(v4) => v4.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Addresses and names that hold together: no address twice, and none that phones cannot be told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SipConfig {
+    /// Where SIP is heard; at least one, at most [`LISTENERS_MAX`].
+    pub listen: Vec<Listen>,
+    /// Hosts of addresses-of-record, beside the listen and advertised addresses.
+    pub domains: Vec<Host>,
+    /// The digest realm; printable, without `"` and `\`.
+    pub realm: String,
+    /// The public address behind 1:1 NAT, told to phones in place of the listen address; the port
+    /// is the listener's.
+    pub advertise: Option<IpAddr>,
+    /// Sources that are never banned.
+    pub trusted: Vec<Prefix>,
+    /// How many shards; 0: one per core.
+    pub shards: u16,
+}
+
+impl Default for SipConfig {
+    fn default() -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 5060));
+        Self {
+            listen: Transport::ALL.map(|transport| Listen { transport, addr: loopback }).into(),
+            domains: Vec::new(),
+            realm: "stationmaster".into(),
+            advertise: None,
+            trusted: Vec::new(),
+            shards: 0,
+        }
+    }
+}
+
+impl SipConfig {
+    pub(super) fn entries(&self, entries: &mut Entries) {
+        let Self { listen, domains, realm, advertise, trusted, shards } = self;
+        entries.put("sip.listen", listen);
+        entries.put("sip.domains", domains);
+        entries.put("sip.realm", realm);
+        entries.put("sip.advertise", advertise);
+        entries.put("sip.trusted", trusted);
+        entries.put("sip.shards", shards);
+    }
+}
+
+impl TryFrom<Raw> for SipConfig {
+    type Error = Fault;
+
+    fn try_from(raw: Raw) -> Result<Self, Fault> {
+        let listen: Vec<Listen> = list("listen", &raw.listen, listen)?;
+        if listen.is_empty() || listen.len() > LISTENERS_MAX {
+            return Err(Fault::new(
+                "listen",
+                format_args!("between 1 and {LISTENERS_MAX} addresses are needed"),
+            ));
+        }
+        for (n, this) in listen.iter().enumerate() {
+            if this.addr.port() != 0 && listen.iter().take(n).any(|before| before == this) {
+                return Err(Fault::at("listen", n, format_args!("{this} stands there twice")));
+            }
+        }
+        let advertise = advertise(&raw.advertise)?;
+        let wildcard = listen.iter().position(|listen| listen.addr.ip().is_unspecified());
+        if let (Some(n), None) = (wildcard, &advertise) {
+            let reason = "a wildcard address needs sip.advertise: the address that phones are to be told";
+            return Err(Fault::at("listen", n, reason));
+        }
+        let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+        if !(1..=REALM_BYTES_MAX).contains(&raw.realm.len()) || !raw.realm.bytes().all(good) {
+            let reason =
+                format!("1 to {REALM_BYTES_MAX} printable ASCII characters without \" and \\ are needed");
+            return Err(Fault::new("realm", reason));
+        }
+        if raw.shards > SHARDS_MAX {
+            return Err(Fault::new("shards", format_args!("{} is more than {SHARDS_MAX}", raw.shards)));
+        }
+        Ok(Self {
+            listen,
+            domains: list("domains", &raw.domains, str::parse)?,
+            realm: raw.realm,
+            advertise,
+            trusted: list("trusted", &raw.trusted, trusted)?,
+            shards: raw.shards,
+        })
+    }
+}
+
+fn advertise(text: &str) -> Result<Option<IpAddr>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => {
+            Err(Fault::new("advertise", "phones cannot reach a wildcard address"))
+        }
+        Ok(address) => Ok(Some(address)),
+        Err(_) => Err(Fault::new("advertise", format_args!("{text:?} is no IP address"))),
+    }
+}
+
+fn trusted(text: &str) -> Result<Prefix, String> {
+    text.parse().map_err(|error| format!("{text:?}: {error}"))
+}
+
+/// Each element read, or the first that cannot be.
+fn list<T>(
+    key: &'static str,
+    texts: &[String],
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Fault> {
+    let read = |(n, text): (usize, &String)| read(text).map_err(|reason| Fault::at(key, n, reason));
+    texts.iter().enumerate().map(read).collect()
+}

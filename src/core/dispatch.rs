@@ -1,0 +1,114 @@
+//! Where a message goes: answered here without state, handled here, or passed to the shard that
+//! owns it.
+//!
+//! | message                                   | owner                        | handled by |
+//! |-------------------------------------------|------------------------------|------------|
+//! | request with a fault                      | here                         | 400, 505   |
+//! | REGISTER                                  | here                         | `register` |
+//! | OPTIONS, SUBSCRIBE, NOTIFY … outside a dialog | here                     | 200, 489, 405 |
+//! | INVITE, CANCEL, ACK, requests in a dialog | To tag's shard, else hash of Call-ID | `invite` |
+//! | response                                  | the shard in the Via branch  | `invite`   |
+
+use super::boundary::{Letter, Output};
+use super::{Core, answer};
+use crate::base::flow::{Flow, ShardId};
+use crate::base::time::Now;
+use crate::base::token;
+use crate::sip::{Message, Method, Name, Via};
+use bytes::Bytes;
+
+impl Core {
+    /// Takes in what a socket heard.
+    pub(super) fn receive(&mut self, now: Now, flow: Flow, bytes: Bytes) {
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(error) => return self.meters.unreadable(error),
+        };
+        if let Some(fault) = message.fault() {
+            self.meters.fault(fault);
+            // A response, and an ACK, is never answered; nor can anything without a Via be.
+            if message.is_request() && message.method() != Method::Ack && message.via().is_some() {
+                self.answer(&message, flow, fault.status(), Some(fault.to_string().as_bytes()), |_| {});
+            }
+            return;
+        }
+        let owner = if message.is_request() {
+            self.owner_of_request(&message)
+        } else {
+            self.owner_of_response(&message)
+        };
+        match owner {
+            Some(owner) if owner == self.shard => self.handle(now, flow, &message),
+            Some(owner) => {
+                self.out.push_back(Output::Letter {
+                    to: owner,
+                    letter: Letter::Message { flow, message: Box::new(message) },
+                });
+            }
+            None => self.meters.stray_response(),
+        }
+    }
+
+    /// Handles a message that this shard owns.
+    pub(super) fn handle(&mut self, now: Now, flow: Flow, message: &Message) {
+        if !message.is_request() {
+            return self.call_response(now, message);
+        }
+        let in_dialog = message.to().tag().is_some();
+        match message.method() {
+            Method::Register => self.register(now, flow, message),
+            Method::Invite | Method::Ack | Method::Cancel | Method::Bye => {
+                self.call_request(now, flow, message)
+            }
+            _ if in_dialog => self.call_request(now, flow, message),
+            Method::Options => self.options(message, flow),
+            Method::Subscribe => self.answer(message, flow, 489, None, |writer| {
+                writer.field(Name::AllowEvents, b"keep-alive");
+            }),
+            Method::Notify if is_keep_alive(message) => self.answer(message, flow, 200, None, |_| {}),
+            Method::Notify => self.answer(message, flow, 481, None, |_| {}),
+            _ => self.answer(message, flow, 405, None, |writer| {
+                writer.field(Name::Allow, answer::ALLOW);
+            }),
+        }
+    }
+
+    fn owner_of_request(&self, message: &Message) -> Option<ShardId> {
+        let tag = message.to().tag();
+        let owner = match message.method() {
+            Method::Register => self.shard,
+            Method::Invite | Method::Ack | Method::Cancel | Method::Bye => self.owner_of_dialog(tag, message),
+            _ if tag.is_some() => self.owner_of_dialog(tag, message),
+            _ => self.shard,
+        };
+        Some(owner)
+    }
+
+    /// A tag that we minted names its shard; any other dialog belongs to the hash of its Call-ID.
+    fn owner_of_dialog(&self, tag: Option<&[u8]>, message: &Message) -> ShardId {
+        tag.and_then(token::shard_of)
+            .filter(|shard| shard.0 < self.shards)
+            .unwrap_or_else(|| self.owner_of_call_id(message.call_id()))
+    }
+
+    fn owner_of_call_id(&self, call_id: &[u8]) -> ShardId {
+        let hash = self.hash.hash_one(call_id);
+        let owner = (u128::from(hash) * u128::from(self.shards)) >> 64;
+        ShardId(u16::try_from(owner).unwrap_or(0))
+    }
+
+    /// The shard that sent the request a response is to: its topmost Via, and the only one, is ours.
+    fn owner_of_response(&self, message: &Message) -> Option<ShardId> {
+        let mut vias = message.values(Name::Via);
+        let via = vias.next().and_then(Via::parse)?;
+        if vias.next().is_some() {
+            return None;
+        }
+        token::shard_of(via.branch()?.strip_prefix(b"z9hG4bK")?).filter(|shard| shard.0 < self.shards)
+    }
+}
+
+/// Some phones keep their NAT open with NOTIFY `Event: keep-alive` outside any dialog.
+fn is_keep_alive(message: &Message) -> bool {
+    message.field(Name::Event).is_some_and(|event| event.to_ascii_lowercase().starts_with(b"keep-alive"))
+}

@@ -1,0 +1,347 @@
+//! Calls: who may call, whom, and which phones ring (ARCHITECTURE §4 "The licence holds on calls
+//! too"). The calls themselves are [`crate::call`]'s.
+//!
+//! | an INVITE outside a dialog                     | answer                          |
+//! |------------------------------------------------|---------------------------------|
+//! | no credentials, wrong ones, unknown user       | 407                             |
+//! | from no device with a live binding             | 403 Device Not Registered       |
+//! | app disabled, device revoked, not active       | 403, each with its phrase       |
+//! | From names somebody else                       | 403 Not Your Address            |
+//! | nobody to ring                                 | 404 or 480, the reason recorded |
+//! | else                                           | a call                          |
+
+use super::Core;
+use super::auth::{Fresh, Presented};
+use super::boundary::{Event, Output};
+use super::meters::CoreShed;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use crate::account::{LoginName, tenant};
+use crate::base::flow::Flow;
+use crate::base::time::{Now, Wall};
+use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received, Target, same_peer};
+use crate::digest::challenge::Stale;
+use crate::digest::{Outcome, Role};
+use crate::directory::Entry;
+use crate::directory::sign_in::{Attempt, Verdict};
+use crate::licence::{DeviceId, Rung, Who};
+use crate::route::{Reason, Route, route};
+use crate::sip::{Contacts, Message, Method, Name, Uri};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The caller, as the directory knows it.
+struct Caller {
+    device: DeviceId,
+    display: Box<str>,
+    anonymous: bool,
+}
+
+impl Core {
+    /// A request that belongs to a call, or would begin one.
+    pub(super) fn call_request(&mut self, now: Now, flow: Flow, message: &Message) {
+        match self.calls.receive_request(now, message, flow) {
+            Received::Done => {}
+            Received::InDialog(leg) => self.in_dialog(now, flow, message, leg),
+            Received::NoDialog => self.answer(message, flow, 481, None, |_| {}),
+            Received::New if message.method() == Method::Invite => self.invite(now, flow, message),
+            Received::New => self.answer(message, flow, 481, None, |_| {}),
+        }
+        self.drain_calls();
+    }
+
+    /// A response to a request of a call.
+    pub(super) fn call_response(&mut self, now: Now, message: &Message) {
+        if !self.calls.response(now, message) {
+            self.meters.stray_response();
+        }
+        self.drain_calls();
+    }
+
+    /// Passes on what the calls want done.
+    pub(super) fn drain_calls(&mut self) {
+        while let Some(output) = self.calls.poll_output() {
+            match output {
+                call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
+                call::Output::Ended(record) => self.call_over(record, None),
+                // The next refresh, or the end of its binding, tells more than one lost request.
+                call::Output::Unreachable { .. } => self.meters.unreachable(),
+            }
+        }
+    }
+
+    fn call_over(&mut self, record: Box<CallRecord>, reason: Option<Reason>) {
+        self.meters.call(record.end);
+        if let Some(setup_ms) = record.setup_ms {
+            self.meters.call_set_up_after(std::time::Duration::from_millis(setup_ms));
+        }
+        self.out.push_back(Output::Event(Event::Call { record, reason }));
+    }
+
+    /// A request in a dialog is taken from the leg's peer only. A foreign BYE is 481; a foreign
+    /// re-INVITE may be the phone on a new network, which its credentials show.
+    fn in_dialog(&mut self, now: Now, flow: Flow, message: &Message, leg: LegRef) {
+        let Some(view) = self.calls.leg(leg) else { return self.answer(message, flow, 481, None, |_| {}) };
+        if same_peer(&view.flow, &flow) {
+            return self.calls.in_dialog(now, leg, message, flow);
+        }
+        if message.method() != Method::Invite {
+            return self.answer(message, flow, 481, None, |_| {});
+        }
+        let peer = view.aor.to_vec();
+        let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
+        let settled = |core: &Self, outcome| core.nonces.settle(fresh.nonce, fresh.hash, outcome);
+        match verdict {
+            Verdict::Good(Ok(caller)) if *fresh.credentials.username.plain() == *peer => {
+                settled(self, self.right(&fresh.credentials.username.text(), Some(caller.device)));
+                self.calls.in_dialog(now, leg, message, flow);
+            }
+            Verdict::Good(_) => {
+                settled(self, Outcome::Refused(Refusal::NotYours.number()));
+                self.refuse(flow, message, Refusal::NotYours);
+            }
+            other => self.refuse_caller(now, flow, message, &fresh, other),
+        }
+    }
+
+    fn invite(&mut self, now: Now, flow: Flow, message: &Message) {
+        let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
+        match verdict {
+            Verdict::Good(Ok(caller)) => {
+                let username = fresh.credentials.username.text();
+                self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, Some(caller.device)));
+                if let Ok(login) = LoginName::parse(&username) {
+                    self.place(now, flow, message, &login, &caller);
+                }
+            }
+            other => self.refuse_caller(now, flow, message, &fresh, other),
+        }
+    }
+
+    /// Challenges or judges the credentials of a request; `None` if it was answered.
+    fn judge_caller<'m>(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &'m Message,
+    ) -> Option<(Fresh<'m>, Verdict<Result<Caller, Refusal>>)> {
+        let fresh = match self.presented(now, flow, message, Role::Proxy) {
+            Presented::Fresh(fresh) => fresh,
+            Presented::Nothing => {
+                self.challenge(now, flow, message, Role::Proxy, Stale::No);
+                return None;
+            }
+            Presented::Stale => {
+                self.challenge(now, flow, message, Role::Proxy, Stale::Yes);
+                return None;
+            }
+            Presented::Broken(error) => {
+                self.refuse_credentials(flow, message, error);
+                return None;
+            }
+            Presented::Again { outcome, .. } => {
+                self.meters.retransmission();
+                match outcome {
+                    Outcome::Pending | Outcome::Right(_) => {} // its transaction answers, or has
+                    Outcome::Wrong(_) => self.challenge(now, flow, message, Role::Proxy, Stale::No),
+                    Outcome::Refused(number) => self.refuse(flow, message, Refusal::from_number(number)),
+                }
+                return None;
+            }
+        };
+        let username = fresh.credentials.username.text();
+        let settings = Arc::clone(&self.settings);
+        let attempt = Attempt {
+            login: &username,
+            method: message.method_token(),
+            credentials: fresh.credentials,
+            flow,
+            agent: message.field(Name::UserAgent).unwrap_or_default(),
+            algorithms: &settings.algorithms,
+            origin: settings.origin(flow.source()),
+            policy: settings.lockout,
+        };
+        let directory = Arc::clone(&self.directory);
+        let verdict = directory.sign_in(
+            now,
+            &attempt,
+            |entry| calling_device(entry, message, flow, now.wall),
+            |entry, who| may_call(entry, who, message, &username, &settings, now.wall),
+        );
+        Some((fresh, verdict))
+    }
+
+    fn refuse_caller(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        fresh: &Fresh<'_>,
+        verdict: Verdict<Result<Caller, Refusal>>,
+    ) {
+        let refusal = match verdict {
+            Verdict::Good(Ok(_)) => return, // not refused
+            Verdict::Good(Err(refusal)) => refusal,
+            Verdict::Locked(remains) => Refusal::Locked(remains),
+            Verdict::Downgrade => {
+                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
+                return self.challenge_as(now, flow, message, Role::Proxy, Stale::No, true);
+            }
+            Verdict::Wrong(consequence) => {
+                return self.after_wrong(now, flow, message, fresh, Role::Proxy, consequence);
+            }
+        };
+        self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
+        self.meters.call(End::Refused(refusal.status()));
+        self.refuse(flow, message, refusal);
+    }
+
+    /// Rings for a call of this caller.
+    fn place(&mut self, now: Now, flow: Flow, message: &Message, caller: &LoginName, known: &Caller) {
+        let called = self.dialled(caller, message);
+        let (found, name) = self.who_rings(called.as_ref(), now.wall);
+        for passed in &found.passed_over {
+            self.meters.passed_over(passed.reason);
+        }
+        let text = |login: &LoginName| Bytes::copy_from_slice(login.as_str().as_bytes());
+        if let Some(reason) = found.refusal() {
+            let dialled = Uri::parse(message.request_uri()).map(|uri| uri.user).unwrap_or_default();
+            let record = CallRecord {
+                caller: text(caller),
+                called: called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text),
+                began: now.wall,
+                ringing_ms: None,
+                setup_ms: None,
+                talked_ms: 0,
+                end: End::NobodyThere,
+                status: reason.status(),
+                candidates: Vec::new(),
+            };
+            self.call_over(Box::new(record), Some(reason));
+            return self.calls.refuse(now, message, flow, reason.status(), None, |_| {});
+        }
+        let Some(called) = called else { return };
+        let host = Bytes::copy_from_slice(self.settings.host().as_bytes());
+        let party = |login: &LoginName, display: &str| Party {
+            aor: text(login),
+            display: Bytes::copy_from_slice(display.as_bytes()),
+            user: Bytes::copy_from_slice(login.number().as_bytes()),
+            host: host.clone(),
+        };
+        let mut from = party(caller, &known.display);
+        if known.anonymous {
+            from.display = Bytes::from_static(b"Anonymous");
+            from.user = Bytes::from_static(b"anonymous");
+            from.host = Bytes::from_static(b"anonymous.invalid");
+        }
+        let targets = found.targets.iter().map(|target| Target {
+            contact: Bytes::copy_from_slice(&target.contact),
+            flow: target.flow,
+            sent_by: self.sent_by(target.flow),
+            aor: text(&called),
+            binding: target.number,
+        });
+        let accepted = InviteAccepted {
+            caller: from,
+            called: party(&called, &name),
+            sent_by: self.sent_by(flow),
+            targets: targets.collect(),
+            ring_max: None,
+        };
+        if self.calls.invite(now, message, flow, accepted) == Err(call::Refused::Full) {
+            self.meters.shed(CoreShed::Calls);
+            self.refuse(flow, message, Refusal::Overload);
+        }
+    }
+
+    /// The extension that the Request-URI dials in the caller's tenant.
+    fn dialled(&self, caller: &LoginName, message: &Message) -> Option<LoginName> {
+        let uri = Uri::parse(message.request_uri())?;
+        let code = crate::account::TenantCode::parse(caller.tenant()).ok()?;
+        if !uri.host.is_empty() && !self.settings.is_ours(&uri) {
+            return None;
+        }
+        tenant::dial(&code, &uri.user_decoded()).ok()
+    }
+
+    /// Who rings for an extension, and its display name.
+    fn who_rings(&self, called: Option<&LoginName>, now: Wall) -> (Route, Box<str>) {
+        let found = called.and_then(|login| {
+            self.directory
+                .with(login.as_str(), |entry| (route(Some(entry.called()), now), entry.name.clone()))
+        });
+        found.unwrap_or_else(|| (route(None, now), Box::default()))
+    }
+
+    /// How a phone at the end of this flow reaches us.
+    fn sent_by(&self, flow: Flow) -> Bytes {
+        self.settings
+            .listeners
+            .get(usize::from(flow.listener))
+            .map_or_else(Bytes::new, |listener| listener.sent_by.clone())
+    }
+}
+
+/// The device an out-of-dialog request comes from: that of the live binding with its flow, else with
+/// its Contact, else with its instance; by the last also one that was revoked, which has no bindings.
+fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Who {
+    let live = || entry.bindings.iter().filter(|binding| binding.is_live(now));
+    let known = |device: DeviceId, by, known_flow| match entry.licence.device(device) {
+        Some(device) if device.revoked => Who::Revoked(device.id),
+        Some(device) => Who::Known { device: device.id, by, known_flow },
+        None => Who::New,
+    };
+    let over = live().find(|binding| {
+        if flow.stream.is_some() {
+            binding.stream == flow.stream
+        } else {
+            binding.stream.is_none() && binding.remote == flow.remote
+        }
+    });
+    if let Some(binding) = over {
+        return known(binding.device, Rung::Flow, true);
+    }
+    let Some(Contacts::Some(contacts)) = Contacts::of(message) else { return Who::New };
+    let Some(contact) = contacts.first() else { return Who::New };
+    if let Some(binding) = live().find(|binding| *binding.contact == *contact.uri) {
+        return known(binding.device, Rung::CallId, false);
+    }
+    let instance = contact.param("+sip.instance").flatten();
+    let same = entry.licence.devices.iter().find(|device| device.shows(instance));
+    match same.filter(|device| device.revoked || live().any(|binding| binding.device == device.id)) {
+        Some(device) => known(device.id, Rung::Instance, false),
+        None => Who::New,
+    }
+}
+
+/// Whether this sender may call, its secret being right.
+fn may_call(
+    entry: &Entry,
+    who: Who,
+    message: &Message,
+    login: &str,
+    settings: &Settings,
+    now: Wall,
+) -> Result<Caller, Refusal> {
+    entry.may_sign_in()?;
+    if !entry.licence.enabled {
+        return Err(Refusal::AppDisabled);
+    }
+    let live = |device| entry.bindings.iter().any(|binding| binding.device == device && binding.is_live(now));
+    let device = match who {
+        Who::Revoked(_) => return Err(Refusal::DeviceRevoked),
+        Who::Known { device, .. } if live(device) => device,
+        _ => return Err(Refusal::DeviceNotRegistered),
+    };
+    let from = Uri::parse(message.from().uri);
+    let anonymous = from.is_some_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
+    let own = from.is_some_and(|uri| {
+        let number = login.split('-').next().unwrap_or_default();
+        let user = uri.user_decoded();
+        settings.is_ours(&uri) && (*user == *login.as_bytes() || *user == *number.as_bytes())
+    });
+    if !own && !anonymous {
+        return Err(Refusal::NotYours);
+    }
+    Ok(Caller { device, display: entry.name.clone(), anonymous })
+}

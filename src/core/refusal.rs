@@ -1,0 +1,247 @@
+//! Refusals that phones obey and people understand: one table for the wire, the portal and the
+//! command line.
+//!
+//! Every 503 and every lock says when to come back: one popular phone waits 16 hours after a 503
+//! without `Retry-After`. The cap is a 403: after a 503 phones would fail over and come back, and
+//! after a 603 some retry for ever.
+
+use crate::base::rng::Rng;
+use crate::directory::NotActive;
+use crate::licence;
+use crate::registrar::RegisterError;
+use crate::sip::{Name, Writer};
+use std::time::Duration;
+
+/// Why a request with good syntax is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The identity is locked or the source banned; for this long.
+    Locked(Duration),
+    /// All places of the licence are taken.
+    CapReached,
+    /// The softphone app of the extension is not enabled.
+    AppDisabled,
+    /// An administrator revoked this device.
+    DeviceRevoked,
+    /// The extension is not active.
+    ExtensionNotActive,
+    /// The tenant is suspended.
+    TenantSuspended,
+    /// The credentials are good, but for another extension than To or From names.
+    NotYours,
+    /// The caller is no device with a live binding.
+    DeviceNotRegistered,
+    /// What §10.3 refuses.
+    Register(RegisterError),
+    /// The store did not confirm; known registrations go on from memory.
+    StoreUnavailable,
+    /// A bound was reached.
+    Overload,
+}
+
+/// Bits of a refusal's number below its kind.
+const DETAIL_BITS: u32 = 24;
+
+/// How long a device waits before it asks again that only an administrator can help.
+const ADMINISTRATOR_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+impl Refusal {
+    /// The status code. The only place this mapping is made.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Locked(_)
+            | Self::CapReached
+            | Self::AppDisabled
+            | Self::DeviceRevoked
+            | Self::ExtensionNotActive
+            | Self::TenantSuspended
+            | Self::NotYours
+            | Self::DeviceNotRegistered => 403,
+            Self::Register(error) => error.status(),
+            Self::StoreUnavailable | Self::Overload => 503,
+        }
+    }
+
+    /// The reason phrase, short and distinct.
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Locked(_) => "Account Locked",
+            Self::CapReached => "Device Activation Limit Reached",
+            Self::AppDisabled => "Softphone Disabled",
+            Self::DeviceRevoked => "Device Revoked",
+            Self::ExtensionNotActive => "Extension Not Active",
+            Self::TenantSuspended => "Tenant Suspended",
+            Self::NotYours => "Not Your Address",
+            Self::DeviceNotRegistered => "Device Not Registered",
+            Self::Register(RegisterError::BadContact) => "Bad Contact",
+            Self::Register(RegisterError::BadStar) => "Contact Star Needs Expires 0",
+            Self::Register(RegisterError::TooBrief { .. }) => "Interval Too Brief",
+            Self::Register(RegisterError::OutOfOrder) => "CSeq Out Of Order",
+            Self::Register(RegisterError::TooMany) => "Too Many Contacts",
+            Self::StoreUnavailable => "Store Unavailable",
+            Self::Overload => "Overload",
+        }
+    }
+
+    /// A number from which [`from_number`](Self::from_number) makes the same refusal, to answer a
+    /// retransmission: the kind, and below it the seconds or the minimum it tells.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        let (kind, detail) = match self {
+            Self::Locked(remains) => (0, u32::try_from(remains.as_secs()).unwrap_or(u32::MAX)),
+            Self::CapReached => (1, 0),
+            Self::AppDisabled => (2, 0),
+            Self::DeviceRevoked => (3, 0),
+            Self::ExtensionNotActive => (4, 0),
+            Self::TenantSuspended => (5, 0),
+            Self::NotYours => (6, 0),
+            Self::DeviceNotRegistered => (7, 0),
+            Self::Register(RegisterError::BadContact) => (8, 0),
+            Self::Register(RegisterError::BadStar) => (9, 0),
+            Self::Register(RegisterError::TooBrief { min_s }) => (10, min_s),
+            Self::Register(RegisterError::OutOfOrder) => (11, 0),
+            Self::Register(RegisterError::TooMany) => (12, 0),
+            Self::StoreUnavailable => (13, 0),
+            Self::Overload => (14, 0),
+        };
+        kind << DETAIL_BITS | detail.min((1 << DETAIL_BITS) - 1)
+    }
+
+    /// The refusal of a number; overload for a number that none has.
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        let detail = number & ((1 << DETAIL_BITS) - 1);
+        match number >> DETAIL_BITS {
+            0 => Self::Locked(Duration::from_secs(detail.into())),
+            1 => Self::CapReached,
+            2 => Self::AppDisabled,
+            3 => Self::DeviceRevoked,
+            4 => Self::ExtensionNotActive,
+            5 => Self::TenantSuspended,
+            6 => Self::NotYours,
+            7 => Self::DeviceNotRegistered,
+            8 => Self::Register(RegisterError::BadContact),
+            9 => Self::Register(RegisterError::BadStar),
+            10 => Self::Register(RegisterError::TooBrief { min_s: detail }),
+            11 => Self::Register(RegisterError::OutOfOrder),
+            12 => Self::Register(RegisterError::TooMany),
+            13 => Self::StoreUnavailable,
+            _ => Self::Overload,
+        }
+    }
+
+    /// How long the same phone may be refused again without another look; never longer than the
+    /// `Retry-After` that it was given.
+    #[must_use]
+    pub const fn cached_for(self) -> Option<Duration> {
+        match self {
+            Self::CapReached | Self::AppDisabled | Self::DeviceRevoked => Some(ADMINISTRATOR_RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// Writes the fields that go with the status.
+    pub fn write(self, writer: &mut Writer<'_>, rng: &mut Rng) {
+        let mut retry_after = |writer: &mut Writer<'_>, wait: Duration| {
+            // Up by at most a tenth, so that those refused together do not come back together.
+            let wait = rng.between(wait, wait + wait / 10);
+            writer.begin(Name::RetryAfter).number(wait.as_secs().max(1)).end();
+        };
+        match self {
+            // Exact: the lock tells when it ends.
+            Self::Locked(remains) => {
+                let secs = remains.as_secs() + u64::from(remains.subsec_micros() > 0);
+                writer.begin(Name::RetryAfter).number(secs.max(1)).end();
+            }
+            Self::AppDisabled | Self::DeviceRevoked => retry_after(writer, ADMINISTRATOR_RETRY_AFTER),
+            Self::CapReached => {
+                retry_after(writer, ADMINISTRATOR_RETRY_AFTER);
+                writer.field(Name::Warning, b"399 stationmaster \"Device Activation Limit Reached\"");
+            }
+            Self::Register(RegisterError::TooBrief { min_s }) => {
+                writer.begin(Name::MinExpires).number(min_s.into()).end();
+            }
+            Self::Register(RegisterError::OutOfOrder) => retry_after(writer, Duration::from_secs(1)),
+            Self::StoreUnavailable | Self::Overload => retry_after(writer, Duration::from_secs(30)),
+            _ => {}
+        }
+    }
+}
+
+impl From<licence::Refusal> for Refusal {
+    fn from(why: licence::Refusal) -> Self {
+        match why {
+            licence::Refusal::AppDisabled => Self::AppDisabled,
+            licence::Refusal::DeviceRevoked => Self::DeviceRevoked,
+            licence::Refusal::CapReached { .. } => Self::CapReached,
+        }
+    }
+}
+
+impl From<NotActive> for Refusal {
+    fn from(why: NotActive) -> Self {
+        match why {
+            NotActive::Tenant => Self::TenantSuspended,
+            NotActive::Extension => Self::ExtensionNotActive,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+
+    fn written(refusal: Refusal) -> String {
+        let mut out = BytesMut::new();
+        let mut writer = Writer::response(&mut out, refusal.status(), Some(refusal.phrase().as_bytes()));
+        refusal.write(&mut writer, &mut Rng::from_number(1));
+        String::from_utf8(writer.finish().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn each_503_and_each_lock_says_when_to_come_back() {
+        for refusal in [
+            Refusal::Locked(Duration::from_millis(1500)),
+            Refusal::CapReached,
+            Refusal::StoreUnavailable,
+            Refusal::Overload,
+        ] {
+            assert!(written(refusal).contains("\r\nRetry-After: "), "{refusal:?}");
+        }
+        assert!(written(Refusal::Locked(Duration::from_millis(1500))).contains("Retry-After: 2\r\n"));
+    }
+
+    #[test]
+    fn a_number_gives_the_refusal_back() {
+        for refusal in [
+            Refusal::Locked(Duration::from_secs(900)),
+            Refusal::CapReached,
+            Refusal::AppDisabled,
+            Refusal::DeviceRevoked,
+            Refusal::ExtensionNotActive,
+            Refusal::TenantSuspended,
+            Refusal::NotYours,
+            Refusal::DeviceNotRegistered,
+            Refusal::Register(RegisterError::BadContact),
+            Refusal::Register(RegisterError::BadStar),
+            Refusal::Register(RegisterError::TooBrief { min_s: 60 }),
+            Refusal::Register(RegisterError::OutOfOrder),
+            Refusal::Register(RegisterError::TooMany),
+            Refusal::StoreUnavailable,
+            Refusal::Overload,
+        ] {
+            assert_eq!(Refusal::from_number(refusal.number()), refusal);
+        }
+    }
+
+    #[test]
+    fn the_cap_and_the_brief_interval_carry_their_fields() {
+        assert!(written(Refusal::CapReached).starts_with("SIP/2.0 403 Device Activation Limit Reached\r\n"));
+        assert!(written(Refusal::CapReached).contains("\r\nWarning: 399 stationmaster \""));
+        let brief = Refusal::Register(RegisterError::TooBrief { min_s: 60 });
+        assert!(written(brief).contains("\r\nMin-Expires: 60\r\n"));
+    }
+}

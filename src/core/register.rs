@@ -1,0 +1,299 @@
+//! REGISTER (RFC 3261 §10.3): challenged, judged, licensed and bound in one pass.
+//!
+//! | the request                              | answer                                    |
+//! |------------------------------------------|-------------------------------------------|
+//! | no credentials                           | 401, nothing kept                         |
+//! | stale nonce                              | 401 `stale=true`, response not looked at  |
+//! | same bytes as judged before              | the same answer from the present bindings |
+//! | wrong password, unknown user             | 401, counted                              |
+//! | locked, banned                           | 403 with Retry-After                      |
+//! | right, refreshes what is there           | 200 at once                               |
+//! | right, activates, binds or unbinds       | 200 once it is durable                    |
+//! | right, but not allowed                   | the refusal                               |
+
+use super::Core;
+use super::auth::{Fresh, Presented};
+use super::boundary::{self, Durable, Event, Output};
+use super::meters::RegisterOutcome;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use crate::account::LoginName;
+use crate::base::flow::Flow;
+use crate::base::time::{Now, Wall};
+use crate::digest::challenge::Stale;
+use crate::digest::{Algorithm, Outcome, Role};
+use crate::directory::Entry;
+use crate::directory::sign_in::{Attempt, Verdict, evidence};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
+use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
+use crate::sip::{Message, Name, Uri, Writer};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// What is decided under the entry's lock.
+enum Decision {
+    /// Done in memory: answer now, and tell the journal.
+    Done {
+        /// Whose request it was, if a known device's.
+        device: Option<DeviceId>,
+        /// For the journal.
+        refreshed: SmallVec<[Refresh; 1]>,
+    },
+    /// It must be durable first.
+    Commit {
+        /// Whose.
+        login: LoginName,
+        /// The epoch of the password that was right.
+        epoch: u32,
+    },
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl Core {
+    pub(super) fn register(&mut self, now: Now, flow: Flow, message: &Message) {
+        if self.refuse_extensions(message, flow) {
+            return;
+        }
+        let presented = self.presented(now, flow, message, Role::Server);
+        let unproven = matches!(presented, Presented::Nothing | Presented::Stale);
+        if unproven && self.refuse_again(now, flow, message) {
+            return;
+        }
+        match presented {
+            Presented::Nothing => {
+                self.meters.register(RegisterOutcome::Challenged);
+                self.challenge(now, flow, message, Role::Server, Stale::No);
+            }
+            Presented::Stale => {
+                self.meters.register(RegisterOutcome::Stale);
+                self.challenge(now, flow, message, Role::Server, Stale::Yes);
+            }
+            Presented::Broken(error) => {
+                self.meters.register(RegisterOutcome::Malformed);
+                self.refuse_credentials(flow, message, error);
+            }
+            Presented::Again { outcome, credentials } => {
+                self.meters.retransmission();
+                match outcome {
+                    Outcome::Pending => {} // the answer is on its way
+                    Outcome::Right(_) => self.accept(now, flow, message, &credentials.username.text()),
+                    Outcome::Wrong(_) => self.challenge(now, flow, message, Role::Server, Stale::No),
+                    Outcome::Refused(number) => {
+                        self.refuse(flow, message, Refusal::from_number(number));
+                    }
+                }
+            }
+            Presented::Fresh(fresh) => self.judge_register(now, flow, message, &fresh),
+        }
+    }
+
+    fn judge_register(&mut self, now: Now, flow: Flow, message: &Message, fresh: &Fresh<'_>) {
+        let username = fresh.credentials.username.text();
+        let settings = Arc::clone(&self.settings);
+        let directory = Arc::clone(&self.directory);
+        let asked = Asked::of(message, &settings.terms);
+        let attempt = Attempt {
+            login: &username,
+            method: message.method_token(),
+            credentials: fresh.credentials,
+            flow,
+            agent: message.field(Name::UserAgent).unwrap_or_default(),
+            algorithms: &settings.algorithms,
+            origin: settings.origin(flow.source()),
+            policy: settings.lockout,
+        };
+        let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
+        let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
+        let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
+        let jitter = self.jitter();
+        let verdict = directory
+            .sign_in(now, &attempt, recognise, |entry, who| request.decide(entry, who, jitter, now.wall));
+        match verdict {
+            Verdict::Good(Decision::Done { device, refreshed }) => {
+                self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
+                self.meters.register(RegisterOutcome::Refreshed);
+                self.out.extend(refreshed.into_iter().map(Output::Refresh));
+                self.accept(now, flow, message, &username);
+            }
+            Verdict::Good(Decision::Commit { login, epoch }) => {
+                let register = boundary::Register {
+                    login,
+                    epoch,
+                    message: message.detached(),
+                    flow,
+                    sha256: fresh.credentials.algorithm() == Algorithm::Sha256,
+                    nonce_device: fresh.device,
+                    jitter,
+                };
+                self.wait_for(now, flow, message, &username, fresh, Durable::Register(Box::new(register)));
+            }
+            Verdict::Good(Decision::Refused(refusal)) => {
+                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
+                self.keep_refusal(now, flow, message, &username, refusal);
+                self.refuse_register(flow, message, &username, refusal);
+            }
+            Verdict::Locked(remains) => {
+                let refusal = Refusal::Locked(remains);
+                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
+                self.refuse_register(flow, message, &username, refusal);
+            }
+            Verdict::Downgrade => {
+                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
+                self.meters.register(RegisterOutcome::Challenged);
+                self.challenge_as(now, flow, message, Role::Server, Stale::No, true);
+            }
+            Verdict::Wrong(consequence) => {
+                self.meters.register(RegisterOutcome::Wrong);
+                self.after_wrong(now, flow, message, fresh, Role::Server, consequence);
+            }
+        }
+    }
+
+    /// 200 with the present bindings (§10.3 step 8).
+    pub(super) fn accept(&mut self, now: Now, flow: Flow, message: &Message, login: &str) {
+        self.registered_over(flow, login);
+        let directory = std::sync::Arc::clone(&self.directory);
+        self.answer(message, flow, 200, None, |writer| {
+            directory.with(login, |entry| {
+                for binding in entry.bindings.iter().filter(|binding| binding.is_live(now.wall)) {
+                    write_contact(writer, binding, now.wall);
+                }
+            });
+        });
+    }
+}
+
+impl Core {
+    /// Refuses a REGISTER, counts it and tells the log.
+    pub(super) fn refuse_register(&mut self, flow: Flow, message: &Message, login: &str, refusal: Refusal) {
+        self.meters.register(outcome_of(refusal));
+        if let Ok(login) = LoginName::parse(login) {
+            self.out.push_back(Output::Event(Event::RegisterRefused { login, refusal, flow }));
+        }
+        self.refuse(flow, message, refusal);
+    }
+}
+
+const fn outcome_of(refusal: Refusal) -> RegisterOutcome {
+    match refusal {
+        Refusal::Locked(_) => RegisterOutcome::Locked,
+        Refusal::CapReached => RegisterOutcome::CapReached,
+        Refusal::AppDisabled => RegisterOutcome::AppDisabled,
+        Refusal::DeviceRevoked => RegisterOutcome::DeviceRevoked,
+        Refusal::ExtensionNotActive | Refusal::TenantSuspended => RegisterOutcome::NotActive,
+        Refusal::NotYours => RegisterOutcome::NotYours,
+        Refusal::Register(_) | Refusal::DeviceNotRegistered => RegisterOutcome::Invalid,
+        Refusal::StoreUnavailable => RegisterOutcome::Unavailable,
+        Refusal::Overload => RegisterOutcome::Overload,
+    }
+}
+
+/// One REGISTER with good credentials.
+struct Request<'a, 'm> {
+    message: &'m Message,
+    flow: Flow,
+    asked: &'a Result<Asked<'m>, RegisterError>,
+    attempt: &'a Attempt<'m>,
+    settings: &'a Settings,
+}
+
+impl Request<'_, '_> {
+    /// What becomes of it; changes the entry only for a refresh.
+    fn decide(&self, entry: &mut Entry, who: Who, jitter: u8, now: Wall) -> Decision {
+        if !names(self.message.to().uri, self.attempt.login, self.settings) {
+            return Decision::Refused(Refusal::NotYours);
+        }
+        if let Err(refusal) = entry.may_sign_in() {
+            return Decision::Refused(refusal.into());
+        }
+        let asked = match self.asked {
+            Ok(asked) => asked,
+            Err(error) => return Decision::Refused(Refusal::Register(*error)),
+        };
+        if entry.in_doubt {
+            return commit(entry, self.attempt.login);
+        }
+        let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
+        let device = match admit(&entry.licence, who, entry.devices_max(self.settings.devices_max)) {
+            Admission::Known(device) => device,
+            Admission::Refuse(licence::Refusal::AppDisabled) => {
+                return Decision::Refused(Refusal::AppDisabled);
+            }
+            Admission::Refuse(licence::Refusal::DeviceRevoked) => {
+                return Decision::Refused(Refusal::DeviceRevoked);
+            }
+            // From a device that is not known there is nothing to end: 200, and no effect.
+            Admission::Activate | Admission::Refuse(_) if nothing_to_do => {
+                return Decision::Done { device: None, refreshed: SmallVec::new() };
+            }
+            Admission::Refuse(licence::Refusal::CapReached { .. }) => {
+                return Decision::Refused(Refusal::CapReached);
+            }
+            Admission::Adopt(_) | Admission::Activate => return commit(entry, self.attempt.login),
+        };
+        let known = entry.licence.device(device);
+        let sha256 = self.attempt.credentials.algorithm() == Algorithm::Sha256;
+        if sha256 && known.is_some_and(|known| !known.sha256) {
+            return commit(entry, self.attempt.login);
+        }
+        let replaces = known.is_some_and(Device::has_good_key);
+        match registrar::plan(&entry.bindings, device, asked, self.flow, replaces, jitter, now) {
+            Err(error) => Decision::Refused(Refusal::Register(error)),
+            Ok(plan) if !plan.is_refresh() => commit(entry, self.attempt.login),
+            Ok(plan) => {
+                let refreshed = self.journal(&entry.bindings, &plan, asked);
+                registrar::apply(&mut entry.bindings, &mut 0, &plan, device, asked, self.flow);
+                Decision::Done { device: Some(device), refreshed }
+            }
+        }
+    }
+
+    /// What the journal keeps of a refresh of these bindings, before it is carried out.
+    fn journal(&self, bindings: &[Binding], plan: &Plan, asked: &Asked<'_>) -> SmallVec<[Refresh; 1]> {
+        let refreshed = plan.ops.iter().filter_map(|op| {
+            let Op::Refresh { number, expires } = op else { return None };
+            let binding = bindings.iter().find(|binding| binding.number == *number)?;
+            Some(Refresh {
+                login: self.attempt.login.into(),
+                number: *number,
+                turn: binding.turn.wrapping_add(1),
+                call_id: (*binding.call_id != *asked.call_id).then(|| asked.call_id.into()),
+                expires: *expires,
+                cseq: asked.cseq,
+                remote: self.flow.remote,
+            })
+        });
+        refreshed.collect()
+    }
+}
+
+/// Lets the store decide; until it has, it decides about every REGISTER of the extension.
+fn commit(entry: &mut Entry, login: &str) -> Decision {
+    match (LoginName::parse(login), &entry.credentials) {
+        (Ok(login), Some(credentials)) => {
+            entry.in_doubt = true;
+            Decision::Commit { login, epoch: credentials.epoch }
+        }
+        _ => Decision::Refused(Refusal::ExtensionNotActive),
+    }
+}
+
+/// Whether a URI names this extension: its login name as user part, and a host that is ours (§10.3
+/// step 5).
+pub(super) fn names(uri: &[u8], login: &str, settings: &Settings) -> bool {
+    Uri::parse(uri).is_some_and(|uri| *uri.user_decoded() == *login.as_bytes() && settings.is_ours(&uri))
+}
+
+fn write_contact(writer: &mut Writer<'_>, binding: &Binding, now: Wall) {
+    let remains = binding.expires.since(now);
+    // Rounded up, so that what was granted is what is told.
+    let remains_s = remains.as_secs() + u64::from(remains.subsec_micros() > 0);
+    writer
+        .begin(Name::Contact)
+        .bytes(b"<")
+        .bytes(&binding.contact)
+        .bytes(b">;expires=")
+        .number(remains_s)
+        .end();
+}

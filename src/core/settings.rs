@@ -1,0 +1,89 @@
+//! What a shard must know of the configuration.
+
+use crate::base::flow::Transport;
+use crate::base::prefix::Prefix;
+use crate::digest::Algorithms;
+use crate::lockout::{self, Origin};
+use crate::registrar::Terms;
+use crate::sip::Uri;
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// One listen address.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Over what.
+    pub transport: Transport,
+    /// What is bound, with the port that was found.
+    pub local: SocketAddr,
+    /// What peers are told: `[sip] advertise` with this listener's port, else `local`.
+    pub advertised: SocketAddr,
+    /// `advertised` as it stands in Via and Contact.
+    pub sent_by: Bytes,
+}
+
+impl Listener {
+    /// A listener that is bound to `local` and reached at `advertised`.
+    #[must_use]
+    pub fn new(transport: Transport, local: SocketAddr, advertised: SocketAddr) -> Self {
+        Self { transport, local, advertised, sent_by: Bytes::from(advertised.to_string()) }
+    }
+}
+
+/// Settings shared by all shards.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The digest realm.
+    pub realm: String,
+    /// The host names under which we are addressed, lower case.
+    pub domains: Vec<String>,
+    /// The addresses under which we are addressed besides those that we listen on or advertise.
+    pub addresses: Vec<IpAddr>,
+    /// Listen addresses; a flow's `listener` is an index into them.
+    pub listeners: Vec<Listener>,
+    /// How long bindings may be.
+    pub terms: Terms,
+    /// Which digest algorithms are offered.
+    pub algorithms: Algorithms,
+    /// Whether digest without `qop` is accepted (RFC 2069).
+    pub allow_without_qop: bool,
+    /// Lockout, where a tenant sets nothing else.
+    pub lockout: lockout::Policy,
+    /// Devices per extension, where its tenant sets nothing else.
+    pub devices_max: u16,
+    /// Sources that are never banned.
+    pub trusted: Vec<Prefix>,
+    /// How long a call rings before it is given up.
+    pub ring_max: Duration,
+}
+
+impl Settings {
+    /// The host of the URIs that we write for extensions: the first domain, else where we are.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let address = || self.listeners.first().map(|listener| listener.advertised.ip().to_string());
+        self.domains.first().cloned().or_else(address).unwrap_or_default()
+    }
+
+    /// Whether a URI's host is one of ours: a domain, or an address that we listen on or advertise.
+    #[must_use]
+    pub fn is_ours(&self, uri: &Uri<'_>) -> bool {
+        self.domains.iter().any(|domain| uri.host.eq_ignore_ascii_case(domain.as_bytes()))
+            || crate::sip::header::ip(uri.host).is_some_and(|ip| {
+                let ip = ip.to_canonical();
+                self.addresses.contains(&ip)
+                    || self.listeners.iter().any(|listener| {
+                        [listener.local.ip().to_canonical(), listener.advertised.ip().to_canonical()]
+                            .contains(&ip)
+                    })
+            })
+    }
+
+    /// Whether a source is one of `[sip] trusted`.
+    #[must_use]
+    pub fn origin(&self, source: IpAddr) -> Origin {
+        let listed = self.trusted.iter().any(|prefix| prefix.contains(source));
+        if listed { Origin::Listed } else { Origin::Foreign }
+    }
+}

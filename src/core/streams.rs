@@ -1,0 +1,46 @@
+//! Which extensions registered over which connection of this shard: a stream contact lives and dies
+//! with its connection.
+
+use super::Core;
+use crate::base::flow::{Flow, FlowId};
+use crate::base::limit;
+use crate::base::time::Now;
+use std::collections::HashMap;
+
+/// Connections with bindings, and whose.
+#[derive(Debug, Default)]
+pub(super) struct Streams(HashMap<FlowId, Vec<Box<str>>>);
+
+impl Streams {
+    /// Whether a binding was made over this connection.
+    pub(super) fn holds(&self, stream: FlowId) -> bool {
+        self.0.contains_key(&stream)
+    }
+}
+
+impl Core {
+    /// Whether a silent connection is to be kept open, since a binding lives on it.
+    #[must_use]
+    pub fn holds(&self, stream: FlowId) -> bool {
+        self.streams.holds(stream)
+    }
+
+    /// Remembers that an extension registered over a connection. Past
+    /// [`limit::STREAM_LOGINS_MAX`] its bindings outlive the connection until they expire.
+    pub(super) fn registered_over(&mut self, flow: Flow, login: &str) {
+        let Some(stream) = flow.stream else { return };
+        let logins = self.streams.0.entry(stream).or_default();
+        if logins.len() < limit::STREAM_LOGINS_MAX && !logins.iter().any(|known| **known == *login) {
+            logins.push(login.into());
+        }
+    }
+
+    /// A connection is gone: nothing rings over it, and what waits for answers on it has failed.
+    pub(super) fn stream_closed(&mut self, now: Now, stream: FlowId) {
+        if let Some(logins) = self.streams.0.remove(&stream) {
+            self.directory.stream_closed(stream, logins.iter().map(|login| &**login));
+        }
+        self.calls.stream_closed(now, stream);
+        self.drain_calls();
+    }
+}

@@ -1,0 +1,139 @@
+//! Requests that wait for the store, each in a place of its own: no transaction object, since the
+//! nonce ring already absorbs their retransmissions.
+
+use super::Core;
+use super::auth::Fresh;
+use super::boundary::{Commit, Durable, Output, Settled, Ticket};
+use super::meters::{CoreShed, RegisterOutcome};
+use super::refusal::Refusal;
+use crate::base::flow::Flow;
+use crate::base::limit;
+use crate::base::time::{Mono, Now};
+use crate::digest::challenge::Stale;
+use crate::digest::{NonceRef, Outcome, Role};
+use crate::sip::Message;
+use slab::Slab;
+use std::collections::VecDeque;
+
+/// What the answer will be once the store has confirmed.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// 200 to a REGISTER.
+    Accept,
+    /// A challenge: the failure that it answers began a lock.
+    Challenge(Role),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    generation: u32,
+    since: Mono,
+    flow: Flow,
+    message: Message,
+    login: Box<str>,
+    nonce: NonceRef,
+    hash: u64,
+    then: Then,
+}
+
+/// The requests of one shard that wait.
+#[derive(Debug, Default)]
+pub(super) struct WaitingRoom {
+    places: Slab<Waiting>,
+    generation: u32,
+    /// Place, generation and end of the wait, in the order of coming.
+    ends: VecDeque<(usize, u32, Mono)>,
+}
+
+impl WaitingRoom {
+    /// When [`forget_late`](Self::forget_late) has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        self.ends.front().map(|(_, _, end)| *end)
+    }
+
+    /// Forgets requests that the store did not answer in time; their senders have given up.
+    pub(super) fn forget_late(&mut self, now: Mono) {
+        while let Some((slot, generation, end)) = self.ends.front().copied() {
+            let waits = self.places.get(slot).is_some_and(|place| place.generation == generation);
+            if waits && end > now {
+                return;
+            }
+            self.ends.pop_front();
+            if waits {
+                self.places.remove(slot);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
+impl Core {
+    /// Lets a request wait until `what` is durable. Past [`limit::COMMITS_WAITING_MAX`] it is
+    /// refused with 503 at once and nothing is asked of the store.
+    pub(super) fn wait_for(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        login: &str,
+        fresh: &Fresh<'_>,
+        what: Durable,
+    ) {
+        if self.waiting.places.len() >= limit::COMMITS_WAITING_MAX {
+            self.meters.shed(CoreShed::CommitsWaiting);
+            self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(Refusal::Overload.number()));
+            self.meters.register(RegisterOutcome::Overload);
+            return self.refuse(flow, message, Refusal::Overload);
+        }
+        self.waiting.generation = self.waiting.generation.wrapping_add(1);
+        let generation = self.waiting.generation;
+        let then = match what {
+            Durable::Register(_) => Then::Accept,
+            Durable::Locked { role, .. } | Durable::Banned { role, .. } => Then::Challenge(role),
+        };
+        let slot = self.waiting.places.insert(Waiting {
+            generation,
+            since: now.mono,
+            flow,
+            message: message.detached(),
+            login: login.into(),
+            nonce: fresh.nonce,
+            hash: fresh.hash,
+            then,
+        });
+        self.waiting.ends.push_back((slot, generation, now.mono + limit::COMMIT_WAIT_MAX));
+        let ticket = Ticket { shard: self.shard, slot: u32::try_from(slot).unwrap_or(u32::MAX), generation };
+        self.out.push_back(Output::Commit(Commit { ticket, at: now.wall, what }));
+    }
+
+    /// The store has answered.
+    pub(super) fn settled(&mut self, now: Now, settled: Settled) {
+        let slot = settled.ticket.slot as usize;
+        if self.waiting.places.get(slot).is_none_or(|place| place.generation != settled.ticket.generation) {
+            return;
+        }
+        let Waiting { since, flow, message, login, nonce, hash, then, .. } = self.waiting.places.remove(slot);
+        self.waiting.forget_late(Mono::default());
+        match (then, settled.result) {
+            (Then::Accept, Ok(device)) => {
+                self.nonces.settle(nonce, hash, self.right(&login, device));
+                self.meters.register(RegisterOutcome::Bound);
+                self.meters.registered_after(now.mono.since(since));
+                self.accept(now, flow, &message, &login);
+            }
+            (Then::Accept, Err(refusal)) => {
+                self.nonces.settle(nonce, hash, Outcome::Refused(refusal.number()));
+                self.keep_refusal(now, flow, &message, &login, refusal);
+                self.refuse_register(flow, &message, &login, refusal);
+            }
+            // If the store could not keep the lock, it holds in memory all the same.
+            (Then::Challenge(role), _) => {
+                self.nonces.settle(nonce, hash, Outcome::Wrong(0));
+                self.challenge(now, flow, &message, role, Stale::No);
+            }
+        }
+    }
+}

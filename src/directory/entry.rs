@@ -1,0 +1,215 @@
+//! One extension in memory.
+
+use super::record::ExtensionRecord;
+use crate::account::{Life, Tenant};
+use crate::base::time::Now;
+use crate::digest::Ha1;
+use crate::licence::Licence;
+use crate::lockout::Watch;
+use crate::registrar::{Binding, Refresh};
+use crate::route::Called;
+use std::sync::Arc;
+
+/// A password as digest needs it, out of its seal.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Raised by each change of the password.
+    pub epoch: u32,
+    /// What proves it.
+    pub ha1: Ha1,
+}
+
+/// An extension as the shards see it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its tenant; `None` only if the tenant is unknown, which refuses everything.
+    pub tenant: Option<Arc<Tenant>>,
+    /// Display name.
+    pub name: Box<str>,
+    /// Where it is in its life.
+    pub life: Life,
+    /// Its password, if one is set.
+    pub credentials: Option<Credentials>,
+    /// Its licence and devices.
+    pub licence: Licence,
+    /// Its bindings, live or not.
+    pub bindings: Vec<Binding>,
+    /// Its failures and its lock.
+    pub watch: Watch,
+    /// Raised by each change of its record and by an unlock: what was remembered of it before may no
+    /// longer hold.
+    pub revision: u32,
+    /// Whether the store may know better: a commit is under way, or failed in a way that may have
+    /// kept its writes. Then every REGISTER is decided on the record, until one has come back.
+    pub in_doubt: bool,
+}
+
+impl Entry {
+    pub(super) fn new(
+        record: &ExtensionRecord,
+        credentials: Option<Credentials>,
+        tenant: Option<Arc<Tenant>>,
+        now: Now,
+    ) -> Self {
+        Self {
+            tenant,
+            name: record.name.as_str().into(),
+            life: record.life,
+            credentials,
+            licence: record.licence.clone(),
+            bindings: record.bindings.clone(),
+            watch: Watch::restored(record.lock.clone(), now),
+            revision: 0,
+            in_doubt: false,
+        }
+    }
+
+    /// Takes over a newer record. Bindings that began or ended there do so here; one that both
+    /// know is taken from whichever was refreshed later. The lock is memory's: it begins here and
+    /// ends here, and the record only outlives the process.
+    pub(super) fn update(&mut self, record: &ExtensionRecord) {
+        self.revision = self.revision.wrapping_add(1);
+        if *self.name != *record.name {
+            self.name = record.name.as_str().into();
+        }
+        self.life = record.life;
+        self.in_doubt = false;
+        if self.licence != record.licence {
+            self.licence = record.licence.clone();
+        }
+        let present = std::mem::take(&mut self.bindings);
+        let newest = |binding: &Binding| match present.iter().find(|known| known.number == binding.number) {
+            Some(known) if known.turn > binding.turn => known.clone(),
+            _ => binding.clone(),
+        };
+        self.bindings = record.bindings.iter().map(newest).collect();
+    }
+
+    /// Lifts the lock and forgets all failures: an administrator said so.
+    pub fn unlock(&mut self) {
+        self.watch.clear();
+        self.revision = self.revision.wrapping_add(1);
+    }
+
+    /// Applies a journal entry; void if the binding has ended since, or the entry is older.
+    pub fn replay(&mut self, refresh: &Refresh) {
+        if let Some(binding) = self.bindings.iter_mut().find(|binding| binding.number == refresh.number)
+            && binding.turn < refresh.turn
+        {
+            binding.turn = refresh.turn;
+            if let Some(call_id) = &refresh.call_id {
+                binding.call_id = call_id.clone();
+            }
+            binding.expires = refresh.expires;
+            binding.cseq = refresh.cseq;
+            binding.remote = refresh.remote;
+        }
+    }
+
+    /// Whether it may sign in at all.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_sign_in(&self) -> Result<(), NotActive> {
+        if !self.tenant_active() {
+            Err(NotActive::Tenant)
+        } else if self.life != Life::Active {
+            Err(NotActive::Extension)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many devices it may have: its tenant's number, else `default`.
+    #[must_use]
+    pub fn devices_max(&self, default: u16) -> u16 {
+        self.tenant.as_ref().and_then(|tenant| tenant.policies.max_devices).unwrap_or(default)
+    }
+
+    /// Whether its tenant is active.
+    #[must_use]
+    pub fn tenant_active(&self) -> bool {
+        self.tenant.as_ref().is_some_and(|tenant| tenant.active)
+    }
+
+    /// What the routing decision looks at.
+    #[must_use]
+    pub fn called(&self) -> Called<'_> {
+        Called {
+            tenant_active: self.tenant_active(),
+            life: self.life,
+            licence: &self.licence,
+            bindings: &self.bindings,
+        }
+    }
+}
+
+/// Why an extension may not sign in although its password is right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotActive {
+    /// Its tenant is suspended.
+    Tenant,
+    /// It is disabled, or not yet active.
+    Extension,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::LoginName;
+    use crate::base::flow::Transport;
+    use crate::base::time::Wall;
+    use crate::licence::DeviceId;
+
+    fn binding(turn: u32, expires_s: u64) -> Binding {
+        Binding {
+            number: 1,
+            turn,
+            device: DeviceId(1),
+            contact: b"sip:201@h"[..].into(),
+            call_id: b"first"[..].into(),
+            cseq: 900,
+            expires: Wall::from_secs(expires_s),
+            transport: Transport::Udp,
+            listener: 0,
+            remote: ([192, 0, 2, 1], 5060).into(),
+            stream: None,
+            q: 1000,
+        }
+    }
+
+    fn entry(binding: Binding) -> (Entry, ExtensionRecord) {
+        let mut record = ExtensionRecord::new(LoginName::parse("201-acme").unwrap(), String::new(), None);
+        record.bindings.push(binding);
+        (Entry::new(&record, None, None, Now::default()), record)
+    }
+
+    /// A phone that was started anew has a new Call-ID and counts from the beginning; and what it
+    /// asked for or was granted may end sooner than before.
+    #[test]
+    fn the_later_turn_of_a_binding_counts_whenever_it_ends() {
+        let refresh = |turn, call_id: Option<&[u8]>, cseq, expires_s| Refresh {
+            login: "201-acme".into(),
+            number: 1,
+            turn,
+            call_id: call_id.map(Box::from),
+            expires: Wall::from_secs(expires_s),
+            cseq,
+            remote: ([192, 0, 2, 9], 5060).into(),
+        };
+        let (mut entry, record) = entry(binding(3, 5000));
+        entry.replay(&refresh(3, None, 899, 9000));
+        assert_eq!((entry.bindings[0].cseq, entry.bindings[0].turn), (900, 3), "an older one");
+        entry.replay(&refresh(4, Some(b"second"), 2, 4000));
+        let later = entry.bindings[0].clone();
+        assert_eq!((&*later.call_id, later.cseq, later.turn), (&b"second"[..], 2, 4));
+        assert_eq!((later.expires, later.remote.ip()), (Wall::from_secs(4000), [192, 0, 2, 9].into()));
+
+        entry.update(&record);
+        assert_eq!(entry.bindings[0], later, "an older record");
+        let mut record = record;
+        record.bindings[0] = binding(5, 1000);
+        entry.update(&record);
+        assert_eq!(entry.bindings[0], binding(5, 1000), "a newer one");
+    }
+}

@@ -1,0 +1,149 @@
+//! What the shards share: one entry per extension behind its own lock, reached by one probe.
+//!
+//! Decision and change happen together under the entry's lock, in under a microsecond and with
+//! nothing else called meanwhile. The store is the truth for everything but what a refresh changes
+//! (expiry, CSeq, source address, connection): there memory is newer, and the journal keeps it.
+
+mod entry;
+pub mod record;
+pub mod sign_in;
+
+pub use entry::{Credentials, Entry, NotActive};
+pub use record::{ExtensionRecord, SealedCredentials};
+
+use crate::account::{LoginName, Tenant, TenantCode};
+use crate::base::flow::FlowId;
+use crate::base::time::Now;
+use dashmap::DashMap;
+use std::sync::Arc;
+
+/// The directory. Cheap to share; every method may be called from every thread.
+///
+/// A callback given to it must not call the directory again: it runs under an entry's lock.
+#[derive(Debug)]
+pub struct Directory {
+    entries: DashMap<LoginName, Entry, ahash::RandomState>,
+    tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
+    pub(crate) guard: sign_in::Guard,
+}
+
+/// What the gauges show.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Census {
+    /// Extensions with at least one live binding.
+    pub registrations: usize,
+    /// Activated devices.
+    pub devices: usize,
+    /// Extensions under a lock.
+    pub locks: usize,
+    /// Extensions there are.
+    pub extensions: usize,
+}
+
+impl Directory {
+    /// An empty directory. The hash keys come from the process's random seed, or from a
+    /// simulation's.
+    #[must_use]
+    pub fn new(seeds: [u64; 4], guard: sign_in::Guard) -> Self {
+        let hash = || ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
+        Self {
+            entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
+            tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
+            guard,
+        }
+    }
+
+    /// Runs `look` on an extension's entry under its lock; `None` if there is no such extension.
+    pub fn with<T>(&self, login: &str, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        self.entries.get_mut(login).map(|mut entry| look(&mut entry))
+    }
+
+    /// Puts an extension in as its record says. If it is there, what refreshes have changed since
+    /// is kept: a binding that both know stays as memory has it.
+    pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>, now: Now) {
+        let tenant = self.tenant(record.login.tenant());
+        match self.entries.entry(record.login.clone()) {
+            dashmap::Entry::Occupied(mut present) => {
+                let entry = present.get_mut();
+                entry.tenant = tenant;
+                entry.credentials = credentials;
+                entry.update(record);
+            }
+            dashmap::Entry::Vacant(place) => {
+                place.insert(Entry::new(record, credentials, tenant, now));
+            }
+        }
+    }
+
+    /// Takes over a newer record of an extension that is there, its password unchanged.
+    pub fn refresh(&self, record: &ExtensionRecord) {
+        self.with(record.login.as_str(), |entry| entry.update(record));
+    }
+
+    /// Takes an extension out; says whether it was there.
+    pub fn remove(&self, login: &str) -> bool {
+        self.entries.remove(login).is_some()
+    }
+
+    /// Puts a tenant in, or its new settings, which count at once for all its extensions.
+    pub fn put_tenant(&self, tenant: Tenant) {
+        let code = tenant.code.clone();
+        let tenant = Arc::new(tenant);
+        self.tenants.insert(code.clone(), Arc::clone(&tenant));
+        for mut entry in self.entries.iter_mut() {
+            if entry.key().tenant() == code.as_str() {
+                let entry = entry.value_mut();
+                entry.tenant = Some(Arc::clone(&tenant));
+                entry.revision = entry.revision.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Takes a tenant out. Its extensions must have gone before.
+    pub fn remove_tenant(&self, code: &str) {
+        self.tenants.remove(code);
+    }
+
+    /// A tenant's settings.
+    #[must_use]
+    pub fn tenant(&self, code: &str) -> Option<Arc<Tenant>> {
+        self.tenants.get(code).map(|tenant| Arc::clone(&tenant))
+    }
+
+    /// A connection is gone: the bindings heard over it ring no more.
+    ///
+    /// `logins` are those whose devices registered over it, as its shard remembers them.
+    pub fn stream_closed<'a>(&self, stream: FlowId, logins: impl Iterator<Item = &'a str>) {
+        for login in logins {
+            self.with(login, |entry| {
+                for binding in &mut entry.bindings {
+                    if binding.stream == Some(stream) {
+                        binding.stream = None;
+                    }
+                }
+            });
+        }
+    }
+
+    /// Counts what the gauges show; looks at every entry, so once a scrape.
+    #[must_use]
+    pub fn census(&self, now: Now) -> Census {
+        let mut census = Census::default();
+        for entry in &self.entries {
+            census.extensions += 1;
+            census.registrations +=
+                usize::from(entry.bindings.iter().any(|binding| binding.is_live(now.wall)));
+            census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
+            census.locks += usize::from(entry.watch.locked(now.mono).is_some());
+        }
+        census
+    }
+
+    /// Runs `look` on every entry, each under its own lock, in no particular order: for snapshots
+    /// and lists, never for decisions.
+    pub fn each(&self, mut look: impl FnMut(&LoginName, &Entry)) {
+        for entry in &self.entries {
+            look(entry.key(), entry.value());
+        }
+    }
+}

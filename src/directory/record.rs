@@ -1,0 +1,113 @@
+//! The durable half of an extension: the one record that holds every promise made to it, so that
+//! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
+
+use crate::account::{Life, LoginName, Role};
+use crate::base::time::Wall;
+use crate::licence::Licence;
+use crate::lockout::Lock;
+use crate::registrar::Binding;
+use serde::{Deserialize, Serialize};
+
+/// The schema number of [`ExtensionRecord`].
+pub const EXTENSION_SCHEMA: u16 = 1;
+
+/// An extension as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExtensionRecord {
+    /// Its login name, which holds number and tenant.
+    pub login: LoginName,
+    /// Display name.
+    pub name: String,
+    /// E-mail, if any.
+    pub email: Option<String>,
+    /// What its person may do in the portal.
+    pub role: Role,
+    /// Where it is in its life.
+    pub life: Life,
+    /// Its password, as digest needs it.
+    pub credentials: Option<SealedCredentials>,
+    /// Its licence and devices.
+    pub licence: Licence,
+    /// Its bindings; expiry, CSeq and address of a refreshed one are newer in the journal.
+    pub bindings: Vec<Binding>,
+    /// The number that the next binding gets.
+    pub next_binding: u32,
+    /// The lock it is under, if any; one that has passed counts as none.
+    pub lock: Option<Lock>,
+    /// What is still to be told because of changes made with this record.
+    pub outbox: Vec<Notice>,
+}
+
+impl ExtensionRecord {
+    /// A new extension without password or licence.
+    #[must_use]
+    pub fn new(login: LoginName, name: String, email: Option<String>) -> Self {
+        Self {
+            login,
+            name,
+            email,
+            role: Role::User,
+            life: Life::Invite,
+            credentials: None,
+            licence: Licence::default(),
+            bindings: Vec::new(),
+            next_binding: 1,
+            lock: None,
+            outbox: Vec::new(),
+        }
+    }
+
+    /// Puts a notice into the outbox; the oldest goes when it is full.
+    pub fn tell(&mut self, at: Wall, what: What) {
+        if self.outbox.len() == crate::base::limit::OUTBOX_MAX {
+            self.outbox.remove(0);
+        }
+        self.outbox.push(Notice { at, what });
+    }
+}
+
+/// HA1 of each algorithm, sealed under a key outside the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealedCredentials {
+    /// Raised by each change of the password.
+    pub epoch: u32,
+    /// The sealed HA1s.
+    pub sealed: Vec<u8>,
+    /// When the password was set.
+    pub set_at: Wall,
+}
+
+/// Something done that others must hear of; it leaves the outbox once they have.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// When it was done.
+    pub at: Wall,
+    /// What.
+    pub what: What,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum What {
+    /// A device was activated.
+    Activated {
+        /// Its id.
+        device: u32,
+        /// From where.
+        address: String,
+    },
+    /// The extension was locked for new sign-ins.
+    Locked {
+        /// Until when.
+        until: Wall,
+        /// By whom.
+        source: String,
+    },
+    /// Something an administrator did, by the name of the command.
+    Administered {
+        /// Who.
+        by: String,
+        /// The command.
+        command: String,
+    },
+}

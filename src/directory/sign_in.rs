@@ -1,0 +1,275 @@
+//! A sign-in: who it is, whether the secret may be looked at, whether it is right, and what a
+//! failure begins. One pass under one entry's lock, the same work for known and unknown users.
+
+use super::{Directory, Entry};
+use crate::account::tenant::Policies;
+use crate::base::flow::Flow;
+use crate::base::time::{Mono, Now};
+use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
+use crate::licence::{DeviceId, Evidence, Who};
+use crate::lockout::{
+    self, Ban, Bans, Before, Begun, Excused, IdentityHash, Lock, Origin, Policy, Proof, Scope, SourcePolicy,
+    Sources, Standing, Strangers, Trust, Watch,
+};
+use crate::registrar::Asked;
+use crate::sip::{Message, Name};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What sign-ins share: failures of strangers and sources, bans, and the decoy of unknown users.
+///
+/// Its locks are taken under an entry's lock, never the other way round, and only where there is a
+/// failure, a stranger or a ban.
+pub struct Guard {
+    decoy: Ha1,
+    identity_hash: ahash::RandomState,
+    strangers: Mutex<Strangers>,
+    sources: Mutex<Sources>,
+    bans: Mutex<Bans>,
+    /// How many bans there are, so that mostly nobody need look.
+    banned: AtomicUsize,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("banned", &self.banned).finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    /// A guard without any failures yet. The seeds are those of the process, or of a simulation.
+    #[must_use]
+    pub fn new(decoy: Ha1, seeds: [u64; 4]) -> Self {
+        Self {
+            decoy,
+            identity_hash: ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]),
+            strangers: Mutex::new(Strangers::default()),
+            sources: Mutex::new(Sources::new(SourcePolicy::default())),
+            bans: Mutex::new(Bans::default()),
+            banned: AtomicUsize::new(0),
+        }
+    }
+
+    fn identity(&self, login: &str) -> IdentityHash {
+        IdentityHash(self.identity_hash.hash_one(login))
+    }
+
+    fn remaining(&self, source: IpAddr, now: Mono) -> Option<Duration> {
+        (self.banned.load(Ordering::Relaxed) > 0).then(|| locked(&self.bans).remaining(source, now)).flatten()
+    }
+
+    fn with_bans<T>(&self, change: impl FnOnce(&mut Bans) -> T) -> T {
+        let mut bans = locked(&self.bans);
+        let result = change(&mut bans);
+        self.banned.store(bans.len(), Ordering::Relaxed);
+        result
+    }
+
+    /// Counts a wrong secret.
+    fn failed(
+        &self,
+        attempt: &lockout::Attempt<'_>,
+        watch: &mut Watch,
+        policy: &Policy,
+        now: Now,
+    ) -> Consequence {
+        let mut sources = locked(&self.sources);
+        let outcome =
+            self.with_bans(|bans| lockout::after_failure(attempt, watch, &mut sources, bans, policy, now));
+        match outcome {
+            lockout::Outcome::Nothing | lockout::Outcome::Counted => Consequence::Counted,
+            lockout::Outcome::TrustEnded(_) => Consequence::TrustEnded,
+            lockout::Outcome::Locked(lock) => Consequence::Locked(lock),
+            lockout::Outcome::Banned(begun) => Consequence::Banned(begun),
+        }
+    }
+
+    fn excuse(&self, attempt: &lockout::Attempt<'_>, watch: &mut Watch, now: Now) {
+        if lockout::after_success(attempt, watch, now) == Excused::Source {
+            locked(&self.sources).excuse(attempt.source, attempt.identity);
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request with credentials that may be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Who it says it is.
+    pub login: &'a str,
+    /// Its method.
+    pub method: &'a [u8],
+    /// Its credentials.
+    pub credentials: Credentials<'a>,
+    /// Where it came from.
+    pub flow: Flow,
+    /// The User-Agent, for the record of a lock.
+    pub agent: &'a [u8],
+    /// Which algorithms may be used.
+    pub algorithms: &'a Algorithms,
+    /// Whether its source is one that is never banned.
+    pub origin: Origin,
+    /// Lockout, where the tenant sets nothing else.
+    pub policy: Policy,
+}
+
+impl Attempt<'_> {
+    /// As lockout sees it. Only responses to live nonces, which were minted for this very address,
+    /// are judged at all: that is the proof of the source.
+    fn seen(&self, identity: IdentityHash, trust: Trust) -> lockout::Attempt<'_> {
+        lockout::Attempt {
+            identity,
+            source: self.flow.source(),
+            origin: self.origin,
+            proof: Proof::Shown,
+            trust,
+            scope: Scope::Sip,
+            agent: self.agent,
+        }
+    }
+
+    /// Whether the response may be by its algorithm, from a device that has or has not used SHA-256.
+    fn algorithm_will_do(&self, policies: Option<&Policies>, used_sha256: bool) -> bool {
+        let algorithm = self.credentials.algorithm();
+        let demanded =
+            policies.is_some_and(|policies| policies.require_sha256) && algorithm == Algorithm::Md5;
+        !demanded && self.algorithms.accepts(algorithm, used_sha256)
+    }
+}
+
+/// What a request shows of its device. `asked` is what it asks for, if it is a REGISTER.
+#[must_use]
+pub fn evidence<'a>(
+    message: &'a Message,
+    asked: Option<&Asked<'a>>,
+    flow: Flow,
+    nonce_device: Option<DeviceId>,
+) -> Evidence<'a> {
+    let contact = asked.and_then(Asked::main_contact);
+    Evidence {
+        sip_instance: contact.and_then(|contact| contact.instance),
+        user_agent: message.field(Name::UserAgent).unwrap_or_default(),
+        contact_uri: contact.map(|contact| contact.uri).unwrap_or_default(),
+        call_id: message.call_id(),
+        cseq: message.cseq().number,
+        flow,
+        same_nonce_chain: nonce_device,
+    }
+}
+
+/// What a failure led to.
+#[derive(Clone, Debug)]
+pub enum Consequence {
+    /// Nothing but that it was counted.
+    Counted,
+    /// A device's key is trusted no more, from this side of it.
+    TrustEnded,
+    /// The identity is locked from now on; whether it is a known one does not show.
+    Locked(Lock),
+    /// The source is banned from now on.
+    Banned(Begun),
+}
+
+/// What came of a sign-in.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// The secret is right; what was decided with the entry.
+    Good(T),
+    /// The secret is wrong, or the user unknown.
+    Wrong(Consequence),
+    /// The secret was not looked at, for this much longer.
+    Locked(Duration),
+    /// The secret is right, but by MD5 from a device that has used SHA-256: no failure, no sign-in.
+    Downgrade,
+}
+
+impl Directory {
+    /// Judges a sign-in: `recognise` says which device it comes from, and if the secret is right,
+    /// `good` runs on the entry, still under its lock.
+    pub fn sign_in<T>(
+        &self,
+        now: Now,
+        attempt: &Attempt<'_>,
+        recognise: impl FnOnce(&Entry) -> Who,
+        good: impl FnOnce(&mut Entry, Who) -> T,
+    ) -> Verdict<T> {
+        let Some(mut entry) = self.entries.get_mut(attempt.login) else { return self.stranger(now, attempt) };
+        let entry = &mut *entry;
+        let who = recognise(entry);
+        let claimed = Trust::of(who);
+        let standing = Standing {
+            trust: entry.watch.holds(claimed, now.mono),
+            locked: entry.watch.locked(now.mono),
+            banned: self.guard.remaining(attempt.flow.source(), now.mono),
+            origin: attempt.origin,
+        };
+        if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
+            return Verdict::Locked(retry_after);
+        }
+        let ha1 = entry.credentials.as_ref().map_or(&self.guard.decoy, |credentials| &credentials.ha1);
+        let right = ha1.verify(&attempt.credentials, attempt.method) && entry.credentials.is_some();
+        let policies = entry.tenant.as_ref().map(|tenant| &tenant.policies);
+        if !right {
+            let policy = policies.map_or(attempt.policy, |policies| attempt.policy.of_tenant(policies));
+            let seen = attempt.seen(self.guard.identity(attempt.login), claimed);
+            return Verdict::Wrong(self.guard.failed(&seen, &mut entry.watch, &policy, now));
+        }
+        let sha256 = who.device().and_then(|id| entry.licence.device(id)).is_some_and(|device| device.sha256);
+        if !attempt.algorithm_will_do(policies, sha256) {
+            return Verdict::Downgrade;
+        }
+        if claimed == Trust::None || !entry.watch.is_clear() {
+            let seen = attempt.seen(self.guard.identity(attempt.login), claimed);
+            self.guard.excuse(&seen, &mut entry.watch, now);
+        }
+        Verdict::Good(good(entry, who))
+    }
+
+    /// The same steps for a user that there is not.
+    fn stranger<T>(&self, now: Now, attempt: &Attempt<'_>) -> Verdict<T> {
+        let identity = self.guard.identity(attempt.login);
+        let source = attempt.flow.source();
+        let standing = Standing {
+            trust: Trust::None,
+            locked: locked(&self.guard.strangers).locked(identity, now.mono),
+            banned: self.guard.remaining(source, now.mono),
+            origin: attempt.origin,
+        };
+        if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
+            return Verdict::Locked(retry_after);
+        }
+        let _ = self.guard.decoy.verify(&attempt.credentials, attempt.method);
+        let tenant = attempt.login.split_once('-').and_then(|(_, code)| self.tenant(code));
+        let policy = tenant.map_or(attempt.policy, |tenant| attempt.policy.of_tenant(&tenant.policies));
+        let mut strangers = locked(&self.guard.strangers);
+        let seen = attempt.seen(identity, Trust::None);
+        Verdict::Wrong(self.guard.failed(&seen, strangers.failing(identity), &policy, now))
+    }
+
+    /// Puts a ban back, as the store has it.
+    pub fn put_ban(&self, ban: Ban, now: Now) {
+        self.guard.with_bans(|bans| bans.restore(ban, now));
+    }
+
+    /// Lifts a ban; says whether there was one.
+    pub fn lift_ban(&self, source: IpAddr) -> bool {
+        self.guard.with_bans(|bans| bans.lift(source))
+    }
+
+    /// The bans in force, in the order of their addresses.
+    #[must_use]
+    pub fn bans(&self, now: Mono) -> Vec<Ban> {
+        locked(&self.guard.bans).in_force(now).copied().collect()
+    }
+
+    /// Takes out the bans that have ended, whose records are to be deleted.
+    pub fn sweep_bans(&self, now: Mono) -> Vec<IpAddr> {
+        self.guard.with_bans(|bans| bans.sweep(now))
+    }
+}

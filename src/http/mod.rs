@@ -1,0 +1,166 @@
+//! HTTP: health and readiness on one listener, metrics on another.
+//!
+//! | path       | listener    | answers |
+//! |------------|-------------|---------|
+//! | `/healthz` | `[http]`    | 200 `ok` while the shards' loops turn, else 503 and why |
+//! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
+//! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
+//!
+//! It refuses: connections over [`limit::HTTP_CONNECTIONS_MAX`](crate::base::limit::HTTP_CONNECTIONS_MAX),
+//! which wait, and any that is older than
+//! [`limit::HTTP_CONNECTION_AGE_MAX`](crate::base::limit::HTTP_CONNECTION_AGE_MAX).
+
+mod bounded;
+
+use crate::task::Stop;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use bounded::Bounded;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long answers under way may take once the end has been asked for.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// What the health pages ask.
+pub trait Health: Send + Sync + 'static {
+    /// Whether the server works at all; a service manager restarts one that does not.
+    ///
+    /// # Errors
+    /// Why not.
+    fn alive(&self) -> Result<(), String>;
+
+    /// Whether new work should come here; a load balancer sends it elsewhere if not.
+    ///
+    /// # Errors
+    /// Why not.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// `/healthz` and `/readyz`.
+pub fn health_pages(health: Arc<dyn Health>) -> Router {
+    let alive = Arc::clone(&health);
+    let page = |verdict: Result<(), String>, good: &str| match verdict {
+        Ok(()) => (StatusCode::OK, format!("{good}\n")),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    };
+    Router::new()
+        .route("/healthz", get(move || async move { page(alive.alive(), "ok") }))
+        .route("/readyz", get(move || async move { page(health.ready(), "ready") }))
+}
+
+/// `/metrics`; `render` gives the text, and may take some milliseconds.
+pub fn metrics_page(render: Arc<dyn Fn() -> String + Send + Sync>) -> Router {
+    let answer = move || async move {
+        match tokio::task::spawn_blocking(move || render()).await {
+            Ok(text) => (StatusCode::OK, text),
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be rendered\n".to_owned()),
+        }
+    };
+    let typed = move || async move {
+        let (status, text) = answer().await;
+        (status, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    };
+    Router::new().route("/metrics", get(typed))
+}
+
+/// Answers on a listener until `stop`, and then a second more for answers under way.
+///
+/// # Errors
+/// If the listener cannot be used.
+///
+/// # Cancel safety
+/// Cancel safe; answers under way are lost.
+pub async fn serve(listener: TcpListener, pages: Router, stop: Stop) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+    let until = stop.clone();
+    let served = axum::serve(listener, pages).with_graceful_shutdown(async move { until.stopped().await });
+    let cut = async {
+        stop.stopped().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        result = served => result,
+        () = cut => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[derive(Default)]
+    struct Switch {
+        ready: AtomicBool,
+    }
+
+    impl Health for Switch {
+        fn alive(&self) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn ready(&self) -> Result<(), String> {
+            if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("starting".into()) }
+        }
+    }
+
+    fn ask(to: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(to).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn start(
+        pages: Router,
+    ) -> (SocketAddr, crate::task::Stopper, tokio::runtime::Runtime, crate::task::Tasks) {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stopper, stop) = Stop::new();
+        let tasks = crate::task::Tasks::new(stop.clone());
+        let _guard = runtime.enter();
+        tasks.spawn("http", async move { serve(listener, pages, stop).await.unwrap() });
+        drop(_guard);
+        (address, stopper, runtime, tasks)
+    }
+
+    #[test]
+    fn health_and_readiness_are_told_apart_with_a_reason() {
+        let switch = Arc::new(Switch::default());
+        let (address, stopper, runtime, tasks) = start(health_pages(switch.clone()));
+        let has = |path, status: &str, body: &str| {
+            let answer = ask(address, path);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            assert!(answer.ends_with(body), "{path}: {answer}");
+        };
+        has("/healthz", "200", "\r\n\r\nok\n");
+        has("/readyz", "503", "\r\n\r\nstarting\n");
+        switch.ready.store(true, Ordering::Relaxed);
+        has("/readyz", "200", "\r\n\r\nready\n");
+        has("/metrics", "404", "");
+        stopper.stop();
+        assert_eq!(runtime.block_on(tasks.join(Duration::from_secs(10))), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn metrics_are_text_and_silent_connections_do_not_keep_the_server() {
+        let (address, stopper, runtime, tasks) = start(metrics_page(Arc::new(|| "a_total 1\n".into())));
+        let silent = TcpStream::connect(address).unwrap();
+        let answer = ask(address, "/metrics").to_lowercase();
+        assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\na_total 1\n"), "{answer}");
+        stopper.stop();
+        assert_eq!(runtime.block_on(tasks.join(Duration::from_secs(10))), Vec::<&str>::new());
+        drop(silent);
+    }
+}

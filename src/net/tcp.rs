@@ -1,0 +1,316 @@
+//! The connections of one shard (RFC 3261 §18.3): accepted, bounded, read, written, closed.
+//!
+//! | bound | past it |
+//! |---|---|
+//! | [`limit::STREAMS_MAX`] per shard, [`limit::STREAMS_PER_SOURCE_MAX`] per source | the new one is closed |
+//! | [`limit::STREAM_QUEUE_BYTES_MAX`] unread by the peer | closed |
+//! | [`limit::STREAM_IDLE_MAX`] for a begun message, or silent and not held | closed |
+//! | [`limit::STREAM_MESSAGES_WAITING_MAX`] messages for the shard | not read until they are taken |
+//!
+//! What waits to be written never makes the shard wait. A connection that ends is told to the
+//! shard once, after everything that came over it.
+
+use super::connection::{self, Connection};
+use super::desk::{Arrival, Desk};
+use super::flows::Flows;
+use super::listen;
+use super::meters::{Shed, Tally};
+use super::sources::Sources;
+use crate::base::flow::{Flow, FlowId, ShardId, Transport};
+use crate::base::limit;
+use bytes::Bytes;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// How long nothing is accepted after the kernel had no descriptor or memory for it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often idle connections are looked for; they live up to this much longer.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// What the connections have for the shard.
+#[derive(Debug)]
+pub enum Event {
+    /// A whole message.
+    Message {
+        /// Where it came from.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A connection is gone.
+    Closed(FlowId),
+}
+
+/// What became of bytes for a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Written {
+    /// Written, or waiting to be.
+    Taken,
+    /// The connection is about to be closed; that will be told.
+    Ending,
+    /// The connection is gone; that was told before.
+    Dead,
+}
+
+/// The connections of one shard. Lives on the shard's thread, inside its `LocalSet`, whose end is
+/// the end of every task here.
+pub struct Streams {
+    flows: Flows<Rc<Connection>>,
+    desk: Rc<Desk>,
+    sources: Sources,
+    acceptors: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("connections", &self.flows.len()).finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// No connections yet.
+    #[must_use]
+    pub fn new(shard: ShardId, sources: Sources, tally: Rc<Tally>) -> Self {
+        Self {
+            flows: Flows::new(shard, limit::STREAMS_MAX),
+            desk: Rc::new(Desk::new(tally)),
+            sources,
+            acceptors: Vec::new(),
+        }
+    }
+
+    /// Accepts connections from a non-blocking socket, the `number`-th of the listener table.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch one more socket.
+    pub fn listen(&mut self, number: u8, socket: std::net::TcpListener) -> io::Result<()> {
+        let socket = TcpListener::from_std(socket)?;
+        self.acceptors.push(tokio::task::spawn_local(accept(socket, number, Rc::clone(&self.desk))));
+        Ok(())
+    }
+
+    /// Ready when [`take`](Self::take) has something. After `Pending` the context's task is woken by
+    /// the next arrival, and when a write queue ran empty.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.desk.poll_ready(cx)
+    }
+
+    /// The next event, if there is one.
+    pub fn take(&mut self) -> Option<Event> {
+        loop {
+            match self.desk.take()? {
+                Arrival::Accepted { listener, stream, remote } => self.admit(listener, stream, remote),
+                Arrival::Message { flow, bytes } => return Some(Event::Message { flow, bytes }),
+                Arrival::Ended(id) => {
+                    self.flows.remove(id);
+                    return Some(Event::Closed(id));
+                }
+            }
+        }
+    }
+
+    /// Writes to a connection of this shard.
+    pub fn write(&self, id: FlowId, bytes: Bytes) -> Written {
+        let Some(connection) = self.flows.find(id) else { return Written::Dead };
+        if connection.is_ended() {
+            return Written::Ending;
+        }
+        match connection.write(bytes) {
+            Ok(()) => Written::Taken,
+            Err(why) => {
+                self.desk.tally.shed(why);
+                connection.end();
+                Written::Ending
+            }
+        }
+    }
+
+    /// Ends the connections that took too long by `now`; the silent ones only if not `held`.
+    pub fn sweep(&self, now: Instant, held: impl Fn(FlowId) -> bool) {
+        for connection in self.flows.iter() {
+            let idle = connection.dawdles(now) || connection.is_silent(now) && !held(connection.id);
+            if idle && !connection.is_ended() {
+                self.desk.tally.shed(Shed::StreamIdle);
+                connection.end();
+            }
+        }
+    }
+
+    /// Stops all reading, or lets it go on: backpressure while another shard cannot take more.
+    pub fn pause(&self, paused: bool) {
+        self.desk.pause(paused);
+    }
+
+    /// Whether there is no connection.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Accepts no further connection.
+    pub fn stop_accepting(&mut self) {
+        self.acceptors.drain(..).for_each(|acceptor| acceptor.abort());
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.flows.iter().all(|connection| connection.is_flushed() || connection.is_ended())
+    }
+
+    fn admit(&mut self, listener: u8, stream: TcpStream, remote: SocketAddr) {
+        let mut flow = Flow { transport: Transport::Tcp, listener, remote, stream: None };
+        let Some(counted) = self.sources.count(flow.source()) else {
+            return self.desk.tally.shed(Shed::StreamsOfSourceFull);
+        };
+        let _ = listen::tune(&stream); // it works without, only less well
+        let desk = &self.desk;
+        let admitted = self.flows.insert(|id| {
+            flow.stream = Some(id);
+            let connection = Rc::new(Connection::new(id, flow, stream, counted, Instant::now()));
+            tokio::task::spawn_local(connection::attend(Rc::clone(&connection), Rc::clone(desk)));
+            connection
+        });
+        if admitted.is_none() {
+            self.desk.tally.shed(Shed::StreamsFull);
+        }
+    }
+}
+
+/// The task of a listener; ends with the shard.
+async fn accept(socket: TcpListener, number: u8, desk: Rc<Desk>) {
+    loop {
+        if !desk.has_room() {
+            desk.room.notified().await;
+            continue;
+        }
+        match socket.accept().await {
+            Ok((stream, remote)) => desk.put(Arrival::Accepted { listener: number, stream, remote }),
+            // The peer gave up before it was accepted.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(_) => {
+                desk.tally.shed(Shed::AcceptFailed);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::meters::NetMeters;
+    use std::future::poll_fn;
+    use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
+    use tokio::task::LocalSet;
+
+    const MESSAGE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
+
+    /// Runs `test` with the connections of a shard and the address they come to.
+    fn with_streams<T: Future>(test: impl FnOnce(Streams, SocketAddr) -> T) -> T::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let addr = socket.local_addr().unwrap();
+            let tally = Rc::new(Tally::new(NetMeters::new()));
+            let mut streams = Streams::new(ShardId(0), Sources::new(Arc::new(|_| false)), tally);
+            streams.listen(0, socket).unwrap();
+            test(streams, addr).await
+        })
+    }
+
+    async fn next(streams: &mut Streams) -> Event {
+        loop {
+            if let Some(event) = streams.take() {
+                return event;
+            }
+            poll_fn(|cx| streams.poll_ready(cx)).await;
+        }
+    }
+
+    fn connect(addr: SocketAddr, say: &[u8]) -> std::net::TcpStream {
+        let mut stream = std::net::TcpStream::connect(addr).unwrap();
+        stream.write_all(say).unwrap();
+        stream
+    }
+
+    /// A connection that has said `say`, which begins with a message.
+    async fn heard(streams: &mut Streams, addr: SocketAddr, say: &[u8]) -> (FlowId, std::net::TcpStream) {
+        let stream = connect(addr, say);
+        let Event::Message { flow, .. } = next(streams).await else { panic!("no message") };
+        (flow.stream.unwrap(), stream)
+    }
+
+    #[test]
+    fn silence_ends_what_is_not_held_and_dawdling_ends_all() {
+        with_streams(async |mut streams, addr| {
+            let (held, _a) = heard(&mut streams, addr, MESSAGE).await;
+            let (silent, mut b) = heard(&mut streams, addr, MESSAGE).await;
+            let (dawdling, _c) = heard(&mut streams, addr, &[MESSAGE, b"OPT"].concat()).await;
+            let (late, early) =
+                (Instant::now() + limit::STREAM_IDLE_MAX, Instant::now() + limit::STREAM_IDLE_MAX / 2);
+            streams.sweep(early, |_| false);
+            streams.sweep(late + SWEEP_EVERY, |flow| flow == held || flow == dawdling);
+            let mut closed = Vec::new();
+            for _ in 0..2 {
+                let Event::Closed(flow) = next(&mut streams).await else { panic!("a message") };
+                closed.push(flow);
+            }
+            closed.sort();
+            assert_eq!(closed, [silent, dawdling]);
+            assert_eq!(b.read(&mut [0]).unwrap(), 0);
+            assert_eq!(streams.write(silent, Bytes::from_static(b"x")), Written::Dead);
+            assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken);
+        });
+    }
+
+    #[test]
+    fn nothing_is_read_while_paused_or_full() {
+        with_streams(async |mut streams, addr| {
+            let (flow, mut stream) = heard(&mut streams, addr, MESSAGE).await;
+            streams.pause(true);
+            stream.write_all(&MESSAGE.repeat(10_000)).unwrap();
+            tokio::task::yield_now().await;
+            // Writing goes on, and gives the connection's task its turn.
+            assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken);
+            tokio::task::yield_now().await;
+            let in_flight = limit::STREAM_READ_BYTES_MAX / MESSAGE.len() + 1;
+            let taken = std::iter::from_fn(|| streams.take()).count();
+            assert!(taken <= in_flight, "{taken} were read while paused");
+            streams.pause(false);
+            let (mut most, mut all) = (0, taken);
+            while all < 10_000 {
+                let Event::Message { .. } = next(&mut streams).await else { panic!("closed") };
+                let waiting = 1 + std::iter::from_fn(|| streams.take()).count();
+                most = most.max(waiting);
+                all += waiting;
+            }
+            assert!(most <= limit::STREAM_MESSAGES_WAITING_MAX + in_flight, "{most} waited at a time");
+        });
+    }
+
+    #[test]
+    fn an_accepted_connection_without_a_word_is_silent_too() {
+        with_streams(async |mut streams, addr| {
+            let mut stream = connect(addr, b"");
+            while streams.is_empty() {
+                poll_fn(|cx| streams.poll_ready(cx)).await;
+                assert!(streams.take().is_none());
+            }
+            streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX * 2, |_| false);
+            assert!(matches!(next(&mut streams).await, Event::Closed(_)));
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+            assert!(streams.is_empty());
+        });
+    }
+}

@@ -1,0 +1,153 @@
+//! What a REGISTER asks for, read from the message.
+
+use super::{RegisterError, Terms};
+use crate::base::limit;
+use crate::sip::{Contacts, Message, Name, NameAddr, Scheme, Uri, text};
+use smallvec::SmallVec;
+
+/// One Contact of a REGISTER.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedContact<'a> {
+    /// The URI as written.
+    pub uri: &'a [u8],
+    /// For how long, in seconds; 0 removes.
+    pub expires_s: u32,
+    /// `q` in thousandths.
+    pub q: u16,
+    /// The raw `+sip.instance` value, if any (RFC 5626 §4.1).
+    pub instance: Option<&'a [u8]>,
+    /// `reg-id`, if any (RFC 5626 §4.2).
+    pub reg_id: Option<u32>,
+}
+
+/// What is to become of the sender's bindings.
+#[derive(Clone, Debug)]
+pub enum Wanted<'a> {
+    /// Nothing: tell the present ones.
+    Query,
+    /// `Contact: *` with Expires 0.
+    RemoveAll,
+    /// Add, refresh or remove these.
+    Contacts(SmallVec<[AskedContact<'a>; 2]>),
+}
+
+/// What a REGISTER says.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Its contacts.
+    pub wanted: Wanted<'a>,
+    /// Its Call-ID.
+    pub call_id: &'a [u8],
+    /// Its CSeq.
+    pub cseq: u32,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads the contacts of a REGISTER without faults.
+    ///
+    /// A Contact without `expires` has that of the Expires field, else `terms.expires_max`; a
+    /// malformed one counts as 3600 (RFC 3261 §10.2.1.1, §20.10).
+    ///
+    /// # Errors
+    /// `BadContact`, `BadStar`, `TooBrief`.
+    pub fn of(message: &'a Message, terms: &Terms) -> Result<Self, RegisterError> {
+        const MALFORMED_S: u32 = 3600;
+        let header =
+            message.field(Name::Expires).map(|value| text::delta_seconds(value).unwrap_or(MALFORMED_S));
+        let wanted = match Contacts::of(message).ok_or(RegisterError::BadContact)? {
+            Contacts::None => Wanted::Query,
+            Contacts::Star if header == Some(0) => Wanted::RemoveAll,
+            Contacts::Star => return Err(RegisterError::BadStar),
+            Contacts::Some(all) if all.len() > limit::REGISTER_CONTACTS_MAX => {
+                return Err(RegisterError::BadContact);
+            }
+            Contacts::Some(all) => {
+                let mut contacts = SmallVec::new();
+                for contact in all {
+                    contacts.push(asked_contact(contact, header, terms)?);
+                }
+                Wanted::Contacts(contacts)
+            }
+        };
+        Ok(Self { wanted, call_id: message.call_id(), cseq: message.cseq().number })
+    }
+
+    /// Whether it can only end bindings: all contacts with Expires 0, or `*`.
+    #[must_use]
+    pub fn only_removes(&self) -> bool {
+        match &self.wanted {
+            Wanted::Query => false,
+            Wanted::RemoveAll => true,
+            Wanted::Contacts(all) => all.iter().all(|contact| contact.expires_s == 0),
+        }
+    }
+
+    /// The first contact that is to live, else the first: the one that shows who the device is.
+    #[must_use]
+    pub fn main_contact(&self) -> Option<&AskedContact<'a>> {
+        match &self.wanted {
+            Wanted::Contacts(all) => all.iter().find(|contact| contact.expires_s > 0).or(all.first()),
+            _ => None,
+        }
+    }
+}
+
+fn asked_contact<'a>(
+    contact: NameAddr<'a>,
+    header: Option<u32>,
+    terms: &Terms,
+) -> Result<AskedContact<'a>, RegisterError> {
+    let uri = Uri::parse(contact.uri).ok_or(RegisterError::BadContact)?;
+    if contact.uri.len() > limit::CONTACT_BYTES_MAX || uri.scheme == Scheme::Tel {
+        return Err(RegisterError::BadContact);
+    }
+    let max_s = u32::try_from(terms.expires_max.as_secs()).unwrap_or(u32::MAX);
+    let min_s = u32::try_from(terms.expires_min.as_secs()).unwrap_or(u32::MAX);
+    let expires_s = match contact.param("expires").flatten() {
+        Some(value) => text::delta_seconds(value).unwrap_or(3600),
+        None => header.unwrap_or(max_s),
+    };
+    if expires_s > 0 && expires_s < min_s {
+        return Err(RegisterError::TooBrief { min_s });
+    }
+    Ok(AskedContact {
+        uri: contact.uri,
+        expires_s: expires_s.min(max_s),
+        q: contact.param("q").flatten().map_or(1000, thousandths),
+        instance: contact.param("+sip.instance").flatten(),
+        reg_id: contact
+            .param("reg-id")
+            .flatten()
+            .and_then(text::decimal)
+            .and_then(|id| u32::try_from(id).ok()),
+    })
+}
+
+/// A qvalue (§25.1) in thousandths; 1000 for one that cannot be read.
+fn thousandths(value: &[u8]) -> u16 {
+    let (whole, fraction) =
+        value.split_at(value.iter().position(|&byte| byte == b'.').unwrap_or(value.len()));
+    let digits = fraction.get(1..).unwrap_or_default();
+    if digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
+        return 1000;
+    }
+    let part = digits.iter().chain(b"000").take(3).fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    match whole {
+        b"0" => part,
+        _ => 1000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qvalues() {
+        for (text, q) in
+            [("1", 1000), ("1.0", 1000), ("0", 0), ("0.5", 500), ("0.25", 250), ("0.125", 125), ("x", 1000)]
+        {
+            assert_eq!(thousandths(text.as_bytes()), q, "{text}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What becomes of a REGISTER: RFC 3261 §10.3 steps 6 and 7 as a decision.
+
+use super::{Asked, AskedContact, Binding, RegisterError, Wanted};
+use crate::base::flow::Flow;
+use crate::base::limit;
+use crate::base::time::Wall;
+use crate::licence::DeviceId;
+use crate::sip::Uri;
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// One step of a [`Plan`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Op {
+    /// The binding of this number lives on, heard from here, until then.
+    Refresh {
+        /// Which.
+        number: u32,
+        /// Its new end.
+        expires: Wall,
+    },
+    /// A new binding of this contact.
+    Add {
+        /// Index into the request's contacts.
+        contact: usize,
+        /// Its end.
+        expires: Wall,
+    },
+    /// The binding of this number ends.
+    Remove(u32),
+}
+
+/// What a REGISTER does, decided as a whole before anything is changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Plan {
+    /// In the order of the request's contacts, removals of what they replace behind them.
+    pub ops: SmallVec<[Op; 2]>,
+}
+
+impl Plan {
+    /// Whether no binding begins or ends: then nothing need be durable before the answer.
+    #[must_use]
+    pub fn is_refresh(&self) -> bool {
+        self.ops.iter().all(|op| matches!(op, Op::Refresh { .. }))
+    }
+}
+
+/// Decides what `asked`, sent by `device` over `flow`, does to the extension's `bindings`.
+///
+/// `jitter` (0–255) shortens what is granted by up to a twentieth, so that phones that came back
+/// together do not march in step. A device with a lasting key (`replaces`) has one contact: what
+/// it had before and does not name now ends, since it is where the phone was, not where it is.
+///
+/// # Errors
+/// `OutOfOrder` and `TooMany`; nothing is then changed.
+pub fn plan(
+    bindings: &[Binding],
+    device: DeviceId,
+    asked: &Asked<'_>,
+    flow: Flow,
+    replaces: bool,
+    jitter: u8,
+    now: Wall,
+) -> Result<Plan, RegisterError> {
+    let own = || bindings.iter().filter(|binding| binding.device == device);
+    let in_order = |binding: &Binding| {
+        &*binding.call_id != asked.call_id || binding.cseq < asked.cseq || !binding.is_live(now)
+    };
+    let mut plan = Plan::default();
+    match &asked.wanted {
+        Wanted::Query => {}
+        Wanted::RemoveAll => {
+            for binding in own() {
+                if !in_order(binding) {
+                    return Err(RegisterError::OutOfOrder);
+                }
+                plan.ops.push(Op::Remove(binding.number));
+            }
+        }
+        Wanted::Contacts(contacts) => {
+            for (index, contact) in contacts.iter().enumerate() {
+                let present = own().find(|binding| same_contact(binding, contact));
+                if present.is_some_and(|binding| !in_order(binding)) {
+                    return Err(RegisterError::OutOfOrder);
+                }
+                let expires = now + granted(contact.expires_s, jitter);
+                match present {
+                    Some(binding) if contact.expires_s == 0 => plan.ops.push(Op::Remove(binding.number)),
+                    Some(binding) if same_path(binding, contact, flow) => {
+                        plan.ops.push(Op::Refresh { number: binding.number, expires });
+                    }
+                    Some(binding) => {
+                        plan.ops.push(Op::Remove(binding.number));
+                        plan.ops.push(Op::Add { contact: index, expires });
+                    }
+                    None if contact.expires_s == 0 => {}
+                    None => plan.ops.push(Op::Add { contact: index, expires }),
+                }
+            }
+            if plan.ops.iter().any(|op| matches!(op, Op::Add { .. })) {
+                drop_what_is_replaced(&mut plan, bindings, device, contacts, replaces, now);
+            }
+        }
+    }
+    let adds = plan.ops.iter().filter(|op| matches!(op, Op::Add { .. })).count();
+    let removes = plan.ops.iter().filter(|op| matches!(op, Op::Remove(_))).count();
+    if adds > 0 && bindings.len() + adds > limit::BINDINGS_MAX + removes {
+        return Err(RegisterError::TooMany);
+    }
+    Ok(plan)
+}
+
+/// Adding a binding is a durable change anyway: expired ones of the extension, and those that the
+/// new one replaces, go with it.
+fn drop_what_is_replaced(
+    plan: &mut Plan,
+    bindings: &[Binding],
+    device: DeviceId,
+    contacts: &[AskedContact<'_>],
+    replaces: bool,
+    now: Wall,
+) {
+    for binding in bindings {
+        let named = binding.device == device && contacts.iter().any(|contact| same_contact(binding, contact));
+        let gone = !binding.is_live(now) || (replaces && binding.device == device);
+        let planned = plan.ops.iter().any(
+            |op| matches!(op, Op::Remove(number) | Op::Refresh { number, .. } if *number == binding.number),
+        );
+        if gone && !named && !planned {
+            plan.ops.push(Op::Remove(binding.number));
+        }
+    }
+}
+
+/// Carries a plan out. `next_number` numbers new bindings and is raised.
+pub fn apply(
+    bindings: &mut Vec<Binding>,
+    next_number: &mut u32,
+    plan: &Plan,
+    device: DeviceId,
+    asked: &Asked<'_>,
+    flow: Flow,
+) {
+    for op in &plan.ops {
+        match op {
+            Op::Remove(gone) => bindings.retain(|binding| binding.number != *gone),
+            Op::Refresh { number, expires } => {
+                if let Some(binding) = bindings.iter_mut().find(|binding| binding.number == *number) {
+                    refresh(binding, asked, flow, *expires);
+                }
+            }
+            Op::Add { contact, expires } => {
+                let Wanted::Contacts(contacts) = &asked.wanted else { continue };
+                let Some(contact) = contacts.get(*contact) else { continue };
+                bindings.push(Binding {
+                    number: *next_number,
+                    turn: 0,
+                    device,
+                    contact: contact.uri.into(),
+                    call_id: asked.call_id.into(),
+                    cseq: asked.cseq,
+                    expires: *expires,
+                    transport: flow.transport,
+                    listener: flow.listener,
+                    remote: flow.remote,
+                    stream: flow.stream,
+                    q: contact.q,
+                });
+                *next_number += 1;
+            }
+        }
+    }
+}
+
+fn refresh(binding: &mut Binding, asked: &Asked<'_>, flow: Flow, expires: Wall) {
+    binding.turn = binding.turn.wrapping_add(1);
+    binding.expires = expires;
+    binding.cseq = asked.cseq;
+    binding.remote = flow.remote;
+    binding.stream = flow.stream;
+    if &*binding.call_id != asked.call_id {
+        binding.call_id = asked.call_id.into();
+    }
+}
+
+fn same_contact(binding: &Binding, contact: &AskedContact<'_>) -> bool {
+    &*binding.contact == contact.uri
+        || match (Uri::parse(&binding.contact), Uri::parse(contact.uri)) {
+            (Some(ours), Some(theirs)) => ours.same(&theirs),
+            _ => false,
+        }
+}
+
+/// Whether only what the journal carries has changed.
+fn same_path(binding: &Binding, contact: &AskedContact<'_>, flow: Flow) -> bool {
+    binding.transport == flow.transport
+        && binding.listener == flow.listener
+        && binding.q == contact.q
+        && &*binding.contact == contact.uri
+}
+
+fn granted(expires_s: u32, jitter: u8) -> Duration {
+    let expires = Duration::from_secs(expires_s.into());
+    // From a minute up: below, a twentieth is no spread and a second matters.
+    if expires_s <= 60 { expires } else { expires - expires / 20 * u32::from(jitter) / 256 }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,277 @@
+//! Who rings, and why not (PRODUCT §5): one decision for the wire, for `explain` and for the
+//! portal.
+//!
+//! | step | asked of      | passed over because |
+//! |------|---------------|---------------------|
+//! | 1    | the number    | `unknown_number`, `tenant_suspended`, `extension_pending`, `extension_disabled` |
+//! | 2    | the licence   | `app_disabled` |
+//! | 3    | each device   | `not_registered`, `device_revoked` |
+//! | 4    | each binding  | `binding_expired`, `flow_dead` |
+
+use crate::account::Life;
+use crate::base::flow::Flow;
+use crate::base::limit;
+use crate::base::time::Wall;
+use crate::licence::{DeviceId, Licence};
+use crate::registrar::Binding;
+use smallvec::SmallVec;
+use std::cmp::Reverse;
+
+/// Why a candidate does not ring. The closed set behind `stationmaster_route_refused_total{reason}`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs)] // the labels say it
+pub enum Reason {
+    UnknownNumber,
+    TenantSuspended,
+    ExtensionPending,
+    ExtensionDisabled,
+    AppDisabled,
+    DeviceRevoked,
+    NotRegistered,
+    BindingExpired,
+    FlowDead,
+}
+
+impl Reason {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::UnknownNumber,
+        Self::TenantSuspended,
+        Self::ExtensionPending,
+        Self::ExtensionDisabled,
+        Self::AppDisabled,
+        Self::DeviceRevoked,
+        Self::NotRegistered,
+        Self::BindingExpired,
+        Self::FlowDead,
+    ];
+
+    /// The reason code, as in call records, logs and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::UnknownNumber => "unknown_number",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::ExtensionPending => "extension_pending",
+            Self::ExtensionDisabled => "extension_disabled",
+            Self::AppDisabled => "app_disabled",
+            Self::DeviceRevoked => "device_revoked",
+            Self::NotRegistered => "not_registered",
+            Self::BindingExpired => "binding_expired",
+            Self::FlowDead => "flow_dead",
+        }
+    }
+
+    /// The status code of a call that nobody rings for. The only place this mapping is made.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::UnknownNumber => 404,
+            _ => 480,
+        }
+    }
+}
+
+/// What the decision looks at, of the called extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'a> {
+    /// Whether its tenant is active.
+    pub tenant_active: bool,
+    /// Where it is in its life.
+    pub life: Life,
+    /// Its licence.
+    pub licence: &'a Licence,
+    /// Its bindings, live or not.
+    pub bindings: &'a [Binding],
+}
+
+/// One binding that rings.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// The number of its binding.
+    pub number: u32,
+    /// The Request-URI: its Contact.
+    pub contact: Box<[u8]>,
+    /// Where the request is sent.
+    pub flow: Flow,
+}
+
+/// Something that does not ring.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PassedOver {
+    /// The device, where it is one device.
+    pub device: Option<DeviceId>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The decision.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Route {
+    /// What rings, best first; at most [`limit::FORKS_MAX`].
+    pub targets: SmallVec<[Target; 4]>,
+    /// What does not, and why.
+    pub passed_over: SmallVec<[PassedOver; 4]>,
+}
+
+impl Route {
+    /// If nobody rings: the one reason that says it best, which is the last step that failed.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Reason> {
+        if !self.targets.is_empty() {
+            return None;
+        }
+        Some(self.passed_over.iter().map(|passed| passed.reason).max().unwrap_or(Reason::NotRegistered))
+    }
+}
+
+/// Decides who rings for a call to `called` (`None`: there is no such number).
+#[must_use]
+pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
+    let mut route = Route::default();
+    let whole = |reason| Route {
+        targets: SmallVec::new(),
+        passed_over: SmallVec::from_iter([PassedOver { device: None, reason }]),
+    };
+    let Some(called) = called else { return whole(Reason::UnknownNumber) };
+    if !called.tenant_active {
+        return whole(Reason::TenantSuspended);
+    }
+    match called.life {
+        Life::Invite | Life::Pending => return whole(Reason::ExtensionPending),
+        Life::Disabled => return whole(Reason::ExtensionDisabled),
+        Life::Active => {}
+    }
+    if !called.licence.enabled {
+        return whole(Reason::AppDisabled);
+    }
+    for device in &called.licence.devices {
+        let mut own = called.bindings.iter().filter(|binding| binding.device == device.id).peekable();
+        if device.revoked || own.peek().is_none() {
+            let reason = if device.revoked { Reason::DeviceRevoked } else { Reason::NotRegistered };
+            route.passed_over.push(PassedOver { device: Some(device.id), reason });
+            continue;
+        }
+        for binding in own {
+            if !binding.is_live(now) {
+                route
+                    .passed_over
+                    .push(PassedOver { device: Some(device.id), reason: Reason::BindingExpired });
+            } else if !binding.is_reachable(now) {
+                route.passed_over.push(PassedOver { device: Some(device.id), reason: Reason::FlowDead });
+            } else {
+                route.targets.push(Target {
+                    device: device.id,
+                    number: binding.number,
+                    contact: binding.contact.clone(),
+                    flow: binding.flow(),
+                });
+            }
+        }
+    }
+    // Latest registration last in the list, so newest first among equals (RFC 3261 §10.3, q).
+    let q = |target: &Target| {
+        let found =
+            called.bindings.iter().rev().find(|b| b.device == target.device && b.contact == target.contact);
+        found.map_or((0, 0), |binding| (binding.q, binding.number))
+    };
+    route.targets.sort_by_key(|target| Reverse(q(target)));
+    route.targets.truncate(limit::FORKS_MAX);
+    route
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::flow::{FlowId, Transport};
+    use crate::licence::{Device, Keys};
+
+    const NOW: Wall = Wall::from_secs(1000);
+
+    fn device(id: u32, revoked: bool) -> Device {
+        Device {
+            id: DeviceId(id),
+            revoked,
+            keys: Keys::default(),
+            name: String::new(),
+            model: String::new(),
+            first_seen: NOW,
+            last_seen: NOW,
+            address: String::new(),
+            sha256: false,
+            trails: Box::default(),
+        }
+    }
+
+    fn binding(number: u32, device: u32, expires_s: u64, transport: Transport) -> Binding {
+        Binding {
+            number,
+            turn: 0,
+            device: DeviceId(device),
+            contact: format!("sip:{number}@h").into_bytes().into(),
+            call_id: b"c"[..].into(),
+            cseq: 1,
+            expires: Wall::from_secs(expires_s),
+            transport,
+            listener: 0,
+            remote: ([192, 0, 2, 1], 5060).into(),
+            stream: None,
+            q: 1000,
+        }
+    }
+
+    fn licence(enabled: bool) -> Licence {
+        Licence {
+            enabled,
+            generation: 1,
+            devices: vec![device(1, false), device(2, true), device(3, false)],
+            next_device: 4,
+        }
+    }
+
+    #[test]
+    fn each_reason_on_its_own() {
+        let (on, off) = (licence(true), licence(false));
+        let live = [binding(1, 1, 1001, Transport::Udp)];
+        let expired = [binding(1, 1, 1000, Transport::Udp)];
+        let dead = [binding(1, 1, 1001, Transport::Tcp)];
+        let revoked = [binding(1, 2, 1001, Transport::Udp)];
+        let called =
+            |tenant_active, life, licence, bindings| Some(Called { tenant_active, life, licence, bindings });
+        for (name, called, refusal) in [
+            ("no such number", None, Some(Reason::UnknownNumber)),
+            ("suspended", called(false, Life::Active, &on, &live[..]), Some(Reason::TenantSuspended)),
+            ("invite", called(true, Life::Invite, &on, &live[..]), Some(Reason::ExtensionPending)),
+            ("pending", called(true, Life::Pending, &on, &live[..]), Some(Reason::ExtensionPending)),
+            ("disabled", called(true, Life::Disabled, &on, &live[..]), Some(Reason::ExtensionDisabled)),
+            ("app disabled", called(true, Life::Active, &off, &live[..]), Some(Reason::AppDisabled)),
+            ("nobody there", called(true, Life::Active, &on, &[][..]), Some(Reason::NotRegistered)),
+            ("revoked device", called(true, Life::Active, &on, &revoked[..]), Some(Reason::NotRegistered)),
+            ("expired", called(true, Life::Active, &on, &expired[..]), Some(Reason::BindingExpired)),
+            ("dead stream", called(true, Life::Active, &on, &dead[..]), Some(Reason::FlowDead)),
+            ("live", called(true, Life::Active, &on, &live[..]), None),
+        ] {
+            assert_eq!(route(called, NOW).refusal(), refusal, "{name}");
+        }
+    }
+
+    #[test]
+    fn all_live_bindings_ring_by_q_then_newest_first_and_no_more_than_allowed() {
+        let on = licence(true);
+        let mut bindings: Vec<_> = (1..=3).map(|number| binding(number, 1, 2000, Transport::Udp)).collect();
+        bindings[0].q = 500;
+        let mut stream = binding(4, 3, 2000, Transport::Tcp);
+        stream.stream = Some(FlowId { shard: Default::default(), slot: 0, generation: 0 });
+        bindings.push(stream);
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+        let found = route(Some(called), NOW);
+        let contacts: Vec<_> = found.targets.iter().map(|target| &target.contact[..]).collect();
+        assert_eq!(contacts, [b"sip:4@h", b"sip:3@h", b"sip:2@h", b"sip:1@h"]);
+
+        let many: Vec<_> = (1..40).map(|number| binding(number, 1, 2000, Transport::Udp)).collect();
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &many };
+        assert_eq!(route(Some(called), NOW).targets.len(), limit::FORKS_MAX);
+    }
+}

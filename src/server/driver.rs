@@ -1,0 +1,245 @@
+//! Feeds one core, and does what it wants done.
+//!
+//! The one rule of the core is kept here and nowhere else: after each input, `poll_output` is
+//! drained to `None`.
+
+use super::mailbox::{Mail, Outbox};
+use crate::base::flow::{Flow, FlowId, ShardId, Transport};
+use crate::base::time::{Mono, Now};
+use crate::core::Core;
+use crate::core::boundary::{Inbound, Output};
+use crate::net::meters::{Direction, Shed, Tally};
+use crate::net::tcp::{Event, Streams, Written};
+use crate::net::udp::{self, Heard, Receiver, Sent, UdpPort};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// What a shard drives: a core that reads no clock and owns no socket.
+pub trait ShardCore {
+    /// Takes one input in.
+    fn handle_inbound(&mut self, now: Now, inbound: Inbound);
+
+    /// Does what is due at `now`.
+    fn handle_timeout(&mut self, now: Now);
+
+    /// The next thing to be done; `None` until the next input.
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    fn next_deadline(&self) -> Option<Mono>;
+
+    /// Whether a silent connection is to be kept open, since a binding lives on it. Asked once it
+    /// has been silent for [`crate::base::limit::STREAM_IDLE_MAX`].
+    fn holds(&self, flow: FlowId) -> bool {
+        let _ = flow;
+        false
+    }
+}
+
+impl ShardCore for Core {
+    fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
+        Core::handle_inbound(self, now, inbound);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        Core::handle_timeout(self, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Core::poll_output(self)
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        Core::next_deadline(self)
+    }
+
+    fn holds(&self, flow: FlowId) -> bool {
+        Core::holds(self, flow)
+    }
+}
+
+/// Does what is no message to a peer or a shard: journal entries and the like. Must not wait.
+pub type Effect = Box<dyn FnMut(Now, Output)>;
+
+/// A core and everything its outputs may touch.
+pub struct Driver<C> {
+    /// The core.
+    pub core: C,
+    /// Its way to the world.
+    pub ports: Ports<C>,
+}
+
+/// Everything that the outputs of a shard may touch.
+pub struct Ports<C> {
+    /// Whose they are.
+    pub shard: ShardId,
+    /// The sockets for datagrams, by their number in the listener table.
+    pub sockets: Vec<Option<UdpPort>>,
+    /// The connections.
+    pub streams: Streams,
+    /// The way to the other shards, by their number.
+    pub outboxes: Vec<Outbox<C>>,
+    /// Mail to this shard itself, for the next turn.
+    pub own: VecDeque<Mail<C>>,
+    /// All other outputs.
+    pub effect: Effect,
+    /// What is counted.
+    pub tally: Rc<Tally>,
+}
+
+impl<C> fmt::Debug for Ports<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").field("shard", &self.shard).finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Driver<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("ports", &self.ports).finish_non_exhaustive()
+    }
+}
+
+impl<C: ShardCore> Driver<C> {
+    /// One input, and all that follows from it.
+    pub fn feed(&mut self, now: Now, inbound: Inbound) {
+        self.core.handle_inbound(now, inbound);
+        self.drain(now);
+    }
+
+    /// What is due at `now`, and all that follows from it.
+    pub fn fire(&mut self, now: Now) {
+        if self.core.next_deadline().is_some_and(|due| due <= now.mono) {
+            self.core.handle_timeout(now);
+            self.drain(now);
+        }
+    }
+
+    /// One mail, and all that follows from it.
+    pub fn open(&mut self, now: Now, mail: Mail<C>) {
+        match mail {
+            Mail::Letter(letter) => self.feed(now, Inbound::Letter(letter)),
+            Mail::Inbound(inbound) => self.feed(now, inbound),
+            Mail::Write { flow, bytes, from } => self.ports.write(flow, bytes, from),
+            Mail::Call(visit) => {
+                visit(&mut self.core, now);
+                self.drain(now);
+            }
+            Mail::Wake => {}
+        }
+    }
+
+    /// Up to `most` datagrams of one socket; true if there may be more.
+    pub fn read_datagrams(
+        &mut self,
+        now: Now,
+        listener: usize,
+        receiver: &mut Receiver,
+        most: usize,
+    ) -> bool {
+        let Ok(number) = u8::try_from(listener) else { return false };
+        for _ in 0..most {
+            let Some(Some(socket)) = self.ports.sockets.get(listener) else { return false };
+            match receiver.receive(socket) {
+                Heard::Datagram { from, bytes } => {
+                    self.ports.tally.message(Transport::Udp, Direction::In);
+                    self.feed(now, Inbound::Message { flow: Flow::udp(number, from), bytes });
+                }
+                Heard::Noise => {}
+                Heard::Nothing => return false,
+            }
+        }
+        true
+    }
+
+    /// Up to `most` events of the connections; true if there may be more.
+    pub fn read_streams(&mut self, now: Now, most: usize) -> bool {
+        for _ in 0..most {
+            match self.ports.streams.take() {
+                Some(Event::Message { flow, bytes }) => {
+                    self.ports.tally.message(Transport::Tcp, Direction::In);
+                    self.feed(now, Inbound::Message { flow, bytes });
+                }
+                Some(Event::Closed(flow)) => self.feed(now, Inbound::FlowClosed(flow)),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn drain(&mut self, now: Now) {
+        while let Some(output) = self.core.poll_output() {
+            self.ports.perform(now, output);
+        }
+    }
+}
+
+impl<C> Ports<C> {
+    /// Hands the letters of this turn over. While another shard cannot take all, no connection is
+    /// read. True if nothing had to stay.
+    pub fn hand_over(&mut self) -> bool {
+        let mut all = true;
+        for outbox in &mut self.outboxes {
+            all &= outbox.hand_over(&self.tally);
+        }
+        self.streams.pause(!all);
+        all
+    }
+
+    /// Ready when a socket or a connection has something. After `Pending` the context's task is
+    /// woken by the next.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut ready = self.streams.poll_ready(cx).is_ready();
+        for socket in self.sockets.iter().flatten() {
+            ready |= socket.poll_ready(cx).is_ready();
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn perform(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Send { flow, bytes } => match flow.stream {
+                None => self.send(flow, &bytes),
+                Some(id) if id.shard == self.shard => self.write(id, bytes, self.shard),
+                Some(id) => self.post(id.shard, Mail::Write { flow: id, bytes, from: self.shard }),
+            },
+            Output::Letter { to, letter } => self.post(to, Mail::Letter(letter)),
+            other => (self.effect)(now, other),
+        }
+    }
+
+    fn send(&self, flow: Flow, bytes: &[u8]) {
+        let sent = match self.sockets.get(usize::from(flow.listener)) {
+            Some(Some(socket)) => udp::send(socket, bytes, flow.remote),
+            _ => Sent::Refused, // a listener of an earlier configuration
+        };
+        match sent {
+            Sent::Sent => self.tally.message(Transport::Udp, Direction::Out),
+            Sent::Full => self.tally.shed(Shed::UdpSendFull),
+            Sent::Refused => self.tally.shed(Shed::UdpSendRefused),
+        }
+    }
+
+    /// Writes to a connection of this shard; if it is gone, `from` is told.
+    fn write(&mut self, id: FlowId, bytes: Bytes, from: ShardId) {
+        match self.streams.write(id, bytes) {
+            Written::Taken => self.tally.message(Transport::Tcp, Direction::Out),
+            // This shard's core will be told when the connection has ended.
+            Written::Ending if from == self.shard => {}
+            Written::Ending | Written::Dead => {
+                self.tally.shed(Shed::FlowDead);
+                self.post(from, Mail::Inbound(Inbound::FlowClosed(id)));
+            }
+        }
+    }
+
+    fn post(&mut self, to: ShardId, mail: Mail<C>) {
+        if to == self.shard {
+            self.own.push_back(mail);
+        } else if let Some(outbox) = self.outboxes.get_mut(to.index()) {
+            outbox.put(mail, &self.tally);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Passwords and the softphone app.
+
+use super::extensions::{checked_email, step};
+use super::view::Response;
+use super::{Admin, By, Changed, NewPassword, Password, Refusal, check, tenant_of};
+use crate::account::LoginName;
+use crate::account::life::Event;
+use crate::account::password;
+use crate::directory::{Credentials, ExtensionRecord};
+use crate::service::Services;
+use crate::store::Txn;
+use std::sync::PoisonError;
+
+impl Admin {
+    /// Sets a password: every binding made with the old one ends, the activations stay. The first
+    /// password of an extension also enables its app.
+    pub(super) async fn password_set(
+        &self,
+        by: By,
+        login: LoginName,
+        new: NewPassword,
+    ) -> Result<Response, Refusal> {
+        let services = self.services.clone();
+        self.change(by, login, move |record, txn| {
+            let (credentials, told) = set_password(&services, record, txn, &new)?;
+            if record.licence.generation == 0 {
+                record.licence.enable();
+            }
+            Ok(Changed { told, credentials: Some(credentials), unlocked: false })
+        })
+        .await
+    }
+
+    /// Starts a new licence: a new password, and room for new devices.
+    pub(super) async fn app_enable(
+        &self,
+        by: By,
+        login: LoginName,
+        email: Option<String>,
+        new: NewPassword,
+    ) -> Result<Response, Refusal> {
+        let services = self.services.clone();
+        let email = checked_email(email)?;
+        self.change(by, login, move |record, txn| {
+            let (credentials, told) = set_password(&services, record, txn, &new)?;
+            record.email = email.or_else(|| record.email.take());
+            record.licence.enable();
+            record.bindings.clear();
+            Ok(Changed { told, credentials: Some(credentials), unlocked: false })
+        })
+        .await
+    }
+
+    /// Ends the licence: its devices are refused, their bindings end, the activations are cleared.
+    pub(super) async fn app_disable(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
+        self.change(by, login, |record, _| {
+            record.licence.disable();
+            record.bindings.clear();
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+}
+
+/// Checks and seals a password into the record; what is told shows a generated one, this once.
+fn set_password(
+    services: &Services,
+    record: &mut ExtensionRecord,
+    txn: &Txn<'_>,
+    new: &NewPassword,
+) -> Result<(Credentials, Response), Refusal> {
+    let login = record.login.to_string();
+    let epoch = record.credentials.as_ref().map_or(1, |present| present.epoch.saturating_add(1));
+    let (sealed, credentials, told) = match new {
+        NewPassword::Given(password) => {
+            let policy = tenant_of(txn, &record.login)?.policies.password;
+            check::password(policy, password.expose(), &login)?;
+            let (sealed, credentials) = services.seal(&login, password.expose(), epoch, txn.now());
+            (sealed, credentials, Response::Done)
+        }
+        NewPassword::Generate => {
+            let password = generate(services);
+            let (sealed, credentials) = services.seal(&login, password.expose(), epoch, txn.now());
+            let password = password.expose().to_owned();
+            (sealed, credentials, Response::Generated { login, password })
+        }
+    };
+    step(record, Event::SetPassword, txn.now())?;
+    record.credentials = Some(sealed);
+    Ok((credentials, told))
+}
+
+fn generate(services: &Services) -> Password {
+    let mut rng = services.rng.lock().unwrap_or_else(PoisonError::into_inner);
+    Password::new(password::generate(&mut rng).expose().clone())
+}

@@ -1,0 +1,103 @@
+//! Whether what was typed will do: names, addresses, passwords.
+
+use super::Refusal;
+use crate::account::password::Policy;
+
+/// Longest name of a tenant or extension, in characters.
+const NAME_CHARS_MAX: usize = 128;
+
+/// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3, less the brackets).
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// A name that people see.
+pub(super) fn name(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("it is empty".into());
+    }
+    if text.chars().count() > NAME_CHARS_MAX {
+        return Err(format!("it is longer than {NAME_CHARS_MAX} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("it has control characters".into());
+    }
+    Ok(())
+}
+
+/// An address that mail may be sent to; whether anybody reads it is another question.
+pub(super) fn email(text: &str) -> Result<(), String> {
+    let good = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"".contains(c);
+    let whole = text.len() <= EMAIL_BYTES_MAX && text.chars().all(good);
+    match text.split_once('@') {
+        Some((local, domain))
+            if whole
+                && !local.is_empty()
+                && !domain.contains('@')
+                && domain.split('.').all(|label| !label.is_empty()) =>
+        {
+            Ok(())
+        }
+        _ => Err(format!("{text:?} is no e-mail address")),
+    }
+}
+
+/// A password under a tenant's policy.
+pub(super) fn password(policy: Policy, text: &str, login: &str) -> Result<(), Refusal> {
+    policy
+        .check(text, login)
+        .map_err(|refused| Refusal::WeakPassword(refused.0.iter().map(ToString::to_string).collect()))
+}
+
+/// The refusal of an argument.
+pub(super) fn bad(what: &str, reason: String) -> Refusal {
+    Refusal::BadValue { what: what.to_owned(), reason }
+}
+
+/// A number within bounds, if it is given.
+pub(super) fn within<T>(what: &str, asked: Option<T>, least: T, most: T) -> Result<(), Refusal>
+where
+    T: PartialOrd + std::fmt::Display,
+{
+    match asked {
+        Some(number) if number < least || number > most => {
+            Err(bad(what, format!("{number} is not between {least} and {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, good) in [
+            ("a@b.example", true),
+            ("first.last+tag@b.example", true),
+            ("jörg@bücher.example", true),
+            ("a@localhost", true),
+            ("", false),
+            ("a", false),
+            ("@b", false),
+            ("a@", false),
+            ("a@b..example", false),
+            ("a@b@c", false),
+            ("a b@c", false),
+            ("<a@b>", false),
+            ("a@b\r\nBcc: c", false),
+        ] {
+            assert_eq!(email(text).is_ok(), good, "{text:?}");
+        }
+        assert!(email(&format!("{}@b", "a".repeat(252))).is_ok());
+        assert!(email(&format!("{}@b", "a".repeat(253))).is_err());
+    }
+
+    #[test]
+    fn names() {
+        for (text, good) in [("Jörg", true), (" ", false), ("", false), ("a\u{1b}[2J", false)] {
+            assert_eq!(name(text).is_ok(), good, "{text:?}");
+        }
+        assert!(name(&"ö".repeat(128)).is_ok());
+        assert!(name(&"ö".repeat(129)).is_err());
+    }
+}

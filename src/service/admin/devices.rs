@@ -1,0 +1,139 @@
+//! Devices and bindings of an extension.
+
+use super::view::{BindingView, DeviceView, Response};
+use super::{Admin, By, Refusal, no_extension, record};
+use crate::account::LoginName;
+use crate::base::time::Wall;
+use crate::directory::ExtensionRecord;
+use crate::licence::{Device, DeviceId, Traced};
+use crate::registrar::Binding;
+use std::time::Duration;
+
+impl Admin {
+    /// The activated devices; revoked ones have no place any more.
+    pub(super) async fn device_list(&self, login: LoginName) -> Result<Response, Refusal> {
+        let record = self.look(move |view| record(&view, &login)).await?;
+        let bindings = self
+            .services
+            .directory
+            .with(record.login.as_str(), |entry| entry.bindings.clone())
+            .unwrap_or_default();
+        let (now, expires_max) = (self.now(), self.defaults.expires_max);
+        let rows = record.licence.devices.iter().filter(|device| !device.revoked);
+        Ok(Response::Devices(rows.map(|device| show_device(device, &bindings, expires_max, now)).collect()))
+    }
+
+    pub(super) async fn device_rename(
+        &self,
+        by: By,
+        login: LoginName,
+        device: u32,
+        name: String,
+    ) -> Result<Response, Refusal> {
+        self.change(by, login, move |record, _| {
+            known(record, device)?;
+            record.licence.rename(DeviceId(device), &name);
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+
+    /// Revokes a device: its bindings end, its place is free, and it stays refused.
+    pub(super) async fn device_revoke(
+        &self,
+        by: By,
+        login: LoginName,
+        device: u32,
+    ) -> Result<Response, Refusal> {
+        self.change(by, login, move |record, txn| {
+            known(record, device)?;
+            let ExtensionRecord { licence, bindings, .. } = record;
+            licence.revoke(DeviceId(device), bindings.iter().map(Traced::trace), txn.now());
+            bindings.retain(|binding| binding.device != DeviceId(device));
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+
+    /// Lets a device that has used SHA-256 use MD5 again, as after a firmware rollback.
+    pub(super) async fn device_any_algorithm(
+        &self,
+        by: By,
+        login: LoginName,
+        device: u32,
+    ) -> Result<Response, Refusal> {
+        self.change(by, login, move |record, _| {
+            known(record, device)?;
+            if let Some(device) = record.licence.device_mut(DeviceId(device)) {
+                device.sha256 = false;
+            }
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+
+    /// The live bindings, as the shards know them.
+    pub(super) fn binding_list(&self, login: &LoginName) -> Result<Response, Refusal> {
+        let now = self.now();
+        let rows = self.services.directory.with(login.as_str(), |entry| {
+            let live = entry.bindings.iter().filter(|binding| binding.is_live(now));
+            live.map(|binding| show_binding(binding, now)).collect()
+        });
+        rows.map(Response::Bindings).ok_or_else(|| no_extension(&self.services.store.view(), login))
+    }
+
+    pub(super) async fn binding_remove(
+        &self,
+        by: By,
+        login: LoginName,
+        contact: Option<String>,
+    ) -> Result<Response, Refusal> {
+        self.change(by, login, move |record, _| {
+            let before = record.bindings.len();
+            record
+                .bindings
+                .retain(|binding| contact.as_ref().is_some_and(|uri| *binding.contact != *uri.as_bytes()));
+            if contact.is_some() && record.bindings.len() == before {
+                return Err(Refusal::NoSuchBinding(record.login.to_string()));
+            }
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+}
+
+/// A device that has not been revoked.
+fn known(record: &ExtensionRecord, device: u32) -> Result<(), Refusal> {
+    match record.licence.device(DeviceId(device)) {
+        Some(known) if !known.revoked => Ok(()),
+        _ => Err(Refusal::NoSuchDevice { login: record.login.to_string(), device }),
+    }
+}
+
+/// A device with its latest sign of life: no later than its latest binding began, which is no more
+/// than the longest binding before that one ends.
+fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now: Wall) -> DeviceView {
+    let latest = bindings.iter().filter(|binding| binding.device == device.id && binding.is_live(now));
+    let latest = latest.max_by_key(|binding| binding.expires);
+    let heard = latest.map_or(device.last_seen, |binding| binding.expires - expires_max);
+    DeviceView {
+        id: device.id.0.to_string(),
+        name: device.name.clone(),
+        model: device.model.clone(),
+        instance: device.keys.instance.as_deref().map(str::to_owned),
+        first_seen: device.first_seen.rfc3339(),
+        last_seen: heard.max(device.last_seen).rfc3339(),
+        address: latest.map_or_else(|| device.address.clone(), |binding| binding.remote.to_string()),
+    }
+}
+
+/// A stream contact whose connection is gone rings no more, though it has not expired; its flow says so.
+fn show_binding(binding: &Binding, now: Wall) -> BindingView {
+    let closed = if binding.is_reachable(now) { "" } else { " (closed)" };
+    BindingView {
+        contact: String::from_utf8_lossy(&binding.contact).into_owned(),
+        device: binding.device.0.to_string(),
+        flow: format!("{}{closed}", binding.flow()),
+        expires_s: binding.expires.since(now).as_secs(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Extensions and their life.
+
+use super::check::{self, bad};
+use super::view::{ExtensionView, Response};
+use super::{Admin, By, Password, Refusal, record, tenant_of};
+use crate::account::life::{Event, Facts, Logins};
+use crate::account::{LoginName, Role, TenantCode};
+use crate::base::limit;
+use crate::base::time::{Now, Wall};
+use crate::directory::{Credentials, Directory, ExtensionRecord};
+use crate::service::tables::{EXTENSIONS, extension, put_extension};
+use crate::store::{self, Txn};
+
+impl Admin {
+    pub(super) async fn extension_add(
+        &self,
+        by: By,
+        login: LoginName,
+        name: String,
+        email: Option<String>,
+        password: Option<Password>,
+    ) -> Result<Response, Refusal> {
+        check::name(&name).map_err(|reason| bad("--name", reason))?;
+        let email = checked_email(email)?;
+        let services = self.services.clone();
+        let job = move |txn: &mut Txn<'_>| {
+            let tenant = tenant_of(txn, &login)?;
+            if let Some(password) = &password {
+                check::password(tenant.policies.password, password.expose(), login.as_str())?;
+            }
+            if extension(txn, &login)?.is_some() {
+                return Err(Refusal::ExtensionExists(login.to_string()));
+            }
+            let password = password.as_ref().map(Password::expose);
+            let (mut record, credentials) = services.new_extension(login, name, email, password, txn.now());
+            record.tell(txn.now(), by.note());
+            put_extension(txn, &record, store::Expect::Absent)?;
+            Ok((record, credentials))
+        };
+        let apply = |directory: &Directory, new: &(ExtensionRecord, Option<Credentials>)| {
+            put(directory, &new.0, new.1.clone());
+        };
+        self.commit(job, apply).await.map(|_| Response::Done)
+    }
+
+    pub(super) async fn extension_show(&self, login: LoginName) -> Result<Response, Refusal> {
+        let record = self.look(move |view| record(&view, &login)).await?;
+        Ok(Response::Extension(show(&record, &self.services.directory, self.now())))
+    }
+
+    pub(super) async fn extension_list(
+        &self,
+        tenant: Option<TenantCode>,
+        after: Option<LoginName>,
+    ) -> Result<Response, Refusal> {
+        let services = self.services.clone();
+        self.look(move |view| {
+            if let Some(code) = &tenant {
+                super::tenant(&view, code)?;
+            }
+            let after = after.map(|login| EXTENSIONS.key(&[login.tenant(), login.number()])).transpose()?;
+            let within: Vec<&str> = tenant.iter().map(TenantCode::as_str).collect();
+            let page = EXTENSIONS.scan(&view, &within, after.as_ref(), limit::ADMIN_PAGE_ROWS)?;
+            let rows: Vec<_> =
+                page.iter().map(|(_, row)| show(&row.value, &services.directory, view.now())).collect();
+            Ok(Response::Extensions { more: rows.len() == limit::ADMIN_PAGE_ROWS, rows })
+        })
+        .await
+    }
+
+    pub(super) async fn extension_set(
+        &self,
+        by: By,
+        login: LoginName,
+        name: Option<String>,
+        email: Option<String>,
+        role: Option<Role>,
+    ) -> Result<Response, Refusal> {
+        if let Some(name) = &name {
+            check::name(name).map_err(|reason| bad("--name", reason))?;
+        }
+        let changed_email = email.is_some();
+        let email = checked_email(email)?;
+        self.change(by, login, move |record, _| {
+            if let Some(name) = name {
+                record.name = name;
+            }
+            if changed_email {
+                record.email = email;
+            }
+            record.role = role.unwrap_or(record.role);
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+
+    pub(super) async fn extension_disable(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
+        self.live(by, login, Event::Disable).await
+    }
+
+    pub(super) async fn extension_enable(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
+        self.live(by, login, Event::Enable).await
+    }
+
+    async fn live(&self, by: By, login: LoginName, event: Event) -> Result<Response, Refusal> {
+        self.change(by, login, move |record, txn| {
+            step(record, event, txn.now())?;
+            Ok(Response::Done.into())
+        })
+        .await
+    }
+
+    pub(super) async fn extension_remove(&self, login: LoginName) -> Result<Response, Refusal> {
+        let job = move |txn: &mut Txn<'_>| {
+            record(txn, &login)?;
+            EXTENSIONS.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
+            Ok(login)
+        };
+        let apply = |directory: &Directory, login: &LoginName| {
+            directory.remove(login.as_str());
+        };
+        self.commit(job, apply).await.map(|_| Response::Done)
+    }
+}
+
+impl crate::service::Services {
+    /// A new extension: active with its app enabled if it has a password, else to be invited.
+    pub(super) fn new_extension(
+        &self,
+        login: LoginName,
+        name: String,
+        email: Option<String>,
+        password: Option<&str>,
+        now: Wall,
+    ) -> (ExtensionRecord, Option<Credentials>) {
+        let mut record = ExtensionRecord::new(login, name, email);
+        // Not 1: the journal may still hold refreshes of an extension of this name that was removed.
+        record.next_binding = u32::try_from(now.as_secs()).unwrap_or(u32::MAX / 2);
+        let credentials = password.map(|password| {
+            let (sealed, credentials) = self.seal(record.login.as_str(), password, 1, now);
+            record.credentials = Some(sealed);
+            record.life = crate::account::Life::Active;
+            record.licence.enable();
+            credentials
+        });
+        (record, credentials)
+    }
+}
+
+/// What memory is told of a new extension or a new password.
+pub(super) fn put(directory: &Directory, record: &ExtensionRecord, credentials: Option<Credentials>) {
+    // The time only tells what remains of a lock, and a new extension has none.
+    directory.put(record, credentials, Now::default());
+}
+
+/// Applies an event to an extension's life; ends its bindings if that says so.
+pub(super) fn step(record: &mut ExtensionRecord, event: Event, now: Wall) -> Result<(), Refusal> {
+    let step = record
+        .life
+        .after(event, facts(record), now)
+        .map_err(|refused| bad(record.login.as_str(), refused.to_string()))?;
+    record.life = step.next;
+    if step.logins == Logins::End {
+        record.bindings.clear();
+    }
+    Ok(())
+}
+
+const fn facts(record: &ExtensionRecord) -> Facts {
+    Facts { has_password: record.credentials.is_some(), invited_until: None }
+}
+
+/// An e-mail address that will do; an empty one is none.
+pub(super) fn checked_email(email: Option<String>) -> Result<Option<String>, Refusal> {
+    let email = email.filter(|email| !email.is_empty());
+    if let Some(email) = &email {
+        check::email(email).map_err(|reason| bad("--email", reason))?;
+    }
+    Ok(email)
+}
+
+fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> ExtensionView {
+    let live = directory.with(record.login.as_str(), |entry| {
+        entry.bindings.iter().filter(|binding| binding.is_live(now)).count()
+    });
+    let devices = record.licence.devices.iter().filter(|device| !device.revoked).count();
+    ExtensionView {
+        tenant: record.login.tenant().to_owned(),
+        extension: record.login.number().to_owned(),
+        login: record.login.to_string(),
+        name: record.name.clone(),
+        email: record.email.clone(),
+        role: match record.role {
+            Role::User => "user",
+            Role::Admin => "admin",
+        }
+        .to_owned(),
+        state: record.life.label(facts(record), now).to_owned(),
+        app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
+        devices: devices as u64,
+        bindings: live.unwrap_or(0) as u64,
+        locked_until: record.lock.as_ref().filter(|lock| lock.until > now).map(|lock| lock.until.rfc3339()),
+    }
+}

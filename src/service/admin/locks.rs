@@ -1,0 +1,100 @@
+//! Locks of extensions and bans of sources.
+
+use super::view::{LockView, Response};
+use super::{Admin, By, Changed, Refusal, record, tenant};
+use crate::account::{LoginName, Number, TenantCode};
+use crate::base::flow::Flow;
+use crate::base::time::Wall;
+use crate::directory::{Directory, ExtensionRecord};
+use crate::lockout::Ban;
+use crate::service::tables::{BANS, extension};
+use crate::store::{self, Txn, View};
+use std::net::IpAddr;
+
+impl Admin {
+    /// Locks in force, by tenant and number, and then, if everything is asked for, bans.
+    pub(super) async fn lock_list(
+        &self,
+        of: Option<TenantCode>,
+        number: Option<Number>,
+    ) -> Result<Response, Refusal> {
+        let now = self.now();
+        // Whoever is locked has failures that memory knows; the lock itself stands in the record.
+        let mut locked = Vec::new();
+        self.services.directory.each(|login, entry| {
+            let asked = of.as_ref().is_none_or(|code| code.as_str() == login.tenant())
+                && number.as_ref().is_none_or(|number| number.as_str() == login.number());
+            if asked && !entry.watch.is_clear() {
+                locked.push(login.clone());
+            }
+        });
+        locked.sort_by(|a, b| (a.tenant(), a.number()).cmp(&(b.tenant(), b.number())));
+        self.look(move |view| {
+            match (&of, &number) {
+                (Some(code), Some(number)) => drop(record(&view, &LoginName::of(number, code))?),
+                (Some(code), None) => drop(tenant(&view, code)?),
+                _ => {}
+            }
+            let mut rows = Vec::new();
+            for login in &locked {
+                rows.extend(extension(&view, login)?.and_then(|row| show_lock(&row.value, now)));
+            }
+            if of.is_none() {
+                rows.extend(bans(&view)?.iter().map(show_ban));
+            }
+            Ok(Response::Locks(rows))
+        })
+        .await
+    }
+
+    /// Ends a lock and forgets all failures; without a lock only the latter.
+    pub(super) async fn lock_clear(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
+        self.change(by, login, |record, _| {
+            record.lock = None;
+            Ok(Changed { told: Response::Done, credentials: None, unlocked: true })
+        })
+        .await
+    }
+
+    /// Ends a ban; without one nothing is to be done.
+    pub(super) async fn ban_clear(&self, source: IpAddr) -> Result<Response, Refusal> {
+        // As sources are counted: an IPv6 address stands for its /64.
+        let source = Flow::udp(0, (source, 0).into()).source();
+        let job = move |txn: &mut Txn<'_>| {
+            BANS.remove(txn, &[&source.to_string()], store::Expect::Any)?;
+            Ok(source)
+        };
+        let apply = |directory: &Directory, source: &IpAddr| {
+            directory.lift_ban(*source);
+        };
+        self.commit(job, apply).await.map(|_| Response::Done)
+    }
+}
+
+fn bans(view: &View<'_>) -> Result<Vec<Ban>, Refusal> {
+    let page = BANS.scan(view, &[], None, crate::base::limit::BANS_MAX)?;
+    Ok(page.into_iter().map(|(_, row)| row.value).collect())
+}
+
+fn show_lock(record: &ExtensionRecord, now: Wall) -> Option<LockView> {
+    let lock = record.lock.as_ref().filter(|lock| lock.until > now)?;
+    Some(LockView {
+        tenant: Some(record.login.tenant().to_owned()),
+        extension: Some(record.login.number().to_owned()),
+        scope: lock.scope.label().to_owned(),
+        since: Some(lock.since.rfc3339()),
+        until: lock.until.rfc3339(),
+        source: lock.source.to_string(),
+    })
+}
+
+fn show_ban(ban: &Ban) -> LockView {
+    LockView {
+        tenant: None,
+        extension: None,
+        scope: "source".to_owned(),
+        since: Some(ban.since.rfc3339()),
+        until: ban.until.rfc3339(),
+        source: ban.source.to_string(),
+    }
+}

@@ -1,0 +1,235 @@
+//! Administration: what the command line asks, what it is answered, and what is done in between.
+//!
+//! A [`Request`] is data, and so is what comes of it; both cross the admin socket as one line of
+//! JSON. With no server running the same request is executed by the command itself.
+//!
+//! Whatever changes something is one job on the store's committer, which decides on the record as it
+//! is then; memory follows on the same thread, in the same order, before the answer goes out
+//! (`Admin::commit`). So when a command returns, every shard acts by it.
+
+mod app;
+mod check;
+mod devices;
+mod extensions;
+mod import;
+mod locks;
+mod refusal;
+mod request;
+mod tenants;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use refusal::{Refusal, RowFault};
+pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
+pub use view::{BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
+
+use super::tables::{TENANTS, extension, overlay, put_extension};
+use super::{Services, tables};
+use crate::account::{LoginName, Tenant, TenantCode};
+use crate::base::time::Wall;
+use crate::directory::record::What;
+use crate::directory::{Credentials, Directory, ExtensionRecord};
+use crate::lockout;
+use crate::store::{self, StoreError, Txn, View};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the configuration says where a tenant says nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Devices that an extension may activate.
+    pub devices_max: u16,
+    /// When failures lock.
+    pub lockout: lockout::Policy,
+    /// The longest binding, by which a binding's end tells when its device was last heard.
+    pub expires_max: Duration,
+}
+
+/// Executes requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Admin {
+    services: Services,
+    defaults: Defaults,
+}
+
+/// A change of an extension's record, and what memory must be told besides the record.
+struct Changed<T> {
+    told: T,
+    /// The password, if it was changed.
+    credentials: Option<Credentials>,
+    /// Whether failures are forgotten.
+    unlocked: bool,
+}
+
+impl<T> From<T> for Changed<T> {
+    fn from(told: T) -> Self {
+        Self { told, credentials: None, unlocked: false }
+    }
+}
+
+impl Admin {
+    /// Executes on these services.
+    #[must_use]
+    pub const fn new(services: Services, defaults: Defaults) -> Self {
+        Self { services, defaults }
+    }
+
+    /// Executes one request of `peer`.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped; only an import stops between groups
+    /// of rows.
+    pub async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
+        use Request as R;
+        let by = By { peer, command: request.command() };
+        match request {
+            R::TenantAdd { code, settings } => self.tenant_add(code, settings).await,
+            R::TenantShow { code } => self.tenant_show(code).await,
+            R::TenantList { after } => self.tenant_list(after).await,
+            R::TenantSet { code, settings } => self.tenant_set(code, settings).await,
+            R::TenantSuspend { code } => self.tenant_activate(code, false).await,
+            R::TenantResume { code } => self.tenant_activate(code, true).await,
+            R::TenantRemove { code, extensions } => self.tenant_remove(code, extensions).await,
+            R::ExtensionAdd { login, name, email, password } => {
+                self.extension_add(by, login, name, email, password).await
+            }
+            R::ExtensionShow { login } => self.extension_show(login).await,
+            R::ExtensionList { tenant, after } => self.extension_list(tenant, after).await,
+            R::ExtensionSet { login, name, email, role } => {
+                self.extension_set(by, login, name, email, role).await
+            }
+            R::ExtensionDisable { login } => self.extension_disable(by, login).await,
+            R::ExtensionEnable { login } => self.extension_enable(by, login).await,
+            R::ExtensionRemove { login } => self.extension_remove(login).await,
+            R::PasswordSet { login, password } => self.password_set(by, login, password).await,
+            R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
+            R::AppDisable { login } => self.app_disable(by, login).await,
+            R::DeviceList { login } => self.device_list(login).await,
+            R::DeviceRename { login, device, name } => self.device_rename(by, login, device, name).await,
+            R::DeviceRevoke { login, device } => self.device_revoke(by, login, device).await,
+            R::DeviceAnyAlgorithm { login, device } => self.device_any_algorithm(by, login, device).await,
+            R::BindingList { login } => self.binding_list(&login),
+            R::BindingRemove { login, contact } => self.binding_remove(by, login, contact).await,
+            R::LockList { tenant, number } => self.lock_list(tenant, number).await,
+            R::LockClear { login } => self.lock_clear(by, login).await,
+            R::BanClear { source } => self.ban_clear(source).await,
+            R::Import { csv } => self.import(by, csv).await,
+        }
+    }
+
+    /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
+    /// job's `apply`. So memory sees the changes in the order of the store.
+    async fn commit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
+        apply: impl FnOnce(&Directory, &T) + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let directory = Arc::clone(&self.services.directory);
+        self.services.store.transact(job, move |result: Result<T, Refusal>| {
+            if let Ok(done) = &result {
+                apply(&directory, done);
+            }
+            let _ = answer.send(result);
+        })?;
+        answered.await.unwrap_or_else(|_| Err(Refusal::Store("the store was closed".into())))
+    }
+
+    /// Changes one extension's record, and memory with it.
+    async fn change<T: Send + 'static>(
+        &self,
+        by: By,
+        login: LoginName,
+        decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let memory = Arc::clone(&self.services.directory);
+        let job = move |txn: &mut Txn<'_>| {
+            let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
+            let mut record = row.value;
+            overlay(&mut record, &memory);
+            let changed = decide(&mut record, txn)?;
+            record.tell(txn.now(), by.note());
+            put_extension(txn, &record, store::Expect::At(row.revision))?;
+            Ok((record, changed))
+        };
+        let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+            match &changed.credentials {
+                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
+                None => directory.refresh(record),
+            }
+            if changed.unlocked {
+                directory.with(record.login.as_str(), |entry| entry.unlock());
+            }
+        };
+        self.commit(job, apply).await.map(|(_, changed)| changed.told)
+    }
+
+    /// Reads, where waiting for the disk is allowed.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(View<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.services.store.read(move |view| Ok(look(view))).await?
+    }
+
+    fn now(&self) -> Wall {
+        self.services.store.view().now()
+    }
+}
+
+/// Who changes something, and by which command.
+#[derive(Clone, Copy, Debug)]
+struct By {
+    peer: Peer,
+    command: &'static str,
+}
+
+impl By {
+    /// The line of the audit.
+    fn note(self) -> What {
+        What::Administered { by: format!("uid {}", self.peer.uid), command: self.command.to_owned() }
+    }
+}
+
+/// A tenant that must be there.
+fn tenant(view: &View<'_>, code: &TenantCode) -> Result<Tenant, Refusal> {
+    match TENANTS.get(view, &[code.as_str()])? {
+        Some(row) => Ok(row.value),
+        None => Err(Refusal::NoSuchTenant(code.to_string())),
+    }
+}
+
+/// The tenant of an extension that is or is to be there.
+fn tenant_of(view: &View<'_>, login: &LoginName) -> Result<Tenant, Refusal> {
+    match TENANTS.get(view, &[login.tenant()])? {
+        Some(row) => Ok(row.value),
+        None => Err(Refusal::NoSuchTenant(login.tenant().to_owned())),
+    }
+}
+
+/// Why an extension is not there: its tenant may be what is wrong.
+fn no_extension(view: &View<'_>, login: &LoginName) -> Refusal {
+    match tenant_of(view, login) {
+        Err(refusal) => refusal,
+        Ok(_) => Refusal::NoSuchExtension(login.to_string()),
+    }
+}
+
+/// An extension that must be there.
+fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal> {
+    match tables::extension(view, login)? {
+        Some(row) => Ok(row.value),
+        None => Err(no_extension(view, login)),
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}

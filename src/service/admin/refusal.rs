@@ -1,0 +1,103 @@
+//! Why a command was not done.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a command was refused; nothing was changed unless it says so.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No such tenant.
+    #[error("there is no tenant {0}")]
+    NoSuchTenant(String),
+    /// The code is taken.
+    #[error("tenant {0} exists already")]
+    TenantExists(String),
+    /// The tenant still has extensions.
+    #[error("tenant {code} still has {extensions} extensions; --with-extensions removes them too")]
+    TenantNotEmpty {
+        /// Which tenant.
+        code: String,
+        /// How many at least.
+        extensions: usize,
+    },
+    /// No such extension.
+    #[error("there is no extension {0}")]
+    NoSuchExtension(String),
+    /// The number is taken.
+    #[error("extension {0} exists already")]
+    ExtensionExists(String),
+    /// The command needs a password that the extension does not have.
+    #[error("extension {0} has no password yet; set one first")]
+    NoPassword(String),
+    /// The password breaks these rules of the tenant's policy, all that it breaks.
+    #[error("the password is refused: {}", .0.join("; "))]
+    WeakPassword(Vec<String>),
+    /// No such device.
+    #[error("extension {login} has no device {device}")]
+    NoSuchDevice {
+        /// Whose.
+        login: String,
+        /// Its id.
+        device: u32,
+    },
+    /// No such binding.
+    #[error("extension {0} has no such binding")]
+    NoSuchBinding(String),
+    /// An argument is not what it must be.
+    #[error("{what}: {reason}")]
+    BadValue {
+        /// Which argument.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Rows of an import are bad; no row was imported.
+    #[error("{}", Lines(.0))]
+    BadRows(Vec<RowFault>),
+    /// The directory is full.
+    #[error("there are {0} extensions, which is as many as there may be")]
+    Full(usize),
+    /// The store did not do it. It may have been kept all the same.
+    #[error("{0}")]
+    Store(String),
+    /// The caller may not.
+    #[error("{0}")]
+    Denied(String),
+    /// The server could not read the request: it is of another version, or the request is too long.
+    #[error("the server did not understand: {0}")]
+    Protocol(String),
+}
+
+/// What is wrong with one field of an import.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RowFault {
+    /// The row, from 1; the header is row 1.
+    pub row: u64,
+    /// The column by name; empty if the row as a whole is wrong.
+    pub column: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for RowFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}", self.row)?;
+        if !self.column.is_empty() {
+            write!(f, ", {}", self.column)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+struct Lines<'a>(&'a [RowFault]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in self.0 {
+            writeln!(f, "{fault}")?;
+        }
+        write!(f, "nothing was imported")
+    }
+}

@@ -1,0 +1,191 @@
+//! What can be asked.
+
+use crate::account::{LoginName, Number, Role, TenantCode};
+use crate::base::private::Secret;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::net::IpAddr;
+
+/// One command, ready to be executed: names have their form, everything else is still to be judged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs)] // each is the command of its name; its fields are that command's arguments
+pub enum Request {
+    TenantAdd { code: TenantCode, settings: TenantSettings },
+    TenantShow { code: TenantCode },
+    TenantList { after: Option<TenantCode> },
+    TenantSet { code: TenantCode, settings: TenantSettings },
+    TenantSuspend { code: TenantCode },
+    TenantResume { code: TenantCode },
+    TenantRemove { code: TenantCode, extensions: Expect },
+    ExtensionAdd { login: LoginName, name: String, email: Option<String>, password: Option<Password> },
+    ExtensionShow { login: LoginName },
+    ExtensionList { tenant: Option<TenantCode>, after: Option<LoginName> },
+    ExtensionSet { login: LoginName, name: Option<String>, email: Option<String>, role: Option<Role> },
+    ExtensionDisable { login: LoginName },
+    ExtensionEnable { login: LoginName },
+    ExtensionRemove { login: LoginName },
+    PasswordSet { login: LoginName, password: NewPassword },
+    AppEnable { login: LoginName, email: Option<String>, password: NewPassword },
+    AppDisable { login: LoginName },
+    DeviceList { login: LoginName },
+    DeviceRename { login: LoginName, device: u32, name: String },
+    DeviceRevoke { login: LoginName, device: u32 },
+    DeviceAnyAlgorithm { login: LoginName, device: u32 },
+    BindingList { login: LoginName },
+    BindingRemove { login: LoginName, contact: Option<String> },
+    LockList { tenant: Option<TenantCode>, number: Option<Number> },
+    LockClear { login: LoginName },
+    BanClear { source: IpAddr },
+    Import { csv: Password },
+}
+
+impl Request {
+    /// The command as people type it, for the log and the audit.
+    #[must_use]
+    pub const fn command(&self) -> &'static str {
+        match self {
+            Self::TenantAdd { .. } => "tenant add",
+            Self::TenantShow { .. } => "tenant show",
+            Self::TenantList { .. } => "tenant list",
+            Self::TenantSet { .. } => "tenant set",
+            Self::TenantSuspend { .. } => "tenant suspend",
+            Self::TenantResume { .. } => "tenant resume",
+            Self::TenantRemove { .. } => "tenant remove",
+            Self::ExtensionAdd { .. } => "extension add",
+            Self::ExtensionShow { .. } => "extension show",
+            Self::ExtensionList { .. } => "extension list",
+            Self::ExtensionSet { .. } => "extension set",
+            Self::ExtensionDisable { .. } => "extension disable",
+            Self::ExtensionEnable { .. } => "extension enable",
+            Self::ExtensionRemove { .. } => "extension remove",
+            Self::PasswordSet { .. } => "password set",
+            Self::AppEnable { .. } => "app enable",
+            Self::AppDisable { .. } => "app disable",
+            Self::DeviceList { .. } => "device list",
+            Self::DeviceRename { .. } => "device rename",
+            Self::DeviceRevoke { .. } => "device revoke",
+            Self::DeviceAnyAlgorithm { .. } => "device set --algorithm any",
+            Self::BindingList { .. } => "binding list",
+            Self::BindingRemove { .. } => "binding remove",
+            Self::LockList { .. } => "lock list",
+            Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
+            Self::Import { .. } => "import",
+        }
+    }
+
+    /// Whether it only looks, so that doing it twice does no harm.
+    #[must_use]
+    pub const fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::TenantShow { .. }
+                | Self::TenantList { .. }
+                | Self::ExtensionShow { .. }
+                | Self::ExtensionList { .. }
+                | Self::DeviceList { .. }
+                | Self::BindingList { .. }
+                | Self::LockList { .. }
+        )
+    }
+}
+
+/// What a tenant may be set to; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct TenantSettings {
+    /// What it is called.
+    pub name: Option<String>,
+    /// The cap of devices per extension.
+    pub max_devices: Option<u8>,
+    /// Failures that lock an extension.
+    pub max_failures: Option<u8>,
+    /// Within how many seconds.
+    pub window_s: Option<u32>,
+    /// For how many seconds.
+    pub duration_s: Option<u32>,
+}
+
+/// Whether something that would go too is expected to be there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// Refused if there is any.
+    None,
+    /// They go too.
+    Any,
+}
+
+/// Where a new password comes from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewPassword {
+    /// Somebody chose it.
+    Given(Password),
+    /// It is to be made, and shown once in the answer.
+    Generate,
+}
+
+/// A secret text on its way through the admin socket: never shown by `Debug`, wiped when dropped.
+#[derive(Clone, Debug)]
+pub struct Password(Secret<String>);
+
+impl Password {
+    /// Takes the text in.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+
+    /// The text itself; the call marks each place that handles it bare.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl Serialize for Password {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// Who asks, as the kernel says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Peer {
+    /// The user id of the process at the other end of the socket, or of this very process.
+    pub uid: u32,
+    /// Its process id, if it is another one.
+    pub pid: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_crosses_the_socket_and_shows_nowhere() {
+        let login = LoginName::parse("200-acme").unwrap();
+        let password = NewPassword::Given(Password::new("hunter2".into()));
+        let request = Request::PasswordSet { login, password };
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(line, r#"{"password_set":{"login":"200-acme","password":{"given":"hunter2"}}}"#);
+        assert!(!format!("{request:?}").contains("hunter2"));
+        let Ok(Request::PasswordSet { password: NewPassword::Given(password), .. }) =
+            serde_json::from_str(&line)
+        else {
+            panic!("{line}");
+        };
+        assert_eq!(password.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_name_without_its_form_does_not_get_in() {
+        let line = r#"{"extension_show":{"login":"200-ACME"}}"#;
+        assert!(serde_json::from_str::<Request>(line).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! Tenants.
+
+use super::check::{self, bad, within};
+use super::view::{Response, TenantView};
+use super::{Admin, Defaults, Expect, Refusal, TenantSettings, tenant};
+use crate::account::{LoginName, Tenant, TenantCode};
+use crate::base::limit;
+use crate::directory::Directory;
+use crate::lockout::FAILURES_MAX;
+use crate::service::tables::{EXTENSIONS, TENANTS};
+use crate::store::{self, Txn};
+
+/// Longest window and lock, in seconds: a day.
+const LOCK_S_MAX: u32 = 86_400;
+
+/// Extensions that one job removes.
+const REMOVE_AT_ONCE: usize = 500;
+
+impl Admin {
+    pub(super) async fn tenant_add(
+        &self,
+        code: TenantCode,
+        settings: TenantSettings,
+    ) -> Result<Response, Refusal> {
+        let mut tenant = Tenant::new(code, "");
+        apply(&mut tenant, settings)?;
+        let job = move |txn: &mut Txn<'_>| match TENANTS.insert(txn, &[tenant.code.as_str()], &tenant) {
+            Err(store::StoreError::Conflict) => Err(Refusal::TenantExists(tenant.code.to_string())),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(tenant),
+        };
+        self.commit(job, put).await.map(|_| Response::Done)
+    }
+
+    pub(super) async fn tenant_show(&self, code: TenantCode) -> Result<Response, Refusal> {
+        let found = self.look(move |view| tenant(&view, &code)).await?;
+        Ok(Response::Tenant(show(&found, self.defaults)))
+    }
+
+    pub(super) async fn tenant_list(&self, after: Option<TenantCode>) -> Result<Response, Refusal> {
+        let defaults = self.defaults;
+        self.look(move |view| {
+            let after = after.map(|code| TENANTS.key(&[code.as_str()])).transpose()?;
+            let page = TENANTS.scan(&view, &[], after.as_ref(), limit::ADMIN_PAGE_ROWS)?;
+            let rows: Vec<_> = page.iter().map(|(_, row)| show(&row.value, defaults)).collect();
+            Ok(Response::Tenants { more: rows.len() == limit::ADMIN_PAGE_ROWS, rows })
+        })
+        .await
+    }
+
+    pub(super) async fn tenant_set(
+        &self,
+        code: TenantCode,
+        settings: TenantSettings,
+    ) -> Result<Response, Refusal> {
+        self.tenant_change(code, move |tenant| apply(tenant, settings)).await
+    }
+
+    pub(super) async fn tenant_activate(&self, code: TenantCode, active: bool) -> Result<Response, Refusal> {
+        self.tenant_change(code, move |tenant| {
+            tenant.active = active;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn tenant_change(
+        &self,
+        code: TenantCode,
+        decide: impl FnOnce(&mut Tenant) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<Response, Refusal> {
+        let job = move |txn: &mut Txn<'_>| {
+            let mut tenant = tenant(txn, &code)?;
+            decide(&mut tenant)?;
+            TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?;
+            Ok(tenant)
+        };
+        self.commit(job, put).await.map(|_| Response::Done)
+    }
+
+    /// Removes a tenant. Its extensions go first, so that a crash leaves none without a tenant.
+    pub(super) async fn tenant_remove(
+        &self,
+        code: TenantCode,
+        extensions: Expect,
+    ) -> Result<Response, Refusal> {
+        loop {
+            let code = code.clone();
+            let job = move |txn: &mut Txn<'_>| {
+                tenant(txn, &code)?;
+                let page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
+                if extensions == Expect::None && !page.is_empty() {
+                    let (code, extensions) = (code.to_string(), page.len());
+                    return Err(Refusal::TenantNotEmpty { code, extensions });
+                }
+                let logins: Vec<LoginName> = page.into_iter().map(|(_, row)| row.value.login).collect();
+                for login in &logins {
+                    EXTENSIONS.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
+                }
+                let gone = if logins.is_empty() {
+                    TENANTS.remove(txn, &[code.as_str()], store::Expect::Any)?;
+                    Some(code)
+                } else {
+                    None
+                };
+                Ok((logins, gone))
+            };
+            let apply = |directory: &Directory, (logins, gone): &(Vec<LoginName>, Option<TenantCode>)| {
+                for login in logins {
+                    directory.remove(login.as_str());
+                }
+                if let Some(code) = gone {
+                    directory.remove_tenant(code.as_str());
+                }
+            };
+            if let (_, Some(_)) = self.commit(job, apply).await? {
+                return Ok(Response::Done);
+            }
+        }
+    }
+}
+
+fn put(directory: &Directory, tenant: &Tenant) {
+    directory.put_tenant(tenant.clone());
+}
+
+/// Takes the settings over that are given.
+fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
+    let TenantSettings { name, max_devices, max_failures, window_s, duration_s } = settings;
+    let devices_most = u16::try_from(limit::BINDINGS_MAX).unwrap_or(u16::MAX);
+    within("--max-devices", max_devices.map(u16::from), 1, devices_most)?;
+    within("--max-failures", max_failures, 1, FAILURES_MAX)?;
+    within("--lock-window-s", window_s, 1, LOCK_S_MAX)?;
+    within("--lock-duration-s", duration_s, 1, LOCK_S_MAX)?;
+    if let Some(name) = name {
+        check::name(&name).map_err(|reason| bad("--name", reason))?;
+        tenant.name = name.into();
+    }
+    let policies = &mut tenant.policies;
+    policies.max_devices = max_devices.map(u16::from).or(policies.max_devices);
+    policies.max_failures = max_failures.or(policies.max_failures);
+    policies.window_s = window_s.or(policies.window_s);
+    policies.duration_s = duration_s.or(policies.duration_s);
+    Ok(())
+}
+
+fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
+    let lockout = defaults.lockout.of_tenant(&tenant.policies);
+    TenantView {
+        code: tenant.code.to_string(),
+        name: tenant.name.to_string(),
+        state: if tenant.active { "active" } else { "suspended" }.to_owned(),
+        max_devices: tenant.policies.max_devices.unwrap_or(defaults.devices_max).into(),
+        max_failures: lockout.failures_max.into(),
+        window_s: lockout.window.as_secs(),
+        duration_s: lockout.duration.as_secs(),
+    }
+}

@@ -1,0 +1,211 @@
+//! What is answered: flat objects whose field names scripts rely on.
+
+use serde::{Deserialize, Serialize};
+
+/// What came of a request.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// It is done: durable, and every shard acts by it.
+    Done,
+    /// The extension has this new password; it is shown this once.
+    Generated {
+        /// Whose.
+        login: String,
+        /// The password.
+        password: String,
+    },
+    /// So many extensions were imported.
+    Imported {
+        /// How many.
+        extensions: u64,
+    },
+    /// One tenant.
+    Tenant(TenantView),
+    /// One extension.
+    Extension(ExtensionView),
+    /// Tenants by code; more may follow the last one.
+    Tenants {
+        /// A page of them.
+        rows: Vec<TenantView>,
+        /// Whether to ask again, after the last.
+        more: bool,
+    },
+    /// Extensions by tenant and number; more may follow the last one.
+    Extensions {
+        /// A page of them.
+        rows: Vec<ExtensionView>,
+        /// Whether to ask again, after the last.
+        more: bool,
+    },
+    /// The devices of an extension.
+    Devices(Vec<DeviceView>),
+    /// The bindings of an extension.
+    Bindings(Vec<BindingView>),
+    /// Locks and bans.
+    Locks(Vec<LockView>),
+}
+
+/// A flat object as a row of a table.
+pub trait Row {
+    /// The names of its fields.
+    const COLUMNS: &'static [&'static str];
+    /// Their values as people read them; nothing for what there is not.
+    fn cells(&self) -> Vec<String>;
+}
+
+/// A value of a field.
+trait Cell {
+    fn cell(&self) -> String;
+}
+
+impl Cell for String {
+    fn cell(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Cell for u64 {
+    fn cell(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl<T: Cell> Cell for Option<T> {
+    fn cell(&self) -> String {
+        self.as_ref().map(Cell::cell).unwrap_or_default()
+    }
+}
+
+macro_rules! view {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $kind:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+        pub struct $name {
+            $($(#[$about])* pub $field: $kind,)+
+        }
+
+        impl Row for $name {
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
+            fn cells(&self) -> Vec<String> {
+                vec![$(Cell::cell(&self.$field)),+]
+            }
+        }
+    };
+}
+
+view!(
+    /// A tenant, with what counts for it now.
+    TenantView {
+        /// Its code.
+        code: String,
+        /// What it is called.
+        name: String,
+        /// `active` or `suspended`.
+        state: String,
+        /// The cap of devices per extension.
+        max_devices: u64,
+        /// Failures that lock an extension.
+        max_failures: u64,
+        /// Within how many seconds.
+        window_s: u64,
+        /// For how many seconds.
+        duration_s: u64,
+    }
+);
+
+view!(
+    /// An extension.
+    ExtensionView {
+        /// Its tenant's code.
+        tenant: String,
+        /// Its number.
+        extension: String,
+        /// Its login name.
+        login: String,
+        /// Its display name.
+        name: String,
+        /// Its e-mail.
+        email: Option<String>,
+        /// `user` or `admin`.
+        role: String,
+        /// `invite`, `pending`, `active` or `disabled`.
+        state: String,
+        /// `enabled` or `disabled`.
+        app: String,
+        /// Activated devices.
+        devices: u64,
+        /// Live bindings.
+        bindings: u64,
+        /// Until when it is locked for new sign-ins.
+        locked_until: Option<String>,
+    }
+);
+
+view!(
+    /// An activated device.
+    DeviceView {
+        /// Its id in the extension.
+        id: String,
+        /// What people call it.
+        name: String,
+        /// Product and version.
+        model: String,
+        /// `+sip.instance`.
+        instance: Option<String>,
+        /// First sign-in.
+        first_seen: String,
+        /// Latest sign of life.
+        last_seen: String,
+        /// Where from.
+        address: String,
+    }
+);
+
+view!(
+    /// A live binding.
+    BindingView {
+        /// The Contact URI.
+        contact: String,
+        /// The id of its device.
+        device: String,
+        /// Transport and source address; ` (closed)` behind them if the connection is gone.
+        flow: String,
+        /// Seconds until it ends.
+        expires_s: u64,
+    }
+);
+
+view!(
+    /// A lock of an extension, or a ban of a source.
+    LockView {
+        /// The extension's tenant; none for a ban.
+        tenant: Option<String>,
+        /// The extension's number; none for a ban.
+        extension: Option<String>,
+        /// What was tried: `sip`, `portal` or `pin`; of a ban `source`.
+        scope: String,
+        /// Since when, if known.
+        since: Option<String>,
+        /// Until when.
+        until: String,
+        /// Where the failures came from.
+        source: String,
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that scripts rely on.
+    #[test]
+    fn field_names() {
+        assert_eq!(
+            DeviceView::COLUMNS,
+            ["id", "name", "model", "instance", "first_seen", "last_seen", "address"]
+        );
+        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
+        assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);
+    }
+}

@@ -1,0 +1,195 @@
+//! What a shard must have durable before it answers: new activations and bindings, their ends, locks
+//! and bans.
+//!
+//! Everything was decided once in memory, and is decided again here on the record, on the one
+//! committer, where nothing else can come between: so a race of many new devices fills the cap and
+//! no more.
+
+use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
+use crate::account::{Life, LoginName};
+use crate::base::time::Wall;
+use crate::core::boundary::{Commit, Durable, Register, Settled, Ticket};
+use crate::core::refusal::Refusal;
+use crate::core::settings::Settings;
+use crate::directory::record::What;
+use crate::directory::sign_in::evidence;
+use crate::directory::{Directory, ExtensionRecord};
+use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
+use crate::lockout::{Begun, Lock};
+use crate::registrar::{self, Asked, Wanted};
+use crate::store::{Expect, Store, StoreError, Txn};
+use std::sync::Arc;
+
+/// What came of a job, to be told once its group is durable.
+struct Staged {
+    /// The record as it now is, also where nothing was changed: memory may have been in doubt.
+    record: Option<ExtensionRecord>,
+    result: Result<Option<DeviceId>, Refusal>,
+}
+
+/// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
+/// committer's thread, or on this one if the store takes no more.
+pub fn submit(
+    store: &Store,
+    directory: &Arc<Directory>,
+    settings: &Arc<Settings>,
+    commit: Commit,
+    reply: impl Fn(Settled) + Clone + Send + 'static,
+) {
+    let Commit { ticket, at, what } = commit;
+    let (memory, settings) = (Arc::clone(directory), Arc::clone(settings));
+    let job = move |txn: &mut Txn<'_>| stage(txn, &memory, &settings, at, what);
+    let (memory, answer) = (Arc::clone(directory), reply.clone());
+    let done = move |result: Result<Staged, StoreError>| answer(settle(&memory, ticket, result));
+    if store.transact(job, done).is_err() {
+        reply(Settled { ticket, result: Err(Refusal::Overload) });
+    }
+}
+
+fn settle(directory: &Directory, ticket: Ticket, result: Result<Staged, StoreError>) -> Settled {
+    let result = match result {
+        Ok(Staged { record, result }) => {
+            if let Some(record) = &record {
+                directory.refresh(record);
+            }
+            result
+        }
+        // What was staged may have been kept: memory stays in doubt.
+        Err(_) => Err(Refusal::StoreUnavailable),
+    };
+    Settled { ticket, result }
+}
+
+fn stage(
+    txn: &mut Txn<'_>,
+    directory: &Directory,
+    settings: &Settings,
+    at: Wall,
+    what: Durable,
+) -> Result<Staged, StoreError> {
+    match what {
+        Durable::Register(request) => register(txn, directory, settings, at, &request),
+        Durable::Locked { login: Some(login), lock, .. } => put_lock(txn, directory, at, &login, lock),
+        Durable::Locked { .. } => decoy(txn),
+        Durable::Banned { begun, .. } => {
+            let Begun { ban, dropped } = begun;
+            if let Some(dropped) = dropped {
+                BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
+            }
+            BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
+            Ok(Staged { record: None, result: Ok(None) })
+        }
+    }
+}
+
+/// The lock of a stranger takes as long to answer as that of an extension.
+fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
+    DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
+    Ok(Staged { record: None, result: Ok(None) })
+}
+
+fn put_lock(
+    txn: &mut Txn<'_>,
+    directory: &Directory,
+    at: Wall,
+    login: &LoginName,
+    lock: Lock,
+) -> Result<Staged, StoreError> {
+    let Some(row) = extension(txn, login)? else { return decoy(txn) };
+    let mut record = row.value;
+    overlay(&mut record, directory);
+    record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
+    record.lock = Some(lock);
+    put_extension(txn, &record, Expect::At(row.revision))?;
+    Ok(Staged { record: Some(record), result: Ok(None) })
+}
+
+/// Activates, binds and unbinds, all or nothing.
+fn register(
+    txn: &mut Txn<'_>,
+    directory: &Directory,
+    settings: &Settings,
+    at: Wall,
+    request: &Register,
+) -> Result<Staged, StoreError> {
+    let Some(row) = extension(txn, &request.login)? else {
+        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive) });
+    };
+    let mut record = row.value;
+    overlay(&mut record, directory);
+    let result = change(&mut record, directory, settings, at, request);
+    match result {
+        Ok(Some(_)) => {
+            put_extension(txn, &record, Expect::At(row.revision))?;
+        }
+        Ok(None) => {}
+        // It may have been changed halfway.
+        Err(_) => {
+            if let Some(row) = extension(txn, &request.login)? {
+                record = row.value;
+                overlay(&mut record, directory);
+            }
+        }
+    }
+    Ok(Staged { record: Some(record), result })
+}
+
+/// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to
+/// do.
+fn change(
+    record: &mut ExtensionRecord,
+    directory: &Directory,
+    settings: &Settings,
+    at: Wall,
+    request: &Register,
+) -> Result<Option<DeviceId>, Refusal> {
+    // The password was right when it was looked at; if it was changed since, it is not.
+    if record.life != Life::Active || record.credentials.as_ref().is_none_or(|c| c.epoch != request.epoch) {
+        return Err(Refusal::ExtensionNotActive);
+    }
+    let asked = Asked::of(&request.message, &settings.terms).map_err(Refusal::Register)?;
+    let evidence = evidence(&request.message, Some(&asked), request.flow, request.nonce_device);
+    let who = identify(&evidence, &record.licence, &record.bindings, at);
+    let tenant = directory.tenant(request.login.tenant());
+    let tenant = tenant.filter(|tenant| tenant.active).ok_or(Refusal::TenantSuspended)?;
+    let devices_max = tenant.policies.max_devices.unwrap_or(settings.devices_max);
+    let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
+    let mut adopted = false;
+    let device = match admit(&record.licence, who, devices_max) {
+        Admission::Activate
+        | Admission::Adopt(_)
+        | Admission::Refuse(licence::Refusal::CapReached { .. })
+            if nothing_to_do =>
+        {
+            return Ok(None);
+        }
+        Admission::Known(device) => {
+            if !record.licence.device(device).is_some_and(|known| evidence.is_kept_in(known)) {
+                record.licence.recognise(device, evidence.newcomer(), at);
+            }
+            device
+        }
+        Admission::Adopt(device) => {
+            record.licence.recognise(device, evidence.newcomer(), at);
+            adopted = true;
+            device
+        }
+        Admission::Activate => {
+            let device =
+                record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
+            let address = request.flow.source().to_string();
+            record.tell(at, What::Activated { device: device.0, address });
+            device
+        }
+        Admission::Refuse(why) => return Err(Refusal::from(why)),
+    };
+    if let Some(known) = record.licence.device_mut(device) {
+        known.sha256 |= request.sha256;
+    }
+    // What an adopted device had before ends: else the phone that had it could come back beside it.
+    let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
+    let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
+        .map_err(Refusal::Register)?;
+    registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
+    Ok(Some(device))
+}

@@ -1,0 +1,158 @@
+//! Start: the store is opened, its key found, and everything the shards must know is loaded.
+
+use super::tables::{BANS, EXTENSIONS, TENANTS};
+use super::{Services, unseal};
+use crate::base::private::Secret;
+use crate::base::rng::Rng;
+use crate::base::time::{Now, Wall};
+use crate::digest::Ha1;
+use crate::directory::Directory;
+use crate::directory::sign_in::Guard;
+use crate::store::journal::{Journal, Replayed};
+use crate::store::key_file::{KeyFile, KeyFileError};
+use crate::store::seal::{SealError, Sealer};
+use crate::store::system::{self, System, SystemError};
+use crate::store::{Key, Options, Store, StoreError, StoreUrl, View};
+use std::sync::{Arc, Mutex};
+
+/// Records read at a time.
+const PAGE: usize = 1_000;
+
+/// What [`open`] must know.
+pub struct Opening<'a> {
+    /// Which store.
+    pub url: &'a StoreUrl,
+    /// How it is opened.
+    pub options: Options,
+    /// Tells by which time records expire.
+    pub clock: Arc<dyn Fn() -> Wall + Send + Sync>,
+    /// Where its key is; not asked for by a store in memory.
+    pub key_file: KeyFile,
+    /// The configured realm.
+    pub realm: &'a str,
+    /// When it is opened.
+    pub now: Now,
+    /// Chance.
+    pub rng: Rng,
+}
+
+/// Why the services cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened or read: exit 1.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its key is not to be had: exit 78.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// Realm or key are not those of the store: exit 78.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// Credentials do not open.
+    #[error("the credentials of {login}: {error}")]
+    Seal {
+        /// Whose.
+        login: String,
+        /// Why.
+        error: SealError,
+    },
+}
+
+impl OpenError {
+    /// Whether the configuration is at fault.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::KeyFile(_) | Self::System(SystemError::Realm { .. } | SystemError::Key { .. }))
+    }
+}
+
+/// Opens the store and loads the directory. Blocks.
+///
+/// # Errors
+/// [`OpenError`]; the store's files are then as they were.
+pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
+    let Opening { url, options, clock, key_file, realm, now, mut rng } = opening;
+    let store = Store::open(url, clock, options)?;
+    let held = credentials(&store.view())?;
+    let sealer = match url {
+        StoreUrl::Memory => {
+            let mut key = [0; 32];
+            rng.fill(&mut key);
+            Sealer::new(&Secret::new(key))
+        }
+        StoreUrl::Sled(_) => {
+            let noted = System::read(&store.view())?.map(|system| system.key);
+            let wanted = noted.filter(|_| held == system::Credentials::Some);
+            key_file.sealer(wanted, &mut rng)?
+        }
+    };
+    let (noted_realm, noted_sealer, mut noted_rng) = (realm.to_owned(), sealer.clone(), rng.split());
+    store.run_blocking(move |txn| System::confirm(txn, &noted_realm, &noted_sealer, held, &mut noted_rng))?;
+    let seeds = [rng.bits(), rng.bits(), rng.bits(), rng.bits()];
+    let directory = Directory::new(seeds, Guard::new(Ha1::decoy(&mut rng), seeds));
+    load(&store.view(), &sealer, &directory, now)?;
+    let (journal, replayed) = Journal::open(&store.view(), |refresh| {
+        directory.with(&refresh.login, |entry| entry.replay(&refresh));
+    })?;
+    let services = Services {
+        store,
+        directory: Arc::new(directory),
+        sealer: Arc::new(sealer),
+        realm: realm.into(),
+        journal,
+        rng: Arc::new(Mutex::new(rng)),
+    };
+    Ok((services, replayed))
+}
+
+/// Whether any extension has credentials.
+fn credentials(view: &View<'_>) -> Result<system::Credentials, StoreError> {
+    let mut after: Option<Key> = None;
+    loop {
+        let page = EXTENSIONS.scan(view, &[], after.as_ref(), PAGE)?;
+        if page.iter().any(|(_, row)| row.value.credentials.is_some()) {
+            return Ok(system::Credentials::Some);
+        }
+        match page.into_iter().next_back() {
+            Some((key, _)) => after = Some(key),
+            None => return Ok(system::Credentials::None),
+        }
+    }
+}
+
+/// Loads tenants, extensions and bans into the directory. Blocks.
+///
+/// # Errors
+/// [`OpenError::Store`], [`OpenError::Seal`].
+pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -> Result<(), OpenError> {
+    let mut after: Option<Key> = None;
+    loop {
+        let page = TENANTS.scan(view, &[], after.as_ref(), PAGE)?;
+        after = page.last().map(|(key, _)| key.clone());
+        page.into_iter().for_each(|(_, row)| directory.put_tenant(row.value));
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let page = EXTENSIONS.scan(view, &[], after.as_ref(), PAGE)?;
+        after = page.last().map(|(key, _)| key.clone());
+        for (_, row) in page {
+            let record = row.value;
+            let credentials = unseal(sealer, &record)
+                .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
+            directory.put(&record, credentials, now);
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let page = BANS.scan(view, &[], after.as_ref(), PAGE)?;
+        after = page.last().map(|(key, _)| key.clone());
+        page.into_iter().for_each(|(_, row)| directory.put_ban(row.value, now));
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Refreshes on their way into the journal: gathered from all shards, appended once an interval,
+//! now and then folded into a snapshot.
+//!
+//! A crash loses at most the interval that was not appended yet: extensions of bindings, never a
+//! binding.
+
+use super::Services;
+use crate::registrar::Refresh;
+use crate::task::Stop;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often what was gathered is appended.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Appended refreshes after which the journal is folded into a snapshot: as many as bindings that
+/// are there, but at least these.
+const SNAPSHOT_AFTER: u64 = 200_000;
+
+/// Refreshes in one chunk of a snapshot.
+const CHUNK: usize = 1_000;
+
+/// Where the shards put their refreshes. Clones share the place.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered(Arc<Mutex<Vec<Refresh>>>);
+
+impl Gathered {
+    /// Adds one. Never waits for longer than it takes to swap two vectors.
+    pub fn add(&self, refresh: Refresh) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(refresh);
+    }
+
+    fn take(&self) -> Vec<Refresh> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Appends what the shards gather until `stop`, and then the rest.
+pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
+    let mut unwritten = Vec::new();
+    let mut since_snapshot = 0u64;
+    loop {
+        let ending = tokio::select! {
+            () = stop.stopped() => true,
+            () = tokio::time::sleep(INTERVAL) => false,
+        };
+        for place in &places {
+            unwritten.append(&mut place.take());
+        }
+        if !unwritten.is_empty() {
+            since_snapshot += unwritten.len() as u64;
+            unwritten = append(&services, unwritten).await;
+        }
+        if ending {
+            return;
+        }
+        if since_snapshot >= SNAPSHOT_AFTER && unwritten.is_empty() {
+            since_snapshot = 0;
+            if let Err(error) = snapshot(&services).await {
+                tracing::warn!(%error, "the refresh journal was not folded; it is tried again later");
+            }
+        }
+    }
+}
+
+/// Appends; gives back what was not written, to be tried again with the next interval's.
+async fn append(services: &Services, refreshes: Vec<Refresh>) -> Vec<Refresh> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let done = move |result| {
+        let _ = sender.send(result);
+    };
+    let result = match services.journal.append(&services.store, refreshes, done) {
+        Ok(()) => receiver.await.unwrap_or(Ok(())),
+        Err(unwritten) => Err(unwritten),
+    };
+    match result {
+        Ok(()) => Vec::new(),
+        Err(unwritten) => {
+            tracing::warn!(error = %unwritten.error, "refreshes were not written; they are tried again");
+            unwritten.refreshes
+        }
+    }
+}
+
+/// Writes the present state of all bindings and drops older records.
+async fn snapshot(services: &Services) -> Result<(), crate::store::StoreError> {
+    let mut snapshot = services.journal.begin();
+    let mut all = Vec::new();
+    services.directory.each(|login, entry| {
+        all.extend(entry.bindings.iter().map(|binding| Refresh {
+            login: login.as_str().into(),
+            number: binding.number,
+            turn: binding.turn,
+            call_id: Some(binding.call_id.clone()),
+            expires: binding.expires,
+            cseq: binding.cseq,
+            remote: binding.remote,
+        }));
+    });
+    for chunk in all.chunks(CHUNK) {
+        snapshot.add(&services.store, chunk.to_vec()).await?;
+    }
+    snapshot.finish(&services.store).await
+}

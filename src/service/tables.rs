@@ -1,0 +1,67 @@
+//! The tables of the store: which records there are, under which keys.
+//!
+//! | namespace | parts            | record |
+//! |-----------|------------------|--------|
+//! | `tenant`  | code             | [`Tenant`] |
+//! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
+//! | `ban`     | source address   | [`Ban`], gone when it ends |
+//! | `audit`   | time, login, number | [`AuditLine`], kept 90 days |
+//! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
+
+use super::outbox::AuditLine;
+use crate::account::{LoginName, Tenant};
+use crate::directory::record::EXTENSION_SCHEMA;
+use crate::directory::{Directory, ExtensionRecord};
+use crate::lockout::Ban;
+use crate::store::table::Row;
+use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
+
+/// Tenants by code.
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 1);
+
+/// Extensions by tenant and number.
+pub const EXTENSIONS: Table<ExtensionRecord> = Table::new(Namespace::new("ext"), EXTENSION_SCHEMA);
+
+/// Bans by source.
+pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
+
+/// The audit, in the order of time.
+pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 1);
+
+/// What is written for the lock of a stranger: one record, always the same.
+pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);
+
+/// An extension's record.
+///
+/// # Errors
+/// As [`Table::get`].
+pub fn extension(view: &View<'_>, login: &LoginName) -> Result<Option<Row<ExtensionRecord>>, StoreError> {
+    EXTENSIONS.get(view, &[login.tenant(), login.number()])
+}
+
+/// Puts an extension's record, if it still has the revision it was read at.
+///
+/// # Errors
+/// As [`Table::put`].
+pub fn put_extension(
+    txn: &mut Txn<'_>,
+    record: &ExtensionRecord,
+    expect: Expect,
+) -> Result<Revision, StoreError> {
+    EXTENSIONS.put(txn, &[record.login.tenant(), record.login.number()], record, None, expect)
+}
+
+/// Takes into a record what refreshes have changed since it was written: where memory knows a
+/// binding of the record, memory is newer.
+pub fn overlay(record: &mut ExtensionRecord, directory: &Directory) {
+    let bindings = &mut record.bindings;
+    directory.with(record.login.as_str(), |entry| {
+        for binding in bindings {
+            if let Some(known) = entry.bindings.iter().find(|known| known.number == binding.number)
+                && known.turn >= binding.turn
+            {
+                binding.clone_from(known);
+            }
+        }
+    });
+}

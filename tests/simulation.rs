@@ -1,0 +1,141 @@
+//! Simulation: whole shards, scripted phones, virtual time, seeded loss, duplication, reordering
+//! and store faults.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and shows what happened"
+)]
+
+mod world;
+
+use stationmaster::base::rng::Rng;
+use stationmaster::base::time::Mono;
+use std::net::SocketAddr;
+use std::time::Duration;
+use world::network::Weather;
+use world::phone::{Action, Phone, Setup};
+use world::program::{self, Kind, Plan};
+use world::server::Server;
+use world::{Datagram, Host, World, at, check};
+
+/// A place where nobody lives: phones that call each other directly need no server.
+struct Nobody;
+
+impl Host for Nobody {
+    fn address(&self) -> SocketAddr {
+        ([192, 0, 2, 1], 5060).into()
+    }
+    fn receive(&mut self, _: Mono, _: SocketAddr, _: &[u8]) {}
+    fn fire(&mut self, _: Mono) {}
+    fn next(&self) -> Option<Mono> {
+        None
+    }
+    fn drain(&mut self) -> Vec<Datagram> {
+        Vec::new()
+    }
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn phone(number: u8, rng: &mut Rng) -> Phone {
+    let address: SocketAddr = ([10, 0, 0, number], 5060).into();
+    let setup = Setup {
+        label: format!("p{number}"),
+        login: format!("20{number}-acme"),
+        password: String::new(),
+        public: address,
+        private: address,
+        instance: None,
+        user_agent: "Scripted/1".to_owned(),
+        sha256: false,
+        keeps_nonce: false,
+        server: Nobody.address(),
+        domain: "sip.example.com".to_owned(),
+        manner: None,
+    };
+    Phone::new(setup, rng.split())
+}
+
+/// The phones themselves: two of them call each other through the bad network, without a server.
+/// Whatever is lost, doubled or overtaken, both sides agree in the end.
+#[test]
+fn phones_agree_with_each_other_without_a_server() {
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in 0..300 {
+        let mut rng = Rng::from_number(seed);
+        let phones = vec![phone(1, &mut rng), phone(2, &mut rng)];
+        let program = (0..6)
+            .map(|n| {
+                let caller = n % 2;
+                let target = format!("sip:20{}-acme@{}", 2 - caller, phones[1 - caller].setup.public);
+                (at(1) + Duration::from_millis(rng.below(20_000)), caller, Action::Dial(target))
+            })
+            .collect();
+        let mut world = World::new(Nobody, phones, Weather::BAD, program, rng.split());
+        world.run(at(600), |_| ());
+        let mut wrong = world::check::calls(&world.phones);
+        if !world.is_quiet() {
+            wrong.push("something goes on for ever".to_owned());
+        }
+        assert!(wrong.is_empty(), "seed {seed}:\n{}\n{}", wrong.join("\n"), world.trace.ladder(400));
+        for call in world.phones.iter().flat_map(|phone| &phone.calls) {
+            *seen.entry(format!("{} {:?}", call.caller, call.ended)).or_insert(0) += 1;
+        }
+    }
+    println!("{seen:#?}");
+}
+
+/// How many seeds of each kind of program; `SEEDS` overrides it for a long run, `SEED` picks one.
+const SEEDS: u64 = 100;
+
+/// One run of a seed: what was wrong, and the world it left.
+fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {
+    let (mut world, plan) = program::world(kind, seed);
+    let settled = plan.settled;
+    world.run(plan.over, |world| check::always(world, &plan));
+    world.host.heal();
+    world.run(settled, |world| check::always(world, &plan));
+    (check::settled(&world, &plan), world, plan)
+}
+
+/// Runs each seed twice: nothing may be wrong, and both runs must be the same to the byte. Shows the
+/// ladder of the first seed that failed, and says which others did.
+fn every_seed(kind: Kind) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (seeds, lines) = match number("SEED") {
+        Some(seed) => (seed..seed + 1, usize::MAX),
+        None => (0..number("SEEDS").unwrap_or(SEEDS), 150),
+    };
+    let mut failed = Vec::new();
+    for seed in seeds {
+        let (mut wrong, world, plan) = run(kind, seed);
+        let (_, again, _) = run(kind, seed);
+        wrong.extend(world.trace.difference(&again.trace).map(|line| format!("two runs differ in {line}")));
+        if wrong.is_empty() {
+            continue;
+        }
+        if failed.is_empty() {
+            eprintln!("{}\n{plan:?}", world.trace.ladder(lines));
+        }
+        failed.push(format!("SEED={seed}: {}", wrong.join("\n  ")));
+    }
+    assert!(failed.is_empty(), "{} {kind:?} seeds failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// REGISTER programs: whatever is lost, doubled, overtaken or kept back, and however the store
+/// fails, there is never a fifth device nor a stranger, and what a phone was told is true.
+#[test]
+fn register_programs() {
+    every_seed(Kind::Register);
+}
+
+/// Call programs: each INVITE gets one final answer, both sides agree that the call is over, and
+/// nothing of it is left in any shard.
+#[test]
+fn call_programs() {
+    every_seed(Kind::Calls);
+}

@@ -1,0 +1,190 @@
+//! A world for whole shards: scripted phones, a bad network, virtual time, one seed.
+//!
+//! Everything that happens is chosen by one scheduler from one seed: the next packet, phone, shard
+//! timer, letter or store step. Nothing reads a clock, nothing runs beside it, so a seed replays
+//! to the byte.
+
+pub(crate) mod check;
+pub(crate) mod digest;
+pub(crate) mod network;
+pub(crate) mod phone;
+pub(crate) mod program;
+pub(crate) mod server;
+pub(crate) mod sip;
+pub(crate) mod trace;
+pub(crate) mod txn;
+
+use network::{Network, Weather};
+use phone::{Action, Phone};
+use stationmaster::base::rng::Rng;
+use stationmaster::base::time::Mono;
+use std::net::SocketAddr;
+use std::time::Duration;
+use trace::{Line, Trace};
+
+/// A datagram that somebody sends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Datagram {
+    /// To whom.
+    pub(crate) to: SocketAddr,
+    /// What.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What phones register with and call through.
+pub(crate) trait Host {
+    /// Its address.
+    fn address(&self) -> SocketAddr;
+    /// Takes in a datagram.
+    fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]);
+    /// Does what is due.
+    fn fire(&mut self, now: Mono);
+    /// When to fire next.
+    fn next(&self) -> Option<Mono>;
+    /// What it sends.
+    fn drain(&mut self) -> Vec<Datagram>;
+    /// What happened in it, for the trace.
+    fn notes(&mut self) -> Vec<String>;
+}
+
+/// The world.
+pub(crate) struct World<H> {
+    /// The server.
+    pub(crate) host: H,
+    /// The phones.
+    pub(crate) phones: Vec<Phone>,
+    /// What happened.
+    pub(crate) trace: Trace,
+    /// The time.
+    pub(crate) now: Mono,
+    network: Network,
+    /// What is done to which phone, latest first.
+    program: Vec<(Mono, usize, Action)>,
+    rng: Rng,
+    /// Packets that went to nobody, by their destination.
+    pub(crate) astray: Vec<SocketAddr>,
+}
+
+/// Who is next.
+#[derive(Clone, Copy)]
+enum Turn {
+    Packet,
+    Host,
+    Phone(usize),
+    Program,
+}
+
+impl<H: Host> World<H> {
+    /// A world at time 0.
+    pub(crate) fn new(
+        host: H,
+        phones: Vec<Phone>,
+        weather: Weather,
+        mut program: Vec<(Mono, usize, Action)>,
+        mut rng: Rng,
+    ) -> Self {
+        let mut trace = Trace::default();
+        for phone in &phones {
+            trace.name(phone.setup.public, &phone.setup.label);
+        }
+        trace.name(host.address(), "server");
+        program.sort_by_key(|(at, _, _)| *at);
+        program.reverse();
+        let network = Network::new(weather, rng.split());
+        Self { host, phones, trace, now: Mono::default(), network, program, rng, astray: Vec::new() }
+    }
+
+    /// Lets things happen until `end`, or until nothing more can. `look` is called after each.
+    pub(crate) fn run(&mut self, end: Mono, mut look: impl FnMut(&mut Self)) {
+        while let Some((at, turn)) = self.next_turn().filter(|(at, _)| *at <= end) {
+            self.now = self.now.max(at);
+            self.take_turn(turn);
+            look(self);
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// The earliest thing to happen; among those of the same instant, one by lot.
+    fn next_turn(&mut self) -> Option<(Mono, Turn)> {
+        let phones = self.phones.iter().enumerate().map(|(at, phone)| (phone.next(), Turn::Phone(at)));
+        let others = [
+            (self.network.next(), Turn::Packet),
+            (self.host.next(), Turn::Host),
+            (self.program.last().map(|(at, _, _)| *at), Turn::Program),
+        ];
+        let mut best: Option<(Mono, Turn)> = None;
+        let mut equals = 0;
+        for (at, turn) in phones.chain(others).filter_map(|(at, turn)| Some((at?.max(self.now), turn))) {
+            match best {
+                Some((first, _)) if first < at => {}
+                Some((first, _)) if first == at => {
+                    equals += 1;
+                    if self.rng.below(equals) == 0 {
+                        best = Some((at, turn));
+                    }
+                }
+                _ => (best, equals) = (Some((at, turn)), 1),
+            }
+        }
+        best
+    }
+
+    fn take_turn(&mut self, turn: Turn) {
+        let now = self.now;
+        match turn {
+            Turn::Packet => self.deliver(),
+            Turn::Host => self.host.fire(now),
+            Turn::Phone(at) => self.phones[at].fire(now),
+            Turn::Program => {
+                let Some((_, at, action)) = self.program.pop() else { return };
+                if let Action::Move(public) = action {
+                    self.trace.name(public, &self.phones[at].setup.label);
+                }
+                self.phones[at].act(now, action);
+            }
+        }
+        self.flush();
+    }
+
+    fn deliver(&mut self) {
+        let Some(packet) = self.network.take(self.now) else { return };
+        let path = (packet.from, packet.to);
+        self.trace.add(self.now, Line::Heard { path, bytes: packet.bytes.clone() });
+        if packet.to == self.host.address() {
+            self.host.receive(self.now, packet.from, &packet.bytes);
+        } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.setup.public == packet.to) {
+            phone.receive(self.now, packet.from, &packet.bytes);
+        } else {
+            self.astray.push(packet.to);
+        }
+    }
+
+    /// Takes over what everybody sends and notes.
+    fn flush(&mut self) {
+        let Self { host, phones, trace, network, now, .. } = self;
+        for note in host.notes() {
+            trace.add(*now, Line::Note(note));
+        }
+        for datagram in host.drain() {
+            network.send(*now, host.address(), datagram.to, &datagram.bytes, trace);
+        }
+        for phone in phones {
+            for note in phone.notes.drain(..) {
+                trace.add(*now, Line::Note(format!("{}: {note}", phone.setup.label)));
+            }
+            for datagram in phone.drain() {
+                network.send(*now, phone.setup.public, datagram.to, &datagram.bytes, trace);
+            }
+        }
+    }
+
+    /// Whether no phone has anything under way and no packet is on its way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.network.next().is_none() && self.program.is_empty() && self.phones.iter().all(Phone::is_idle)
+    }
+}
+
+/// So many seconds after the start.
+pub(crate) fn at(secs: u64) -> Mono {
+    Mono::default() + Duration::from_secs(secs)
+}

@@ -1,0 +1,235 @@
+//! What a seed makes: phones, what is done to them, and what goes wrong.
+
+use super::phone::register::Ask;
+use super::phone::{Action, Phone, Setup};
+use super::server::{DOMAIN, Extension, Faults, Server, address};
+use super::{World, at};
+use crate::world::network::Weather;
+use stationmaster::base::rng::Rng;
+use stationmaster::base::time::Mono;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a program is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Phones register, refresh, un-register, move, die and come back.
+    Register,
+    /// Registered phones call each other.
+    Calls,
+}
+
+/// What was chosen for a seed, to be printed with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Plan {
+    /// What it is about.
+    pub(crate) kind: Kind,
+    /// Shards of the server.
+    pub(crate) shards: u16,
+    /// What goes wrong in it.
+    pub(crate) faults: Faults,
+    /// Phones that do not know their password.
+    pub(crate) liars: usize,
+    /// When the program is over and everything may settle.
+    pub(crate) over: Mono,
+    /// When everything must have settled.
+    pub(crate) settled: Mono,
+    /// Login names of all extensions.
+    pub(crate) logins: Vec<String>,
+}
+
+/// The world of a seed, and the plan behind it. The number of shards alternates.
+pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
+    let mut rng = Rng::from_number(seed ^ if kind == Kind::Calls { 1 << 63 } else { 0 });
+    let extensions: Vec<Extension> = (0..2 + pick(&mut rng, 2) + usize::from(kind == Kind::Calls))
+        .map(|n| Extension { login: format!("20{n}-acme"), password: format!("Right-{n}!") })
+        .collect();
+    let mut plan = Plan {
+        kind,
+        shards: 1 + u16::try_from(seed % 2).unwrap_or(0),
+        faults: Faults { flush_within: Duration::from_millis(20), ..Faults::default() },
+        liars: 0,
+        over: at(130),
+        settled: at(1_400),
+        logins: extensions.iter().map(|extension| extension.login.clone()).collect(),
+    };
+    let (phones, program) = match kind {
+        Kind::Register => registering(&mut plan, &extensions, &mut rng),
+        Kind::Calls => calling(&extensions, &mut rng),
+    };
+    if kind == Kind::Register {
+        plan.faults = faults(&mut rng);
+    }
+    let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
+    (World::new(server, phones, Weather::BAD, program, rng.split()), plan)
+}
+
+fn faults(rng: &mut Rng) -> Faults {
+    let mut faults = Faults {
+        flush_within: Duration::from_millis([20, 20, 300, 3_000][pick(rng, 4)]),
+        ..Faults::default()
+    };
+    if rng.below(3) == 0 {
+        faults.flush_fails = rng.below(30);
+        faults.flush_lies = rng.below(20);
+    }
+    if rng.below(3) == 0 {
+        faults.crashes = (0..=rng.below(2)).map(|_| moment(rng, 2_000, 120_000)).collect();
+    }
+    if rng.below(4) == 0 {
+        let by = i64::try_from(rng.below(4_000)).unwrap_or(0) - 2_000;
+        faults.jumps = vec![(moment(rng, 2_000, 120_000), by)];
+    }
+    faults
+}
+
+type Program = Vec<(Mono, usize, Action)>;
+
+/// Several devices for each extension, more than the cap for some.
+fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
+    let (mut phones, mut program) = (Vec::new(), Vec::new());
+    for extension in extensions {
+        for _ in 0..1 + pick(rng, 6) {
+            let number = phones.len();
+            let mut setup = setup(number, extension, rng);
+            if plan.liars == 0 && rng.below(12) == 0 {
+                plan.liars += 1;
+                setup.password = "Wrong-0!".to_owned();
+            }
+            phones.push(Phone::new(setup, rng.split()));
+            program.push((moment(rng, 0, 3_000), number, bind(rng)));
+            for step in 0..pick(rng, 4) {
+                let when = moment(rng, 10_000, 120_000);
+                match rng.below(10) {
+                    0..=2 => program.push((when, number, bind(rng))),
+                    3 => program.push((when, number, Action::Register(Ask::Unbind))),
+                    4 => program.push((when, number, Action::Register(Ask::UnbindAll))),
+                    5 => program.push((when, number, Action::Register(Ask::Query))),
+                    6 => {
+                        // Longer than any packet is kept back: a REGISTER of the life before must
+                        // not arrive in this one.
+                        let down = rng.between(Duration::from_secs(3), Duration::from_secs(30));
+                        program.push((when, number, Action::Die));
+                        program.push((when + down, number, Action::Boot(3_600)));
+                    }
+                    7 => {
+                        let public = public(number, 10_000 + 100 * step as u16);
+                        program.push((when, number, Action::Move(public)));
+                        program.push((when + Duration::from_secs(2), number, bind(rng)));
+                    }
+                    8 => program.push((when, number, Action::Probe("OPTIONS", 200))),
+                    _ => program.push((when, number, Action::Probe("SUBSCRIBE", 489))),
+                }
+            }
+            program.push((plan.over, number, Action::Quiet));
+            if rng.below(3) > 0 {
+                program.push((
+                    plan.over + Duration::from_millis(1),
+                    number,
+                    Action::Register(Ask::Bind(3_600)),
+                ));
+            }
+        }
+    }
+    (phones, program)
+}
+
+/// A phone or two for each extension, and calls among them.
+fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
+    let (mut phones, mut program) = (Vec::new(), Vec::new());
+    for extension in extensions {
+        for _ in 0..1 + pick(rng, 2) {
+            let number = phones.len();
+            phones.push(Phone::new(setup(number, extension, rng), rng.split()));
+            if rng.below(15) > 0 {
+                program.push((moment(rng, 0, 3_000), number, Action::Register(Ask::Bind(3_600))));
+            }
+            program.push((at(130), number, Action::Quiet));
+        }
+    }
+    // At most one phone loses power, and it never calls its own extension: a call of which nobody
+    // is left would stand for ever, since there are no session timers.
+    let dies = (rng.below(4) == 0).then(|| pick(rng, phones.len()));
+    for _ in 0..3 + pick(rng, 4) {
+        let caller = pick(rng, phones.len());
+        let called = &extensions[pick(rng, extensions.len())].login;
+        if dies == Some(caller) && phones[caller].setup.login == *called {
+            continue;
+        }
+        let target = match rng.below(12) {
+            0 => "999".to_owned(),
+            1..=6 => called.split('-').next().unwrap_or_default().to_owned(),
+            _ => called.clone(),
+        };
+        program.push((moment(rng, 20_000, 80_000), caller, Action::Dial(target)));
+    }
+    if let Some(number) = dies {
+        let when = moment(rng, 20_000, 90_000);
+        program.push((when, number, Action::Die));
+        let down = rng.between(Duration::from_secs(3), Duration::from_secs(30));
+        if rng.below(2) == 0 {
+            program.push((when + down, number, Action::Boot(3_600)));
+        }
+    }
+    for _ in 0..pick(rng, 2) {
+        let action = match rng.below(3) {
+            0 => Action::StrayBye,
+            1 => Action::Probe("MESSAGE", 405),
+            _ => Action::Probe("NOTIFY", 200),
+        };
+        program.push((moment(rng, 20_000, 90_000), pick(rng, phones.len()), action));
+    }
+    (phones, program)
+}
+
+fn bind(rng: &mut Rng) -> Action {
+    Action::Register(Ask::Bind([10, 60, 90, 300, 3_600, 7_200][pick(rng, 6)]))
+}
+
+/// The address that a phone is seen at. Every third one shares an address with another, behind a
+/// NAT.
+fn public(number: usize, port: u16) -> SocketAddr {
+    let last = u8::try_from(number).unwrap_or(0);
+    let port = port + u16::from(last);
+    if number % 3 == 2 { ([198, 51, 100, 1], port).into() } else { ([203, 0, 113, last], port).into() }
+}
+
+fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setup {
+    let public = public(number, 20_000);
+    let last = u8::try_from(number).unwrap_or(0);
+    let private = if number.is_multiple_of(3) { public } else { ([10, 0, 0, last], 5_060).into() };
+    let mut id = [0; 16];
+    rng.fill(&mut id);
+    let hex = id.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let uuid =
+        format!("urn:uuid:{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]);
+    let sha256 = rng.below(4) == 0;
+    let user_agent = match (sha256, rng.below(3)) {
+        (true, _) => "Linphone/5.1.65 (belle-sip/5.1)",
+        (false, 0) => "Yealink SIP-T46S 66.86.0.15",
+        (false, 1) => "baresip v1.0.0 (x86_64/linux)",
+        (false, _) => "Scripted",
+    };
+    Setup {
+        label: format!("p{number}"),
+        login: extension.login.clone(),
+        password: extension.password.clone(),
+        public,
+        private,
+        instance: (rng.below(4) > 0).then_some(uuid),
+        user_agent: user_agent.to_owned(),
+        sha256,
+        keeps_nonce: rng.below(2) == 0,
+        server: address(),
+        domain: DOMAIN.to_owned(),
+        manner: None,
+    }
+}
+
+fn moment(rng: &mut Rng, least_ms: u64, most_ms: u64) -> Mono {
+    Mono::default() + rng.between(Duration::from_millis(least_ms), Duration::from_millis(most_ms))
+}
+
+fn pick(rng: &mut Rng, among: usize) -> usize {
+    usize::try_from(rng.below(among as u64)).unwrap_or(0)
+}
