@@ -294,7 +294,7 @@ impl World {
         self.ack(1, &near, 7, "");
         self.quiet(1);
         self.quiet(2);
-        Talk { near, far: far_invite.dialog_of(&far_ok), invite, far_invite }
+        Talk { near, far: far_invite.dialog_of(&far_ok), far_invite }
     }
 
     /// After all lingering nothing is left, and the one call ended so.
@@ -322,6 +322,5 @@ impl World {
 pub(super) struct Talk {
     pub(super) near: Dialog,
     pub(super) far: Dialog,
-    pub(super) invite: Msg,
     pub(super) far_invite: Msg,
 }
