@@ -13,6 +13,9 @@ use crate::directory::sign_in::Consequence;
 use crate::licence::DeviceId;
 use crate::sip::{Message, Name};
 
+/// The number of an accepted request of no device.
+const NO_DEVICE: u64 = u64::MAX >> 2;
+
 /// What a request shows.
 pub(super) enum Presented<'m> {
     /// No credentials for our realm.
@@ -64,8 +67,24 @@ impl Core {
         match self.nonces.check(credentials.nonce, credentials.nc(), hash, now.mono, &flow) {
             Judgement::Stale => Presented::Stale,
             Judgement::Retransmission(outcome) => Presented::Again { outcome, credentials },
-            Judgement::Fresh(nonce) => Presented::Fresh(Fresh { credentials, nonce, hash, device: None }),
+            Judgement::Fresh { nonce, before } => {
+                let device = before.and_then(|before| self.device_of(before, &credentials.username.text()));
+                Presented::Fresh(Fresh { credentials, nonce, hash, device })
+            }
         }
+    }
+
+    /// The outcome of an accepted request: from it the next use of the nonce knows its device. The
+    /// login is part of it, since devices of two extensions may have the same id.
+    pub(super) fn right(&self, login: &str, device: Option<DeviceId>) -> Outcome {
+        let whose = self.hash.hash_one(login) >> 34 << 32;
+        Outcome::Right(device.map_or(NO_DEVICE, |device| whose | u64::from(device.0)))
+    }
+
+    fn device_of(&self, before: Outcome, login: &str) -> Option<DeviceId> {
+        let Outcome::Right(number) = before else { return None };
+        let device = DeviceId(number as u32);
+        (self.right(login, Some(device)) == before && number != NO_DEVICE).then_some(device)
     }
 
     /// Answers with a fresh challenge.

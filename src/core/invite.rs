@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 /// The caller, as the directory knows it.
 struct Caller {
+    device: DeviceId,
     display: Box<str>,
     anonymous: bool,
 }
@@ -91,8 +92,8 @@ impl Core {
         let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
         let settled = |core: &Self, outcome| core.nonces.settle(fresh.nonce, fresh.hash, outcome);
         match verdict {
-            Verdict::Good(Ok(_)) if *fresh.credentials.username.plain() == *peer => {
-                settled(self, Outcome::Right(u32::MAX));
+            Verdict::Good(Ok(caller)) if *fresh.credentials.username.plain() == *peer => {
+                settled(self, self.right(&fresh.credentials.username.text(), Some(caller.device)));
                 self.calls.in_dialog(now, leg, message, flow);
             }
             Verdict::Good(_) => {
@@ -107,8 +108,9 @@ impl Core {
         let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
         match verdict {
             Verdict::Good(Ok(caller)) => {
-                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Right(u32::MAX));
-                if let Ok(login) = LoginName::parse(&fresh.credentials.username.text()) {
+                let username = fresh.credentials.username.text();
+                self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, Some(caller.device)));
+                if let Ok(login) = LoginName::parse(&username) {
                     self.place(now, flow, message, &login, &caller);
                 }
             }
@@ -281,7 +283,7 @@ impl Core {
 }
 
 /// The device an out-of-dialog request comes from: that of the live binding with its flow, else with
-/// its Contact, else with its instance.
+/// its Contact, else with its instance; by the last also one that was revoked, which has no bindings.
 fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Who {
     let live = || entry.bindings.iter().filter(|binding| binding.is_live(now));
     let known = |device: DeviceId, by, known_flow| match entry.licence.device(device) {
@@ -306,7 +308,7 @@ fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Wh
     }
     let instance = contact.param("+sip.instance").flatten();
     let same = entry.licence.devices.iter().find(|device| device.shows(instance));
-    match same.filter(|device| live().any(|binding| binding.device == device.id)) {
+    match same.filter(|device| device.revoked || live().any(|binding| binding.device == device.id)) {
         Some(device) => known(device.id, Rung::Instance, false),
         None => Who::New,
     }
@@ -325,11 +327,12 @@ fn may_call(
     if !entry.licence.enabled {
         return Err(Refusal::AppDisabled);
     }
-    match who {
+    let live = |device| entry.bindings.iter().any(|binding| binding.device == device && binding.is_live(now));
+    let device = match who {
         Who::Revoked(_) => return Err(Refusal::DeviceRevoked),
-        Who::Known { device, .. } if entry.bindings.iter().any(|b| b.device == device && b.is_live(now)) => {}
+        Who::Known { device, .. } if live(device) => device,
         _ => return Err(Refusal::DeviceNotRegistered),
-    }
+    };
     let from = Uri::parse(message.from().uri);
     let anonymous = from.is_some_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
     let own = from.is_some_and(|uri| {
@@ -340,5 +343,5 @@ fn may_call(
     if !own && !anonymous {
         return Err(Refusal::NotYours);
     }
-    Ok(Caller { display: entry.name.clone(), anonymous })
+    Ok(Caller { device, display: entry.name.clone(), anonymous })
 }

@@ -55,7 +55,12 @@ impl Core {
         if self.refuse_extensions(message, flow) {
             return;
         }
-        match self.presented(now, flow, message, Role::Server) {
+        let presented = self.presented(now, flow, message, Role::Server);
+        let unproven = matches!(presented, Presented::Nothing | Presented::Stale);
+        if unproven && self.refuse_again(now, flow, message) {
+            return;
+        }
+        match presented {
             Presented::Nothing => {
                 self.meters.register(RegisterOutcome::Challenged);
                 self.challenge(now, flow, message, Role::Server, Stale::No);
@@ -106,11 +111,7 @@ impl Core {
             .sign_in(now, &attempt, recognise, |entry, who| request.decide(entry, who, jitter, now.wall));
         match verdict {
             Verdict::Good(Decision::Done { device, refreshed }) => {
-                self.nonces.settle(
-                    fresh.nonce,
-                    fresh.hash,
-                    Outcome::Right(device.map_or(u32::MAX, |id| id.0)),
-                );
+                self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
                 self.out.extend(refreshed.into_iter().map(Output::Refresh));
                 self.accept(now, flow, message, &username);
@@ -129,6 +130,7 @@ impl Core {
             }
             Verdict::Good(Decision::Refused(refusal)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
+                self.keep_refusal(now, flow, message, &username, refusal);
                 self.refuse_register(flow, message, &username, refusal);
             }
             Verdict::Locked(remains) => {

@@ -5,14 +5,21 @@
 //! tests run side by side and in any order.
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(clippy::print_stderr, reason = "a failing test shows what the programs printed")]
 
 pub(crate) mod baresip;
+pub(crate) mod chance;
+pub(crate) mod phone;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod sip;
 pub(crate) mod sipp;
 pub(crate) mod sound;
 
+use chance::Chance;
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long anything that a test waits for may take. Far more than it takes on an idle machine:
@@ -37,16 +44,22 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port of 127.0.0.1 that was free for UDP and TCP a moment ago.
+/// Ports that the system does not hand out by itself, so that none of the many sockets that tests
+/// open without asking for a port takes one that was just found free.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port of 127.0.0.1 that was free for UDP and TCP a moment ago; never the same one twice.
 ///
-/// For programs that cannot be given a socket or asked which port they took. The system hands such
-/// ports out in random order, so that it gives the same one to somebody else in between is unlikely.
+/// For programs that cannot be given a socket or asked which port they took.
 pub(crate) fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut chance = Chance::new();
     until("a port free for UDP and TCP", || {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-        let port = tcp.local_addr().ok()?.port();
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-        Some(port)
+        let port = PORTS.start + chance.below(u64::from(PORTS.end - PORTS.start)) as u16;
+        let fresh = GIVEN.lock().unwrap().insert(port);
+        let _tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        let _udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        fresh.then_some(port)
     })
 }
 

@@ -1,12 +1,12 @@
 //! A Stationmaster of the test's own: `serve` on free ports in a folder that goes with it.
 
 use super::running::Running;
-use super::{free_port, until};
+use super::{PATIENCE, free_port, until};
 use serde_json::Value;
-use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -15,11 +15,24 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_stationmaster");
 /// The SIP domain and realm of every test server.
 pub(crate) const DOMAIN: &str = "example.test";
 
+/// What a test's server has beside the usual configuration.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    /// Further addresses to listen on.
+    pub(crate) listens: &'a [String],
+    /// Further lines of `[sip]`.
+    pub(crate) sip: &'a str,
+    /// Further sections.
+    pub(crate) sections: &'a str,
+}
+
 /// A running server, killed when dropped.
 pub(crate) struct Server {
     running: Running, // before `dir`: it ends before its folder goes
     config: PathBuf,
     sip: SocketAddr,
+    health: SocketAddr,
+    metrics: SocketAddr,
     dir: TempDir,
 }
 
@@ -29,39 +42,70 @@ impl Server {
     /// # Panics
     /// If it ends, or is not ready in time.
     pub(crate) fn start() -> Self {
+        Self::start_with(&Setup::default())
+    }
+
+    /// Starts a server as [`start`](Self::start) does, with more in its configuration.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub(crate) fn start_with(setup: &Setup<'_>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The folder of the admin socket must be no wider than this.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o750)).unwrap();
-        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let [sip, health, metrics] = [(); 3].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let config = dir.path().join("stationmaster.toml");
         let at = dir.path().display();
+        let listens: String = setup.listens.iter().map(|listen| format!(", \"{listen}\"")).collect();
+        let (more, sections) = (setup.sip, setup.sections);
         let text = format!(
             "[sip]\n\
-             listen = [\"udp:{sip}\", \"tcp:{sip}\"]\n\
+             listen = [\"udp:{sip}\", \"tcp:{sip}\"{listens}]\n\
              domains = [\"{DOMAIN}\"]\n\
              realm = \"{DOMAIN}\"\n\
+             {more}\n\
              [store]\n\
              url = \"sled:{at}/store\"\n\
              [admin]\n\
-             socket = \"{at}/admin.sock\"\n"
+             socket = \"{at}/admin.sock\"\n\
+             [http]\n\
+             listen = \"{health}\"\n\
+             [metrics]\n\
+             listen = \"{metrics}\"\n\
+             {sections}\n"
         );
         std::fs::write(&config, text).unwrap();
-        let running = Running::start(
-            "stationmaster",
-            "stationmaster",
-            Command::new(PROGRAM).arg("-c").arg(&config).arg("serve"),
-            dir.path(),
-        );
-        let mut server = Self { running, config, sip, dir };
-        let socket = server.dir.path().join("admin.sock");
+        let running = serve(&config, dir.path());
+        let mut server = Self { running, config, sip, health, metrics, dir };
+        server.await_ready();
+        server
+    }
+
+    fn await_ready(&mut self) {
+        let socket = self.admin_socket();
         until("the server is ready", || {
-            if let Some(status) = server.running.ended() {
+            if let Some(status) = self.running.ended() {
                 panic!("the server ended: {status}");
             }
             // Without its socket the command would try to open the store itself.
-            (socket.exists() && server.try_cli(&["tenant", "list"], "").status.success()).then_some(())
+            (socket.exists() && self.try_cli(&["tenant", "list"], "").status.success()).then_some(())
         });
-        server
+    }
+
+    /// Ends the server at once, whatever it is doing (SIGKILL).
+    pub(crate) fn kill(&mut self) {
+        self.running.kill();
+    }
+
+    /// Starts the server again that was ended, on the same store and addresses.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub(crate) fn start_again(&mut self) {
+        // A killed server left its socket behind: only a new one tells that it is ready.
+        let _ = std::fs::remove_file(self.admin_socket());
+        self.running = serve(&self.config, self.dir.path());
+        self.await_ready();
     }
 
     /// Where it hears SIP, over UDP and TCP.
@@ -69,9 +113,41 @@ impl Server {
         self.sip
     }
 
+    /// The folder of its store, key, configuration and admin socket.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its configuration file.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Its admin socket.
+    pub(crate) fn admin_socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
     /// All that it printed up to now.
     pub(crate) fn output(&self) -> String {
         self.running.output()
+    }
+
+    /// A page of its health listener: the status code and the body.
+    pub(crate) fn health(&self, path: &str) -> (u16, String) {
+        http(self.health, path)
+    }
+
+    /// The metrics, as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> String {
+        let (status, page) = http(self.metrics, "/metrics");
+        assert_eq!(status, 200, "{page}");
+        page
+    }
+
+    /// The metric whose line begins with `name`, labels included; 0 if there is none.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        metric(&self.metrics(), name)
     }
 
     /// Makes the tenant and, for each number, an extension that may sign in with [`password`].
@@ -89,10 +165,28 @@ impl Server {
 
     /// The bindings of an extension, as `binding list` tells them.
     pub(crate) fn bindings(&self, tenant: &str, number: &str) -> Vec<Value> {
-        let text = self.cli(&["binding", "list", tenant, number, "--json"], "");
+        self.list(&["binding", "list", tenant, number])
+    }
+
+    /// The activated devices of an extension, as `device list` tells them.
+    pub(crate) fn devices(&self, tenant: &str, number: &str) -> Vec<Value> {
+        self.list(&["device", "list", tenant, number])
+    }
+
+    /// Locks and bans, as `lock list` tells them.
+    pub(crate) fn locks(&self) -> Vec<Value> {
+        self.list(&["lock", "list"])
+    }
+
+    /// What a command prints that lists something.
+    ///
+    /// # Panics
+    /// If it fails, or prints no array.
+    pub(crate) fn list(&self, command: &[&str]) -> Vec<Value> {
+        let text = self.cli(&[command, &["--json"]].concat(), "");
         match serde_json::from_str(&text) {
-            Ok(Value::Array(bindings)) => bindings,
-            other => panic!("binding list --json printed no array: {other:?}\n{text}"),
+            Ok(Value::Array(rows)) => rows,
+            other => panic!("{} --json printed no array: {other:?}\n{text}", command.join(" ")),
         }
     }
 
@@ -134,10 +228,41 @@ impl Server {
     /// # Panics
     /// If it does not end in time, or with another status than 0.
     pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
+    /// As [`stop`](Self::stop), but it can be started again.
+    ///
+    /// # Panics
+    /// As [`stop`](Self::stop).
+    pub(crate) fn end(&mut self) {
         self.running.terminate();
         let status = self.running.wait();
         assert!(status.success(), "after SIGTERM the server ended with {status}");
     }
+}
+
+/// Starts `serve`; it may end by itself.
+pub(crate) fn serve(config: &Path, folder: &Path) -> Running {
+    let mut command = Command::new(PROGRAM);
+    command.arg("-c").arg(config).arg("serve");
+    Running::start("stationmaster", "stationmaster", &mut command, folder)
+}
+
+/// The metric whose line on `page` begins with `name`, labels included; 0 if there is none.
+pub(crate) fn metric(page: &str, name: &str) -> u64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap_or_else(|_| panic!("{name} is {value}")))
+}
+
+fn http(at: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// The password of an extension made by [`Server::populate`].

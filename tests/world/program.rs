@@ -229,7 +229,7 @@ fn public(number: usize, port: u16) -> SocketAddr {
 fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setup {
     let public = public(number, 20_000);
     let last = u8::try_from(number).unwrap_or(0);
-    let private = if number % 3 == 0 { public } else { ([10, 0, 0, last], 5_060).into() };
+    let private = if number.is_multiple_of(3) { public } else { ([10, 0, 0, last], 5_060).into() };
     let mut id = [0; 16];
     rng.fill(&mut id);
     let hex = id.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));

@@ -127,11 +127,13 @@ fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now
     }
 }
 
+/// A stream contact whose connection is gone rings no more, though it has not expired; its flow says so.
 fn show_binding(binding: &Binding, now: Wall) -> BindingView {
+    let closed = if binding.is_reachable(now) { "" } else { " (closed)" };
     BindingView {
         contact: String::from_utf8_lossy(&binding.contact).into_owned(),
         device: binding.device.0.to_string(),
-        flow: binding.flow().to_string(),
+        flow: format!("{}{closed}", binding.flow()),
         expires_s: binding.expires.since(now).as_secs(),
     }
 }

@@ -169,7 +169,7 @@ view!(
         contact: String,
         /// The id of its device.
         device: String,
-        /// Transport and source address.
+        /// Transport and source address; ` (closed)` behind them if the connection is gone.
         flow: String,
         /// Seconds until it ends.
         expires_s: u64,
@@ -183,7 +183,7 @@ view!(
         tenant: Option<String>,
         /// The extension's number; none for a ban.
         extension: Option<String>,
-        /// `identity` or `source`.
+        /// What was tried: `sip`, `portal` or `pin`; of a ban `source`.
         scope: String,
         /// Since when, if known.
         since: Option<String>,
