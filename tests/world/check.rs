@@ -183,6 +183,7 @@ pub(crate) fn calls(phones: &[Phone], restarted: bool) -> Vec<String> {
     }
     for phone in phones {
         wrong.extend(phone.wrongs.iter().cloned());
+        wrong.extend(phone.contradictions.iter().filter(|_| !restarted).cloned());
     }
     wrong
 }
