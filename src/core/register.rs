@@ -202,6 +202,9 @@ impl Request<'_, '_> {
             Ok(asked) => asked,
             Err(error) => return Decision::Refused(Refusal::Register(*error)),
         };
+        if let Some(brief) = asked.brief {
+            return Decision::Refused(Refusal::Register(brief));
+        }
         if entry.in_doubt {
             return commit(entry, self.attempt.login);
         }

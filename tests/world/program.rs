@@ -57,8 +57,10 @@ pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
         Kind::Register => registering(&mut plan, &extensions, &mut rng),
         Kind::Calls => calling(&extensions, &mut rng),
     };
-    if kind == Kind::Register {
-        plan.faults = faults(&mut rng);
+    match kind {
+        Kind::Register => plan.faults = faults(&mut rng),
+        Kind::Calls if rng.below(6) == 0 => plan.faults.crashes = vec![moment(&mut rng, 20_000, 100_000)],
+        Kind::Calls => {}
     }
     let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
     (World::new(server, phones, Weather::BAD, program, rng.split()), plan)
@@ -96,6 +98,11 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
                 plan.liars += 1;
                 setup.password = "Wrong-0!".to_owned();
             }
+            if setup.password.starts_with("Wrong") && rng.below(2) == 0 {
+                let start = moment(rng, 5_000, 60_000);
+                let guesses = (0..6).map(|n| (start + Duration::from_secs(6) * n, number, bind(rng)));
+                program.extend(guesses);
+            }
             phones.push(Phone::new(setup, rng.split()));
             program.push((moment(rng, 0, 3_000), number, bind(rng)));
             for step in 0..pick(rng, 4) {
@@ -131,7 +138,32 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
             }
         }
     }
+    if rng.below(8) == 0 {
+        plan.liars += guessing(extensions, rng, &mut phones, &mut program);
+    }
     (phones, program)
+}
+
+/// Somebody at one address guesses at every extension, and at some that are not there; says how
+/// many phones that takes.
+fn guessing(
+    extensions: &[Extension],
+    rng: &mut Rng,
+    phones: &mut Vec<Phone>,
+    program: &mut Program,
+) -> usize {
+    let before = phones.len();
+    let strangers = ["297-acme", "298-acme", "299-acme"].map(String::from);
+    for login in extensions.iter().map(|extension| extension.login.clone()).chain(strangers) {
+        let number = phones.len();
+        let mut setup = setup(number, &Extension { login, password: "Wrong-1!".to_owned() }, rng);
+        setup.public = ([198, 51, 100, 66], 30_000 + u16::try_from(number).unwrap_or(0)).into();
+        setup.private = setup.public;
+        phones.push(Phone::new(setup, rng.split()));
+        program.extend((0..4).map(|_| (moment(rng, 20_000, 80_000), number, bind(rng))));
+        program.push((at(130), number, Action::Quiet));
+    }
+    phones.len() - before
 }
 
 /// A phone or two for each extension, and calls among them.

@@ -161,7 +161,7 @@ impl Client {
 
     /// CANCEL was sent: the final answer must come in 64 T1 (§9.1).
     pub(crate) fn cancelled(&mut self, now: Mono) {
-        self.ends_at = Some(now + ALL);
+        self.abandon(now);
     }
 
     /// The dialog it belongs to is over.
