@@ -80,7 +80,10 @@ fn check_foreign(bencher: Bencher<'_, '_>) {
 fn settle(bencher: Bencher<'_, '_>) {
     let (nonces, flow) = (nonces(), flow());
     let nonce = nonces.mint(SHARD, NOW, &flow);
-    let Judgement::Fresh(reference) = nonces.check(nonce.as_bytes(), Some(1), 7, NOW, &flow) else { return };
+    let Judgement::Fresh { nonce: reference, .. } = nonces.check(nonce.as_bytes(), Some(1), 7, NOW, &flow)
+    else {
+        return;
+    };
     bencher.bench_local(|| nonces.settle(black_box(reference), 7, Outcome::Right(1)));
 }
 

@@ -4,6 +4,8 @@
 //! bindings are there before, so that nothing waits for the store. Users go round, so their entries
 //! are as cold as in service.
 
+#![allow(clippy::unwrap_used)] // a bench that cannot set up has nothing to measure
+
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher};
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};

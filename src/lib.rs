@@ -1,7 +1,35 @@
 //! Stationmaster: a SIP registrar and B2BUA with softphone device licensing.
 //!
-//! The house, storey by storey; a module names only modules above it in this list
-//! (`tests/tidy.rs` holds it to that).
+//! **The house**, storey by storey; a module names only modules above it in this list
+//! (`tests/tidy.rs` holds it to that). Down to [`core`] all is pure: bytes, time and chance are
+//! arguments, what must be done is the result; no socket, clock, task or file.
+//!
+//! | storey | module | what it is |
+//! |---|---|---|
+//! | 0 | [`base`] | time, chance, flows, tokens, bounds, secrets |
+//! | 1 | [`sip`], [`sdp`] | message syntax; session descriptions as far as calls look at them |
+//! |   | [`digest`] | challenges, credentials, nonces |
+//! | 2 | [`txn`], [`dialog`] | the four machines of RFC 3261 §17 and their table; dialogs |
+//! | 3 | [`account`], [`licence`], [`lockout`], [`registrar`], [`route`] | decisions: names and passwords; who is a device, the cap; failures and locks; bindings; who rings and why not |
+//! |   | [`call`] | the B2BUA machine |
+//! | 4 | [`directory`] | what shards share: one entry per extension behind its lock |
+//! |   | [`core`] | one shard: a message comes in, what must be done comes out |
+//! |   | [`task`], [`store`], [`net`] | named tasks; the seam for state; sockets |
+//! | 5 | [`service`] | the slow half by use case: what must wait for the store |
+//! |   | [`http`], [`config`], [`cli`] | pages; the configuration; commands |
+//! | 6 | [`server`] | the running program: its start, its shards, its end |
+//!
+//! **The way of a message**: [`net::udp`] or [`net::tcp`] → [`server::driver`] → `core::dispatch`
+//! → REGISTER: `core::register`, [`directory::sign_in`], [`registrar::plan()`], and where it must be
+//! durable first, [`service::commit`]; INVITE: `core::invite`, [`route::route()`], [`call`].
+//!
+//! Where the design was changed while building:
+//! - No separate storey for the incarnation of a binding: its number is never used again, and
+//!   [`registrar::Binding::turn`] tells the later of two states.
+//! - Minting a nonce touches no ring entry; its first use does. So a flood of challenges pushes
+//!   nobody's nonce out.
+//! - While a commit of an extension is under way or may have failed halfway, each of its REGISTERs is
+//!   decided on the record, not in memory ([`directory::Entry::in_doubt`]).
 
 pub mod base;
 pub mod sip;

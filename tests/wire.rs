@@ -46,7 +46,7 @@ impl Echo {
         let (verb, number) = (words.next(), words.next().and_then(|word| word.parse::<u16>().ok()));
         match (verb, number) {
             (Some("letter"), Some(shard)) => {
-                let letter = Letter::Message { flow, message: Message::parse(bytes).unwrap() };
+                let letter = Letter::Message { flow, message: Box::new(Message::parse(bytes).unwrap()) };
                 self.outputs.push_back(Output::Letter { to: ShardId(shard), letter });
             }
             (Some("after"), Some(ms)) => {

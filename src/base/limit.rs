@@ -56,8 +56,9 @@ pub const NONCE_AGE_MAX: Duration = Duration::from_secs(600);
 /// there is always room in the shard's mailbox for the store's answers.
 pub const COMMITS_WAITING_MAX: usize = 4_096;
 
-/// Transactions of one shard; more: 503.
-pub const TRANSACTIONS_MAX: usize = 131_072;
+/// Transactions of one shard; more: 503. Over UDP each lingers 32 s after its end to absorb
+/// retransmissions (RFC 3261 §17), so 10,000 calls a second keep over a million.
+pub const TRANSACTIONS_MAX: usize = 1 << 20;
 
 /// Calls of one shard; more: 503.
 pub const CALLS_MAX: usize = 32_768;
@@ -138,3 +139,6 @@ pub const STREAM_LOGINS_MAX: usize = 4_096;
 
 /// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
 pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);
+
+/// Events of one shard that wait to be logged; more are dropped and counted.
+pub const EVENTS_MAX: usize = 65_536;

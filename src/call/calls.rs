@@ -272,6 +272,8 @@ impl Calls {
 
     /// Refuses a new INVITE or other request that no call comes of: with a To tag of ours, without
     /// a body, and once however often it comes; `write` adds fields.
+    ///
+    /// It keeps a transaction for that: strangers are better refused without state.
     pub fn refuse(
         &mut self,
         now: Now,

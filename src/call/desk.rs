@@ -191,6 +191,9 @@ pub(super) struct ReplyTo {
     pub(super) source: Flow,
 }
 
+/// Room for about a hundred messages, which is taken anew once they are sent.
+const WRITE_BYTES: usize = 65_536;
+
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) shard: ShardId,
@@ -214,7 +217,7 @@ impl Desk {
             txns: Transactions::new(settings.intervals, settings.transactions_max, &mut rng),
             rng,
             tags: HashMap::with_hasher(hash),
-            out: BytesMut::new(),
+            out: BytesMut::with_capacity(WRITE_BYTES),
             told: VecDeque::new(),
             counts: Counts::default(),
         }

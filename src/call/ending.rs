@@ -4,7 +4,7 @@ use super::desk::{Desk, Role};
 use super::record::End;
 use super::state::{Call, LegState, Side, Stage, State, Why};
 use crate::base::time::{Mono, Now};
-use crate::sip::Method;
+use crate::sip::{Method, Name};
 
 impl Call {
     /// A BYE came on this leg, and was answered.
@@ -65,8 +65,15 @@ impl Call {
         if !exchange.offered
             && let Some(leg) = self.leg(other).filter(|leg| leg.state == LegState::Open)
         {
-            // The answer to its offer will never come; without an ACK it may not take our BYE.
-            leg.acknowledge(desk, exchange.client, exchange.client_cseq, |_| b"");
+            // The answer to its offer will never come; without an ACK it may not take our BYE, and
+            // without an answer that is no ACK of an offer (§13.2.2.4).
+            let refusal = exchange.stage.refusal();
+            leg.acknowledge(desk, exchange.client, exchange.client_cseq, |writer| {
+                if !refusal.is_empty() {
+                    writer.field(Name::ContentType, b"application/sdp");
+                }
+                &refusal
+            });
         }
         if exchange.initial && self.near.state == LegState::Open {
             self.near.state = LegState::ByeAfterAck;

@@ -163,6 +163,16 @@ fn refusal(offered: bool, response: &Message) -> Vec<u8> {
 }
 
 impl Stage {
+    /// The refusal of the offer in the 2xx that was sent; empty if there is none.
+    pub(super) fn refusal(&self) -> Vec<u8> {
+        match self {
+            Self::Answered { answer, .. } => {
+                Message::parse(answer.clone()).map_or_else(|_| Vec::new(), |answer| refusal(false, &answer))
+            }
+            Self::Pending { .. } => Vec::new(),
+        }
+    }
+
     /// A 2xx that was just sent.
     pub(super) fn answered(desk: &Desk, answer: &Bytes, to: ReplyTo, now: Mono) -> Self {
         let intervals = desk.settings.intervals;

@@ -2,7 +2,7 @@
 //!
 //! A call has a *near* leg, to who called us, and a *branch* to each phone that is rung; the branch
 //! that answers first becomes the *far* leg. Each leg is a dialog of its own, with Call-ID, tags,
-//! Via and Contact of ours: neither side sees anything of the other but what [`carry`] lists.
+//! Via and Contact of ours: neither side sees anything of the other but what `carry` lists.
 //! Session descriptions pass untouched, so media flows directly.
 //!
 //! | state | what happens | next | what is done |

@@ -2,7 +2,7 @@
 //! store in memory; the little it writes (a configuration, the admin socket) is in a folder of its
 //! own that goes with it.
 
-use super::serving::{Serve, Serving};
+use super::serving::{HangUp, Serve, Serving};
 use super::{Exit, NotDone, client, print};
 use crate::account::{LoginName, TenantCode};
 use crate::config::Config;
@@ -35,7 +35,7 @@ pub(super) fn run(serve: &Serve<'_>, json: bool) -> Exit {
     };
     let known = (config.clone(), file.clone());
     let on_ready = Box::new(move || populate_and_tell(&known.0, &known.1, json));
-    serve(Serving { file: Some(file), config, on_ready: Some(on_ready) })
+    serve(Serving { file: Some(file), config, on_hang_up: HangUp::End, on_ready: Some(on_ready) })
 }
 
 /// A folder of our own that goes when this is dropped.

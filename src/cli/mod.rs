@@ -23,12 +23,12 @@ mod who;
 
 pub use grammar::{Command, Line};
 pub use print::refused;
-pub use serving::{OnReady, Serve, Serving};
+pub use serving::{HangUp, OnReady, Serve, Serving};
 
 use crate::config::Config;
 use crate::service::admin::Refusal;
 use clap::Parser;
-use request::Todo;
+use request::{Configured, Todo};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -81,7 +81,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         }
     };
     let todo = match request::todo(line.command) {
-        Ok(todo) => todo,
+        Ok(Todo::Demo) => return demo::run(serve, line.json), // it has a configuration of its own
+        Ok(Todo::Configured(todo)) => todo,
         Err(request::Stop(exit, reason)) => return print::refused(reason, exit),
     };
     let config = match Config::load(line.config.as_deref()) {
@@ -89,10 +90,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Err(errors) => return print::faults(&errors),
     };
     match todo {
-        Todo::Check => print::checked(line.config.as_deref(), line.json),
-        Todo::Serve => serve(Serving { file: line.config, config, on_ready: None }),
-        Todo::Demo => demo::run(serve, line.json),
-        Todo::Ask(request) => match client::ask(&config, &request) {
+        Configured::Check => print::checked(line.config.as_deref(), line.json),
+        Configured::Serve => {
+            serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
+        }
+        Configured::Ask(request) => match client::ask(&config, &request) {
             Ok(response) => print::response(&response, line.json),
             Err(not_done) => refuse(not_done),
         },

@@ -11,10 +11,16 @@ use std::path::Path;
 
 /// What a line asks for.
 pub(super) enum Todo {
-    /// Run the server.
-    Serve,
     /// Run a throw-away system.
     Demo,
+    /// Something with the configuration.
+    Configured(Configured),
+}
+
+/// What needs the configuration.
+pub(super) enum Configured {
+    /// Run the server.
+    Serve,
     /// Look at the configuration only.
     Check,
     /// Have this done by the server, or do it without one.
@@ -33,9 +39,9 @@ impl From<Misnamed> for Stop {
 /// Reads what the line names: words, and the password or file it points to.
 pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
     let request = match command {
-        Command::Serve => return Ok(Todo::Serve),
+        Command::Serve => return Ok(Todo::Configured(Configured::Serve)),
         Command::Demo => return Ok(Todo::Demo),
-        Command::Check => return Ok(Todo::Check),
+        Command::Check => return Ok(Todo::Configured(Configured::Check)),
         Command::Tenant(verb) => tenant(verb),
         Command::Extension(verb) => extension(verb)?,
         Command::Password(verb) => set_password(&verb)?,
@@ -45,7 +51,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Binding(verb) => binding(verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
-    Ok(Todo::Ask(Box::new(request)))
+    Ok(Todo::Configured(Configured::Ask(Box::new(request))))
 }
 
 fn tenant(verb: Tenant) -> Request {

@@ -4,14 +4,18 @@ use super::Core;
 use super::boundary::{Durable, Event, Output};
 use super::meters::LockScope;
 use super::refusal::Refusal;
+use super::settings::Settings;
 use crate::account::LoginName;
 use crate::base::flow::Flow;
 use crate::base::time::Now;
 use crate::digest::challenge::{self, Stale};
 use crate::digest::{Credentials, CredentialsError, Judgement, NonceRef, Outcome, Role};
-use crate::directory::sign_in::Consequence;
+use crate::directory::sign_in::{Attempt, Consequence};
 use crate::licence::DeviceId;
 use crate::sip::{Message, Name};
+
+/// The number of an accepted request of no device.
+const NO_DEVICE: u64 = u64::MAX >> 2;
 
 /// What a request shows.
 pub(super) enum Presented<'m> {
@@ -42,6 +46,31 @@ pub(super) struct Fresh<'m> {
     pub(super) device: Option<DeviceId>,
 }
 
+impl<'m> Fresh<'m> {
+    /// The sign-in that these credentials are. `login` is their user name.
+    pub(super) fn attempt<'a>(
+        &self,
+        message: &'a Message,
+        login: &'a str,
+        flow: Flow,
+        settings: &'a Settings,
+    ) -> Attempt<'a>
+    where
+        'm: 'a,
+    {
+        Attempt {
+            login,
+            method: message.method_token(),
+            credentials: self.credentials,
+            flow,
+            agent: message.field(Name::UserAgent).unwrap_or_default(),
+            algorithms: &settings.algorithms,
+            origin: settings.origin(flow.source()),
+            policy: settings.lockout,
+        }
+    }
+}
+
 impl Core {
     /// Reads a request's credentials and claims its nonce.
     pub(super) fn presented<'m>(
@@ -64,8 +93,24 @@ impl Core {
         match self.nonces.check(credentials.nonce, credentials.nc(), hash, now.mono, &flow) {
             Judgement::Stale => Presented::Stale,
             Judgement::Retransmission(outcome) => Presented::Again { outcome, credentials },
-            Judgement::Fresh(nonce) => Presented::Fresh(Fresh { credentials, nonce, hash, device: None }),
+            Judgement::Fresh { nonce, before } => {
+                let device = before.and_then(|before| self.device_of(before, &credentials.username.text()));
+                Presented::Fresh(Fresh { credentials, nonce, hash, device })
+            }
         }
+    }
+
+    /// The outcome of an accepted request: from it the next use of the nonce knows its device. The
+    /// login is part of it, since devices of two extensions may have the same id.
+    pub(super) fn right(&self, login: &str, device: Option<DeviceId>) -> Outcome {
+        let whose = self.hash.hash_one(login) >> 34 << 32;
+        Outcome::Right(device.map_or(NO_DEVICE, |device| whose | u64::from(device.0)))
+    }
+
+    fn device_of(&self, before: Outcome, login: &str) -> Option<DeviceId> {
+        let Outcome::Right(number) = before else { return None };
+        let device = DeviceId(number as u32);
+        (self.right(login, Some(device)) == before && number != NO_DEVICE).then_some(device)
     }
 
     /// Answers with a fresh challenge.

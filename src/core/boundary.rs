@@ -65,7 +65,7 @@ pub enum Letter {
         /// Where it came from.
         flow: Flow,
         /// The message.
-        message: Message,
+        message: Box<Message>,
     },
 }
 

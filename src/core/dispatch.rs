@@ -38,33 +38,36 @@ impl Core {
             self.owner_of_response(&message)
         };
         match owner {
-            Some(owner) if owner == self.shard => self.handle(now, flow, message),
+            Some(owner) if owner == self.shard => self.handle(now, flow, &message),
             Some(owner) => {
-                self.out.push_back(Output::Letter { to: owner, letter: Letter::Message { flow, message } });
+                self.out.push_back(Output::Letter {
+                    to: owner,
+                    letter: Letter::Message { flow, message: Box::new(message) },
+                });
             }
             None => self.meters.stray_response(),
         }
     }
 
     /// Handles a message that this shard owns.
-    pub(super) fn handle(&mut self, now: Now, flow: Flow, message: Message) {
+    pub(super) fn handle(&mut self, now: Now, flow: Flow, message: &Message) {
         if !message.is_request() {
-            return self.call_response(now, &message);
+            return self.call_response(now, message);
         }
         let in_dialog = message.to().tag().is_some();
         match message.method() {
-            Method::Register => self.register(now, flow, &message),
+            Method::Register => self.register(now, flow, message),
             Method::Invite | Method::Ack | Method::Cancel | Method::Bye => {
-                self.call_request(now, flow, &message)
+                self.call_request(now, flow, message)
             }
-            _ if in_dialog => self.call_request(now, flow, &message),
-            Method::Options => self.options(&message, flow),
-            Method::Subscribe => self.answer(&message, flow, 489, None, |writer| {
+            _ if in_dialog => self.call_request(now, flow, message),
+            Method::Options => self.options(message, flow),
+            Method::Subscribe => self.answer(message, flow, 489, None, |writer| {
                 writer.field(Name::AllowEvents, b"keep-alive");
             }),
-            Method::Notify if is_keep_alive(&message) => self.answer(&message, flow, 200, None, |_| {}),
-            Method::Notify => self.answer(&message, flow, 481, None, |_| {}),
-            _ => self.answer(&message, flow, 405, None, |writer| {
+            Method::Notify if is_keep_alive(message) => self.answer(message, flow, 200, None, |_| {}),
+            Method::Notify => self.answer(message, flow, 481, None, |_| {}),
+            _ => self.answer(message, flow, 405, None, |writer| {
                 writer.field(Name::Allow, answer::ALLOW);
             }),
         }

@@ -23,15 +23,16 @@ use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received
 use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
 use crate::directory::Entry;
-use crate::directory::sign_in::{Attempt, Verdict};
+use crate::directory::sign_in::Verdict;
 use crate::licence::{DeviceId, Rung, Who};
 use crate::route::{Reason, Route, route};
-use crate::sip::{Contacts, Message, Method, Name, Uri};
+use crate::sip::{Contacts, Message, Method, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// The caller, as the directory knows it.
 struct Caller {
+    device: DeviceId,
     display: Box<str>,
     anonymous: bool,
 }
@@ -91,8 +92,8 @@ impl Core {
         let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
         let settled = |core: &Self, outcome| core.nonces.settle(fresh.nonce, fresh.hash, outcome);
         match verdict {
-            Verdict::Good(Ok(_)) if *fresh.credentials.username.plain() == *peer => {
-                settled(self, Outcome::Right(u32::MAX));
+            Verdict::Good(Ok(caller)) if *fresh.credentials.username.plain() == *peer => {
+                settled(self, self.right(&fresh.credentials.username.text(), Some(caller.device)));
                 self.calls.in_dialog(now, leg, message, flow);
             }
             Verdict::Good(_) => {
@@ -107,8 +108,9 @@ impl Core {
         let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
         match verdict {
             Verdict::Good(Ok(caller)) => {
-                self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Right(u32::MAX));
-                if let Ok(login) = LoginName::parse(&fresh.credentials.username.text()) {
+                let username = fresh.credentials.username.text();
+                self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, Some(caller.device)));
+                if let Ok(login) = LoginName::parse(&username) {
                     self.place(now, flow, message, &login, &caller);
                 }
             }
@@ -149,16 +151,7 @@ impl Core {
         };
         let username = fresh.credentials.username.text();
         let settings = Arc::clone(&self.settings);
-        let attempt = Attempt {
-            login: &username,
-            method: message.method_token(),
-            credentials: fresh.credentials,
-            flow,
-            agent: message.field(Name::UserAgent).unwrap_or_default(),
-            algorithms: &settings.algorithms,
-            origin: settings.origin(flow.source()),
-            policy: settings.lockout,
-        };
+        let attempt = fresh.attempt(message, &username, flow, &settings);
         let directory = Arc::clone(&self.directory);
         let verdict = directory.sign_in(
             now,
@@ -325,11 +318,12 @@ fn may_call(
     if !entry.licence.enabled {
         return Err(Refusal::AppDisabled);
     }
-    match who {
+    let live = |device| entry.bindings.iter().any(|binding| binding.device == device && binding.is_live(now));
+    let device = match who {
         Who::Revoked(_) => return Err(Refusal::DeviceRevoked),
-        Who::Known { device, .. } if entry.bindings.iter().any(|b| b.device == device && b.is_live(now)) => {}
+        Who::Known { device, .. } if live(device) => device,
         _ => return Err(Refusal::DeviceNotRegistered),
-    }
+    };
     let from = Uri::parse(message.from().uri);
     let anonymous = from.is_some_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
     let own = from.is_some_and(|uri| {
@@ -340,5 +334,5 @@ fn may_call(
     if !own && !anonymous {
         return Err(Refusal::NotYours);
     }
-    Ok(Caller { display: entry.name.clone(), anonymous })
+    Ok(Caller { device, display: entry.name.clone(), anonymous })
 }

@@ -48,6 +48,7 @@ labels!(
         Invalid = "invalid",
         Unavailable = "store_unavailable",
         Overload = "overload",
+        RefusedAgain = "refused_again",
     }
 );
 

@@ -12,6 +12,7 @@ mod dispatch;
 mod invite;
 pub mod meters;
 pub mod refusal;
+mod refusals;
 mod register;
 pub mod settings;
 mod streams;
@@ -28,6 +29,7 @@ use crate::call::{self, Calls};
 use crate::digest::Nonces;
 use crate::directory::Directory;
 use bytes::BytesMut;
+use refusals::Refusals;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use streams::Streams;
@@ -63,6 +65,7 @@ pub struct Core {
     waiting: WaitingRoom,
     calls: Calls,
     streams: Streams,
+    refusals: Refusals,
 }
 
 impl Core {
@@ -86,6 +89,7 @@ impl Core {
             waiting: WaitingRoom::default(),
             calls,
             streams: Streams::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -93,7 +97,7 @@ impl Core {
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
-            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, message),
+            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
         }

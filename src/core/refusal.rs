@@ -42,8 +42,8 @@ pub enum Refusal {
 /// Bits of a refusal's number below its kind.
 const DETAIL_BITS: u32 = 24;
 
-/// How long a device that found no place waits before it asks again.
-const CAP_RETRY_AFTER: Duration = Duration::from_secs(600);
+/// How long a device waits before it asks again that only an administrator can help.
+const ADMINISTRATOR_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 impl Refusal {
     /// The status code. The only place this mapping is made.
@@ -132,6 +132,16 @@ impl Refusal {
         }
     }
 
+    /// How long the same phone may be refused again without another look; never longer than the
+    /// `Retry-After` that it was given.
+    #[must_use]
+    pub const fn cached_for(self) -> Option<Duration> {
+        match self {
+            Self::CapReached | Self::AppDisabled | Self::DeviceRevoked => Some(ADMINISTRATOR_RETRY_AFTER),
+            _ => None,
+        }
+    }
+
     /// Writes the fields that go with the status.
     pub fn write(self, writer: &mut Writer<'_>, rng: &mut Rng) {
         let mut retry_after = |writer: &mut Writer<'_>, wait: Duration| {
@@ -145,8 +155,9 @@ impl Refusal {
                 let secs = remains.as_secs() + u64::from(remains.subsec_micros() > 0);
                 writer.begin(Name::RetryAfter).number(secs.max(1)).end();
             }
+            Self::AppDisabled | Self::DeviceRevoked => retry_after(writer, ADMINISTRATOR_RETRY_AFTER),
             Self::CapReached => {
-                retry_after(writer, CAP_RETRY_AFTER);
+                retry_after(writer, ADMINISTRATOR_RETRY_AFTER);
                 writer.field(Name::Warning, b"399 stationmaster \"Device Activation Limit Reached\"");
             }
             Self::Register(RegisterError::TooBrief { min_s }) => {

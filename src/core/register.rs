@@ -55,7 +55,12 @@ impl Core {
         if self.refuse_extensions(message, flow) {
             return;
         }
-        match self.presented(now, flow, message, Role::Server) {
+        let presented = self.presented(now, flow, message, Role::Server);
+        let unproven = matches!(presented, Presented::Nothing | Presented::Stale);
+        if unproven && self.refuse_again(now, flow, message) {
+            return;
+        }
+        match presented {
             Presented::Nothing => {
                 self.meters.register(RegisterOutcome::Challenged);
                 self.challenge(now, flow, message, Role::Server, Stale::No);
@@ -88,16 +93,7 @@ impl Core {
         let settings = Arc::clone(&self.settings);
         let directory = Arc::clone(&self.directory);
         let asked = Asked::of(message, &settings.terms);
-        let attempt = Attempt {
-            login: &username,
-            method: message.method_token(),
-            credentials: fresh.credentials,
-            flow,
-            agent: message.field(Name::UserAgent).unwrap_or_default(),
-            algorithms: &settings.algorithms,
-            origin: settings.origin(flow.source()),
-            policy: settings.lockout,
-        };
+        let attempt = fresh.attempt(message, &username, flow, &settings);
         let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
         let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
         let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
@@ -106,11 +102,7 @@ impl Core {
             .sign_in(now, &attempt, recognise, |entry, who| request.decide(entry, who, jitter, now.wall));
         match verdict {
             Verdict::Good(Decision::Done { device, refreshed }) => {
-                self.nonces.settle(
-                    fresh.nonce,
-                    fresh.hash,
-                    Outcome::Right(device.map_or(u32::MAX, |id| id.0)),
-                );
+                self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
                 self.out.extend(refreshed.into_iter().map(Output::Refresh));
                 self.accept(now, flow, message, &username);
@@ -129,6 +121,7 @@ impl Core {
             }
             Verdict::Good(Decision::Refused(refusal)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
+                self.keep_refusal(now, flow, message, &username, refusal);
                 self.refuse_register(flow, message, &username, refusal);
             }
             Verdict::Locked(remains) => {
@@ -209,6 +202,12 @@ impl Request<'_, '_> {
             Ok(asked) => asked,
             Err(error) => return Decision::Refused(Refusal::Register(*error)),
         };
+        if let Some(brief) = asked.brief {
+            return Decision::Refused(Refusal::Register(brief));
+        }
+        if entry.in_doubt {
+            return commit(entry, self.attempt.login);
+        }
         let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
         let device = match admit(&entry.licence, who, entry.devices_max(self.settings.devices_max)) {
             Admission::Known(device) => device,
@@ -263,9 +262,13 @@ impl Request<'_, '_> {
     }
 }
 
-fn commit(entry: &Entry, login: &str) -> Decision {
+/// Lets the store decide; until it has, it decides about every REGISTER of the extension.
+fn commit(entry: &mut Entry, login: &str) -> Decision {
     match (LoginName::parse(login), &entry.credentials) {
-        (Ok(login), Some(credentials)) => Decision::Commit { login, epoch: credentials.epoch },
+        (Ok(login), Some(credentials)) => {
+            entry.in_doubt = true;
+            Decision::Commit { login, epoch: credentials.epoch }
+        }
         _ => Decision::Refused(Refusal::ExtensionNotActive),
     }
 }

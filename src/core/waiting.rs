@@ -119,13 +119,14 @@ impl Core {
         self.waiting.forget_late(Mono::default());
         match (then, settled.result) {
             (Then::Accept, Ok(device)) => {
-                self.nonces.settle(nonce, hash, Outcome::Right(device.map_or(u32::MAX, |device| device.0)));
+                self.nonces.settle(nonce, hash, self.right(&login, device));
                 self.meters.register(RegisterOutcome::Bound);
                 self.meters.registered_after(now.mono.since(since));
                 self.accept(now, flow, &message, &login);
             }
             (Then::Accept, Err(refusal)) => {
                 self.nonces.settle(nonce, hash, Outcome::Refused(refusal.number()));
+                self.keep_refusal(now, flow, &message, &login, refusal);
                 self.refuse_register(flow, &message, &login, refusal);
             }
             // If the store could not keep the lock, it holds in memory all the same.

@@ -33,13 +33,13 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// What became of a request that was fresh. The number is the caller's, from which it builds the
-/// same answer again.
+/// same answer again, or knows the next use of the nonce.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Not known yet: it waits for the store.
     Pending,
-    /// The response was right and the request accepted.
-    Right(u32),
+    /// The response was right and the request accepted. Of the number 62 bits are kept.
+    Right(u64),
     /// The response was wrong.
     Wrong(u32),
     /// The request was refused without, or in spite of, its response.
@@ -51,18 +51,18 @@ impl Outcome {
         let (kind, number) = match self {
             Self::Pending => (0, 0),
             Self::Right(number) => (1, number),
-            Self::Wrong(number) => (2, number),
-            Self::Refused(number) => (3, number),
+            Self::Wrong(number) => (2, number as u64),
+            Self::Refused(number) => (3, number as u64),
         };
-        kind << 32 | number as u64
+        kind << 62 | number & (u64::MAX >> 2)
     }
 
     pub(super) const fn from_bits(bits: u64) -> Self {
-        let number = bits as u32;
-        match bits >> 32 {
+        let number = bits & (u64::MAX >> 2);
+        match bits >> 62 {
             1 => Self::Right(number),
-            2 => Self::Wrong(number),
-            3 => Self::Refused(number),
+            2 => Self::Wrong(number as u32),
+            3 => Self::Refused(number as u32),
             _ => Self::Pending,
         }
     }
@@ -79,7 +79,12 @@ pub struct NonceRef {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Judgement {
     /// Live and not used like this: the response may be looked at, now and never again.
-    Fresh(NonceRef),
+    Fresh {
+        /// The nonce.
+        nonce: NonceRef,
+        /// What came of its use before, if it was used.
+        before: Option<Outcome>,
+    },
     /// The request that was judged last, byte for byte: the same answer again, and nothing else.
     Retransmission(Outcome),
     /// Challenge anew with `stale=true`; the response is not looked at.
@@ -132,7 +137,9 @@ impl Nonces {
             return Judgement::Stale;
         };
         match ring.claim(stamp.serial, nc, hash) {
-            Claim::Fresh => Judgement::Fresh(NonceRef { shard: stamp.shard, serial: stamp.serial }),
+            Claim::Fresh(before) => {
+                Judgement::Fresh { nonce: NonceRef { shard: stamp.shard, serial: stamp.serial }, before }
+            }
             Claim::Again(outcome) => Judgement::Retransmission(outcome),
             Claim::Stale => Judgement::Stale,
         }

@@ -18,7 +18,7 @@ fn flow(remote: &str) -> Flow {
 
 fn fresh(judgement: Judgement) -> NonceRef {
     match judgement {
-        Judgement::Fresh(nonce) => nonce,
+        Judgement::Fresh { nonce, .. } => nonce,
         other => panic!("{other:?}"),
     }
 }
@@ -49,7 +49,7 @@ fn a_nonce_is_good_for_its_requester_only() {
         for shard in [ShardId(0), ShardId(1)] {
             let nonce = nonces.mint(shard, NOW, &from);
             let judgement = nonces.check(nonce.as_bytes(), Some(1), 7, NOW, &to);
-            assert_eq!(matches!(judgement, Judgement::Fresh(_)), live, "{from} {to}");
+            assert_eq!(matches!(judgement, Judgement::Fresh { .. }), live, "{from} {to}");
         }
     }
 }
@@ -65,7 +65,7 @@ fn a_nonce_has_its_age() {
         let nonces = nonces();
         let (nonce, flow) = minted(&nonces);
         let judgement = nonces.check(nonce.as_bytes(), Some(1), 7, now, &flow);
-        assert_eq!(matches!(judgement, Judgement::Fresh(_)), live, "{now:?}");
+        assert_eq!(matches!(judgement, Judgement::Fresh { .. }), live, "{now:?}");
     }
 }
 
@@ -135,7 +135,7 @@ fn uses_of_one_nonce() {
         let (nonce, flow) = minted(&nonces);
         for (step, (nc, hash, expected)) in uses.iter().enumerate() {
             let found = match nonces.check(nonce.as_bytes(), *nc, *hash, NOW, &flow) {
-                Judgement::Fresh(_) => Ok(None),
+                Judgement::Fresh { .. } => Ok(None),
                 Judgement::Retransmission(outcome) => Ok(Some(outcome)),
                 Judgement::Stale => Err(()),
             };
@@ -151,7 +151,7 @@ fn an_outcome_is_kept_for_the_last_request() {
     let check = |nc, hash| nonces.check(nonce.as_bytes(), Some(nc), hash, NOW, &flow);
     for (nc, outcome) in [
         (1, Outcome::Right(0)),
-        (2, Outcome::Right(u32::MAX)),
+        (2, Outcome::Right(u64::MAX >> 2)),
         (3, Outcome::Wrong(7)),
         (4, Outcome::Refused(9)),
     ] {
@@ -209,7 +209,7 @@ proptest! {
         for (hash, nc) in counts.into_iter().enumerate() {
             let judgement = nonces.check(nonce.as_bytes(), Some(nc), hash as u64, NOW, &flow);
             let live = !used.contains(&nc) && nc + 64 > highest;
-            prop_assert_eq!(matches!(judgement, Judgement::Fresh(_)), live, "{} after {:?}", nc, used);
+            prop_assert_eq!(matches!(judgement, Judgement::Fresh { .. }), live, "{} after {:?}", nc, used);
             if live {
                 used.insert(nc);
                 highest = highest.max(nc);
@@ -248,14 +248,16 @@ fn racing_shards_judge_each_use_at_most_once() {
                     let hash = u64::from(count) << 1 | (thread as u64 & 1);
                     let nonce = texts[which].as_bytes();
                     match nonces.check(nonce, Some(count), hash, NOW, flow) {
-                        Judgement::Fresh(reference) => {
+                        Judgement::Fresh { nonce: reference, .. } => {
                             judged[which][count as usize].fetch_add(1, Ordering::Relaxed);
                             // The number is that of the request it was settled for.
-                            if nonces.settle(reference, hash, Outcome::Right(count)) {
+                            if nonces.settle(reference, hash, Outcome::Right(count.into())) {
                                 settled.fetch_add(1, Ordering::Relaxed);
                             }
                         }
-                        Judgement::Retransmission(Outcome::Right(number)) => assert_eq!(number, count),
+                        Judgement::Retransmission(Outcome::Right(number)) => {
+                            assert_eq!(number, u64::from(count))
+                        }
                         Judgement::Retransmission(Outcome::Pending) | Judgement::Stale => {}
                         other => panic!("{other:?}"),
                     }

@@ -23,8 +23,8 @@ const CHUNK: usize = 4_096;
 /// What the ring says of one use of a serial.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Claim {
-    /// Not used like this before: it may be judged, once.
-    Fresh,
+    /// Not used like this before: it may be judged, once. With what came of its use before.
+    Fresh(Option<Outcome>),
     /// The very bytes that were judged last.
     Again(Outcome),
     /// Used before with other bytes, or too old to tell.
@@ -71,11 +71,12 @@ impl Ring {
         if seen != 0 && entry.hash() == hash {
             return Claim::Again(entry.outcome());
         }
+        let before = (seen != 0).then(|| entry.outcome());
         let Some((highest, seen)) = after_use(entry.highest, seen, nc) else { return Claim::Stale };
         entry.highest = highest;
         entry.set_seen(seen);
         entry.set_judged(hash, Outcome::Pending);
-        Claim::Fresh
+        Claim::Fresh(before)
     }
 
     /// Keeps the outcome of the request with this hash, if it is the last that `serial` was used

@@ -36,6 +36,12 @@ pub struct Entry {
     pub bindings: Vec<Binding>,
     /// Its failures and its lock.
     pub watch: Watch,
+    /// Raised by each change of its record and by an unlock: what was remembered of it before may no
+    /// longer hold.
+    pub revision: u32,
+    /// Whether the store may know better: a commit is under way, or failed in a way that may have
+    /// kept its writes. Then every REGISTER is decided on the record, until one has come back.
+    pub in_doubt: bool,
 }
 
 impl Entry {
@@ -53,6 +59,8 @@ impl Entry {
             licence: record.licence.clone(),
             bindings: record.bindings.clone(),
             watch: Watch::restored(record.lock.clone(), now),
+            revision: 0,
+            in_doubt: false,
         }
     }
 
@@ -60,10 +68,12 @@ impl Entry {
     /// know is taken from whichever was refreshed later. The lock is memory's: it begins here and
     /// ends here, and the record only outlives the process.
     pub(super) fn update(&mut self, record: &ExtensionRecord) {
+        self.revision = self.revision.wrapping_add(1);
         if *self.name != *record.name {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
+        self.in_doubt = false;
         if self.licence != record.licence {
             self.licence = record.licence.clone();
         }
@@ -78,6 +88,7 @@ impl Entry {
     /// Lifts the lock and forgets all failures: an administrator said so.
     pub fn unlock(&mut self) {
         self.watch.clear();
+        self.revision = self.revision.wrapping_add(1);
     }
 
     /// Applies a journal entry; void if the binding has ended since, or the entry is older.

@@ -92,7 +92,9 @@ impl Directory {
         self.tenants.insert(code.clone(), Arc::clone(&tenant));
         for mut entry in self.entries.iter_mut() {
             if entry.key().tenant() == code.as_str() {
-                entry.value_mut().tenant = Some(Arc::clone(&tenant));
+                let entry = entry.value_mut();
+                entry.tenant = Some(Arc::clone(&tenant));
+                entry.revision = entry.revision.wrapping_add(1);
             }
         }
     }

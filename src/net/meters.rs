@@ -26,11 +26,13 @@ pub enum Shed {
     FlowDead,
     /// A connection could not be accepted (no descriptor left, …).
     AcceptFailed,
+    /// More events than the log keeps up with; dropped.
+    EventsFull,
 }
 
 impl Shed {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MailboxFull,
         Self::UdpSendFull,
         Self::UdpSendRefused,
@@ -40,6 +42,7 @@ impl Shed {
         Self::StreamIdle,
         Self::FlowDead,
         Self::AcceptFailed,
+        Self::EventsFull,
     ];
 
     /// The label in `stationmaster_shed_total{why}`.
@@ -55,6 +58,7 @@ impl Shed {
             Self::StreamIdle => "stream_idle",
             Self::FlowDead => "flow_dead",
             Self::AcceptFailed => "accept_failed",
+            Self::EventsFull => "events_full",
         }
     }
 }
@@ -105,6 +109,15 @@ impl NetMeters {
     }
 }
 
+impl NetMeters {
+    /// Counts something dropped outside a shard's loop.
+    pub fn shed(&self, why: Shed) {
+        if let Some(counter) = self.shed.get(why as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
 impl Default for NetMeters {
     fn default() -> Self {
         Self::new()
@@ -140,9 +153,7 @@ impl Tally {
 
     /// Counts something dropped.
     pub fn shed(&self, why: Shed) {
-        if let Some(counter) = self.meters.shed.get(why as usize) {
-            counter.increment(1);
-        }
+        self.meters.shed(why);
     }
 
     /// Counts a connection that cannot be read on.

@@ -40,6 +40,9 @@ pub struct Asked<'a> {
     pub call_id: &'a [u8],
     /// Its CSeq.
     pub cseq: u32,
+    /// Whether a contact asks for less than the minimum; then all is refused (§10.3 step 7), but who
+    /// asks is known all the same.
+    pub brief: Option<RegisterError>,
 }
 
 impl<'a> Asked<'a> {
@@ -49,11 +52,12 @@ impl<'a> Asked<'a> {
     /// malformed one counts as 3600 (RFC 3261 §10.2.1.1, §20.10).
     ///
     /// # Errors
-    /// `BadContact`, `BadStar`, `TooBrief`.
+    /// `BadContact`, `BadStar`.
     pub fn of(message: &'a Message, terms: &Terms) -> Result<Self, RegisterError> {
         const MALFORMED_S: u32 = 3600;
         let header =
             message.field(Name::Expires).map(|value| text::delta_seconds(value).unwrap_or(MALFORMED_S));
+        let mut brief = None;
         let wanted = match Contacts::of(message).ok_or(RegisterError::BadContact)? {
             Contacts::None => Wanted::Query,
             Contacts::Star if header == Some(0) => Wanted::RemoveAll,
@@ -64,12 +68,17 @@ impl<'a> Asked<'a> {
             Contacts::Some(all) => {
                 let mut contacts = SmallVec::new();
                 for contact in all {
-                    contacts.push(asked_contact(contact, header, terms)?);
+                    let contact = asked_contact(contact, header, terms)?;
+                    let min_s = u32::try_from(terms.expires_min.as_secs()).unwrap_or(u32::MAX);
+                    if (1..min_s).contains(&contact.expires_s) {
+                        brief = Some(RegisterError::TooBrief { min_s });
+                    }
+                    contacts.push(contact);
                 }
                 Wanted::Contacts(contacts)
             }
         };
-        Ok(Self { wanted, call_id: message.call_id(), cseq: message.cseq().number })
+        Ok(Self { wanted, call_id: message.call_id(), cseq: message.cseq().number, brief })
     }
 
     /// Whether it can only end bindings: all contacts with Expires 0, or `*`.
@@ -102,14 +111,10 @@ fn asked_contact<'a>(
         return Err(RegisterError::BadContact);
     }
     let max_s = u32::try_from(terms.expires_max.as_secs()).unwrap_or(u32::MAX);
-    let min_s = u32::try_from(terms.expires_min.as_secs()).unwrap_or(u32::MAX);
     let expires_s = match contact.param("expires").flatten() {
         Some(value) => text::delta_seconds(value).unwrap_or(3600),
         None => header.unwrap_or(max_s),
     };
-    if expires_s > 0 && expires_s < min_s {
-        return Err(RegisterError::TooBrief { min_s });
-    }
     Ok(AskedContact {
         uri: contact.uri,
         expires_s: expires_s.min(max_s),

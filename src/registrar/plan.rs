@@ -52,7 +52,7 @@ impl Plan {
 /// it had before and does not name now ends, since it is where the phone was, not where it is.
 ///
 /// # Errors
-/// `OutOfOrder` and `TooMany`; nothing is then changed.
+/// `TooBrief`, `OutOfOrder` and `TooMany`; nothing is then changed.
 pub fn plan(
     bindings: &[Binding],
     device: DeviceId,
@@ -62,6 +62,9 @@ pub fn plan(
     jitter: u8,
     now: Wall,
 ) -> Result<Plan, RegisterError> {
+    if let Some(brief) = asked.brief {
+        return Err(brief);
+    }
     let own = || bindings.iter().filter(|binding| binding.device == device);
     let in_order = |binding: &Binding| {
         &*binding.call_id != asked.call_id || binding.cseq < asked.cseq || !binding.is_live(now)

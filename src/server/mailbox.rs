@@ -308,7 +308,7 @@ mod tests {
     fn letter(transport: Transport) -> Mail<Nothing> {
         let flow = Flow { transport, ..Flow::udp(0, "192.0.2.1:5060".parse().unwrap()) };
         let text = "OPTIONS sip:a SIP/2.0\r\n\r\n";
-        Mail::Letter(Letter::Message { flow, message: Message::parse(Bytes::from(text)).unwrap() })
+        Mail::Letter(Letter::Message { flow, message: Box::new(Message::parse(Bytes::from(text)).unwrap()) })
     }
 
     fn closed() -> Inbound {

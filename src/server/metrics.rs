@@ -38,13 +38,11 @@ pub enum Queue {
     Store,
     /// REGISTER requests that wait for the store, over all shards.
     Commits,
-    /// Letters and posts in the mailboxes of all shards.
-    Mailbox,
 }
 
 impl Queue {
     /// Every queue, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Store, Self::Commits, Self::Mailbox];
+    pub const ALL: [Self; 2] = [Self::Store, Self::Commits];
 
     /// The label.
     #[must_use]
@@ -52,7 +50,6 @@ impl Queue {
         match self {
             Self::Store => "store",
             Self::Commits => "commits",
-            Self::Mailbox => "mailbox",
         }
     }
 }
@@ -166,7 +163,7 @@ mod tests {
             locks: 3,
             calls: 4,
             transactions: 5,
-            queues: [6, 7, 8],
+            queues: [6, 7],
         };
         let text = metrics.render(&readings);
         for line in [
@@ -177,7 +174,6 @@ mod tests {
             "stationmaster_transactions 5",
             "stationmaster_queue_depth{queue=\"store\"} 6",
             "stationmaster_queue_depth{queue=\"commits\"} 7",
-            "stationmaster_queue_depth{queue=\"mailbox\"} 8",
             "stationmaster_store_commit_seconds_bucket{le=\"0.0025\"} 0",
             "stationmaster_store_commit_seconds_bucket{le=\"0.005\"} 1",
             "stationmaster_store_commit_seconds_count 1",

@@ -14,6 +14,7 @@ pub mod logging;
 pub mod mailbox;
 pub mod metrics;
 pub mod notify;
+pub mod pulse;
 pub mod reload;
 pub mod serve;
 pub mod settings;

@@ -7,28 +7,29 @@
 use super::admin_socket::{AdminSocket, AdminSocketError, Execute};
 use super::clock::Clock;
 use super::driver::Effect;
-use super::metrics::{Metrics, Readings, UPKEEP_EVERY};
+use super::events::Events;
+use super::metrics::{Metrics, UPKEEP_EVERY};
+use super::pulse::Pulse;
 use super::reload::Reload;
 use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
 use crate::base::rng::Rng;
-use crate::cli::{Exit, OnReady, Serving};
+use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
-use crate::http::{self, Health};
+use crate::http;
 use crate::net::meters::NetMeters;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::open::{OpenError, Opening, open};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping};
+use crate::service::{Services, commit, housekeeping, outbox};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Threads of the slow half.
@@ -90,7 +91,7 @@ pub fn command(serving: Serving) -> Exit {
 }
 
 fn serve(serving: Serving) -> Result<(), ServeError> {
-    let Serving { file, config, on_ready } = serving;
+    let Serving { file, config, on_hang_up, on_ready } = serving;
     let logging = logging::start(&config.log);
     harden::keep_memory_private()?;
     harden::raise_open_files()?;
@@ -103,7 +104,10 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
     let (stopper, stop) = Stop::new();
     let result = runtime.block_on(async {
         let signals = Signals::hear()?;
-        let reload = file.map(|file| Reload::new(Some(file), config.clone(), logging));
+        let reload = match on_hang_up {
+            HangUp::Reload => Some(Reload::new(file, config.clone(), logging)),
+            HangUp::End => None,
+        };
         tokio::spawn(signals.obey(reload, stopper.clone(), stop.clone()));
         run(&config, &metrics, &stopper, &stop, on_ready).await
     });
@@ -125,49 +129,59 @@ async fn run(
     let pages = [config.http.listen, config.metrics.listen].map(|address| address.map(page_listener));
     let [health_listener, metrics_listener] = pages.map(Option::transpose);
     let (health_listener, metrics_listener) = (health_listener?, metrics_listener?);
+    let tasks = Tasks::new(stop.clone());
+    // Pages and journal outlive the shards: the ones say that we are draining, the other hears the
+    // shards' last refreshes.
+    let (late_stopper, late) = Stop::new();
+    let late_tasks = Tasks::new(late.clone());
+    let pulse = Arc::new(Pulse::new(usize::from(shards)));
+    if let Some(listener) = health_listener {
+        serve_pages(&late_tasks, "health pages", listener, http::health_pages(pulse.clone()));
+    }
+    if let Some(listener) = metrics_listener {
+        let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
+        let render = Arc::new(move || metrics.render(&pulse.readings(clock.now())));
+        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
+    }
+
     let services = open_services(config, clock)?;
+    pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens));
     let admin = Admin::new(services.clone(), config.defaults());
     let socket = AdminSocket::open(&config.admin.socket)?;
-
-    let tasks = Tasks::new(stop.clone());
-    let gathered: Vec<Gathered> = (0..shards).map(|_| Gathered::default()).collect();
-    let running = start_shards(server, clock, &services, &settings, &gathered)?;
-    let health =
-        Arc::new(Vital { services: services.clone(), stop: stop.clone(), whole: AtomicBool::new(true) });
+    let meters = NetMeters::new();
+    let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
+    let running = start_shards(server, clock, &services, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
-    tasks.spawn("watchdog", notify::watchdog(health.clone(), stop.clone()));
+    tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
-    if let Some(listener) = health_listener {
-        let pages = http::serve(listener, http::health_pages(health.clone()), stop.clone());
-        tasks.spawn("health pages", told("health pages", pages));
-    }
-    if let Some(listener) = metrics_listener {
-        let (metrics, services) = (metrics.clone(), services.clone());
-        let render = Arc::new(move || metrics.render(&readings(&services, clock)));
-        let pages = http::serve(listener, http::metrics_page(render), stop.clone());
-        tasks.spawn("metrics page", told("metrics page", pages));
-    }
-    // The journal outlives the shards, so that it hears their last refreshes.
-    let (journal_stopper, journal_stop) = Stop::new();
-    let journal = tokio::spawn(refreshes::run(services.clone(), gathered, journal_stop));
+    tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), stop.clone()));
+    tasks.spawn("watchdog", notify::watchdog(pulse.clone(), stop.clone()));
+    let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
+    let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
+    late_tasks.spawn("events", events::run(events, late));
 
+    for listen in &listens {
+        tracing::info!(%listen, "listening");
+    }
+    pulse.serving();
     notify::ready();
-    tracing::info!(listens = listens.len(), shards, "ready");
+    tracing::info!(shards, version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(on_ready) = on_ready {
         tokio::task::spawn_blocking(on_ready);
     }
-    watch_shards(&running, &health, stop, stopper).await;
+    watch_shards(&running, stop, stopper).await;
 
+    pulse.draining();
     let stopped = tokio::task::spawn_blocking(move || running.stop()).await;
     if let Ok(Err(error)) = stopped {
         tracing::error!(%error, "not every shard ended as it should");
     }
-    journal_stopper.stop();
+    late_stopper.stop();
     let _ = journal.await;
-    for name in tasks.join(TASKS_PATIENCE).await {
+    for name in tasks.join(TASKS_PATIENCE).await.into_iter().chain(late_tasks.join(TASKS_PATIENCE).await) {
         tracing::warn!(task = name, "a task did not end in time");
     }
     let store = services.store.clone();
@@ -177,14 +191,13 @@ async fn run(
 }
 
 /// Waits for the stop; asks for it if a shard is gone, since nothing can stand in for it.
-async fn watch_shards(running: &Running<Core>, health: &Vital, stop: &Stop, stopper: &Stopper) {
+async fn watch_shards(running: &Running<Core>, stop: &Stop, stopper: &Stopper) {
     loop {
         tokio::select! {
             () = stop.stopped() => return,
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
         if !running.is_whole() {
-            health.whole.store(false, Ordering::Relaxed);
             tracing::error!("a shard has ended by itself; the server stops");
             stopper.stop();
         }
@@ -235,43 +248,52 @@ fn start_shards(
     clock: Clock,
     services: &Services,
     settings: &Arc<Settings>,
-    gathered: &[Gathered],
+    net_meters: NetMeters,
+    trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
     let shared = Shared {
         settings: Arc::clone(settings),
         directory: Arc::clone(&services.directory),
         nonces: Arc::new(Nonces::new(
-            gathered.len(),
+            trays.len(),
             crate::base::limit::NONCE_RING,
             &settings.realm,
             &mut seeds,
         )),
         hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
-        shards: u16::try_from(gathered.len()).unwrap_or(u16::MAX),
+        shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
     };
     let (trusted, meters) = (Arc::clone(settings), Meters::register_all());
     let exempt = Arc::new(move |source| trusted.origin(source) == crate::lockout::Origin::Listed);
-    let shell = Shell::new(clock, NetMeters::new(), exempt);
-    let seeds: Vec<Rng> = gathered.iter().map(|_| seeds.split()).collect();
-    let (services, gathered) = (services.clone(), gathered.to_vec());
+    let shell = Shell::new(clock, net_meters, exempt);
+    let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
+    let (services, trays) = (services.clone(), trays.to_vec());
     Ok(server.start(shell, move |seat| {
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
-        let place = gathered.get(index).cloned().unwrap_or_default();
+        let tray = trays.get(index).cloned();
         let core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
-        (core, effect(seat, &services, &shared.settings, place))
+        (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
 
 /// Does what a shard wants of the slow half.
-fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, gathered: Gathered) -> Effect {
+fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray: Option<Tray>) -> Effect {
     let post = seat.post.clone();
     let (store, directory) = (services.store.clone(), Arc::clone(&services.directory));
     let settings = Arc::clone(settings);
     Box::new(move |_now, output| match output {
-        Output::Refresh(refresh) => gathered.add(refresh),
-        Output::Event(event) => events::log(&event),
+        Output::Refresh(refresh) => {
+            if let Some(tray) = &tray {
+                tray.refreshes.add(refresh);
+            }
+        }
+        Output::Event(event) => {
+            if let Some(tray) = &tray {
+                tray.events.tell(event);
+            }
+        }
         Output::Commit(commit) => {
             let post = post.clone();
             commit::submit(&store, &directory, &settings, commit, move |settled| {
@@ -286,6 +308,19 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, gath
     })
 }
 
+/// Where a shard puts what the slow half collects.
+#[derive(Clone)]
+struct Tray {
+    refreshes: Gathered,
+    events: Events,
+}
+
+impl Tray {
+    fn new(meters: &NetMeters) -> Self {
+        Self { refreshes: Gathered::default(), events: Events::new(meters.clone()) }
+    }
+}
+
 /// The admin socket's way to administration.
 #[derive(Clone)]
 struct Executor(Admin);
@@ -293,39 +328,6 @@ struct Executor(Admin);
 impl Execute for Executor {
     async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
         self.0.execute(request, peer).await
-    }
-}
-
-/// Whether the server works, and whether work should come to it.
-struct Vital {
-    services: Services,
-    stop: Stop,
-    whole: AtomicBool,
-}
-
-impl Health for Vital {
-    fn alive(&self) -> Result<(), String> {
-        if self.whole.load(Ordering::Relaxed) { Ok(()) } else { Err("a shard has ended".into()) }
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        self.alive()?;
-        if self.stop.is_stopping() {
-            return Err("stopping".into());
-        }
-        if self.services.store.is_available() { Ok(()) } else { Err("the store is unavailable".into()) }
-    }
-}
-
-fn readings(services: &Services, clock: Clock) -> Readings {
-    let census = services.directory.census(clock.now());
-    Readings {
-        registrations: census.registrations,
-        devices_activated: census.devices,
-        locks: census.locks,
-        calls: 0,
-        transactions: 0,
-        queues: [services.store.stats().queued.load(Ordering::Relaxed), 0, 0],
     }
 }
 
@@ -338,8 +340,14 @@ async fn upkeep(metrics: Metrics, stop: Stop) {
     }
 }
 
-async fn told(name: &'static str, pages: impl Future<Output = std::io::Result<()>>) {
-    if let Err(error) = pages.await {
-        tracing::error!(%error, listener = name, "a listener failed");
+fn serve_pages(tasks: &Tasks, name: &'static str, listener: TcpListener, pages: axum::Router) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "{name}");
     }
+    let stop = tasks.stop();
+    tasks.spawn(name, async move {
+        if let Err(error) = http::serve(listener, pages, stop).await {
+            tracing::error!(%error, listener = name, "a listener failed");
+        }
+    });
 }

@@ -30,8 +30,8 @@ impl Signals {
         })
     }
 
-    /// Reloads at each SIGHUP; at the first SIGTERM or SIGINT pulls `stopper` and returns. Also
-    /// returns when `stop` says so.
+    /// Reloads at each SIGHUP; at the first SIGTERM or SIGINT pulls `stopper` and returns. With
+    /// nothing to reload SIGHUP ends too: the terminal is gone. Also returns when `stop` says so.
     ///
     /// # Cancel safety
     /// Cancel safe.
@@ -42,10 +42,9 @@ impl Signals {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
                 _ = self.hang_up.recv() => {
+                    let Some(reload) = &mut reload else { break };
                     notify::reloading();
-                    if let Some(reload) = &mut reload {
-                        reload.reload_and_tell();
-                    }
+                    reload.reload_and_tell();
                     notify::ready();
                 }
             }

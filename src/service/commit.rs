@@ -14,34 +14,17 @@ use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::licence::{Admission, Device, DeviceId, admit, identify};
+use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
 use crate::lockout::{Begun, Lock};
 use crate::registrar::{self, Asked, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
 use std::sync::Arc;
 
-/// What was staged, to be told to memory once it is durable.
+/// What came of a job, to be told once its group is durable.
 struct Staged {
+    /// The record as it now is, also where nothing was changed: memory may have been in doubt.
     record: Option<ExtensionRecord>,
-    device: Option<DeviceId>,
-}
-
-/// Why nothing was staged.
-enum Failure {
-    Refused(Refusal),
-    Store,
-}
-
-impl From<StoreError> for Failure {
-    fn from(_: StoreError) -> Self {
-        Self::Store
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
+    result: Result<Option<DeviceId>, Refusal>,
 }
 
 /// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
@@ -57,22 +40,22 @@ pub fn submit(
     let (memory, settings) = (Arc::clone(directory), Arc::clone(settings));
     let job = move |txn: &mut Txn<'_>| stage(txn, &memory, &settings, at, what);
     let (memory, answer) = (Arc::clone(directory), reply.clone());
-    let done = move |result: Result<Staged, Failure>| answer(settle(&memory, ticket, result));
+    let done = move |result: Result<Staged, StoreError>| answer(settle(&memory, ticket, result));
     if store.transact(job, done).is_err() {
         reply(Settled { ticket, result: Err(Refusal::Overload) });
     }
 }
 
-fn settle(directory: &Directory, ticket: Ticket, result: Result<Staged, Failure>) -> Settled {
+fn settle(directory: &Directory, ticket: Ticket, result: Result<Staged, StoreError>) -> Settled {
     let result = match result {
-        Ok(staged) => {
-            if let Some(record) = &staged.record {
+        Ok(Staged { record, result }) => {
+            if let Some(record) = &record {
                 directory.refresh(record);
             }
-            Ok(staged.device)
+            result
         }
-        Err(Failure::Refused(refusal)) => Err(refusal),
-        Err(Failure::Store) => Err(Refusal::StoreUnavailable),
+        // What was staged may have been kept: memory stays in doubt.
+        Err(_) => Err(Refusal::StoreUnavailable),
     };
     Settled { ticket, result }
 }
@@ -83,7 +66,7 @@ fn stage(
     settings: &Settings,
     at: Wall,
     what: Durable,
-) -> Result<Staged, Failure> {
+) -> Result<Staged, StoreError> {
     match what {
         Durable::Register(request) => register(txn, directory, settings, at, &request),
         Durable::Locked { login: Some(login), lock, .. } => put_lock(txn, directory, at, &login, lock),
@@ -94,15 +77,15 @@ fn stage(
                 BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
             }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
-            Ok(Staged { record: None, device: None })
+            Ok(Staged { record: None, result: Ok(None) })
         }
     }
 }
 
 /// The lock of a stranger takes as long to answer as that of an extension.
-fn decoy(txn: &mut Txn<'_>) -> Result<Staged, Failure> {
+fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
     DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
-    Ok(Staged { record: None, device: None })
+    Ok(Staged { record: None, result: Ok(None) })
 }
 
 fn put_lock(
@@ -111,14 +94,14 @@ fn put_lock(
     at: Wall,
     login: &LoginName,
     lock: Lock,
-) -> Result<Staged, Failure> {
+) -> Result<Staged, StoreError> {
     let Some(row) = extension(txn, login)? else { return decoy(txn) };
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), device: None })
+    Ok(Staged { record: Some(record), result: Ok(None) })
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -128,13 +111,41 @@ fn register(
     settings: &Settings,
     at: Wall,
     request: &Register,
-) -> Result<Staged, Failure> {
-    let row = extension(txn, &request.login)?.ok_or(Refusal::ExtensionNotActive)?;
+) -> Result<Staged, StoreError> {
+    let Some(row) = extension(txn, &request.login)? else {
+        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive) });
+    };
     let mut record = row.value;
     overlay(&mut record, directory);
+    let result = change(&mut record, directory, settings, at, request);
+    match result {
+        Ok(Some(_)) => {
+            put_extension(txn, &record, Expect::At(row.revision))?;
+        }
+        Ok(None) => {}
+        // It may have been changed halfway.
+        Err(_) => {
+            if let Some(row) = extension(txn, &request.login)? {
+                record = row.value;
+                overlay(&mut record, directory);
+            }
+        }
+    }
+    Ok(Staged { record: Some(record), result })
+}
+
+/// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to
+/// do.
+fn change(
+    record: &mut ExtensionRecord,
+    directory: &Directory,
+    settings: &Settings,
+    at: Wall,
+    request: &Register,
+) -> Result<Option<DeviceId>, Refusal> {
     // The password was right when it was looked at; if it was changed since, it is not.
     if record.life != Life::Active || record.credentials.as_ref().is_none_or(|c| c.epoch != request.epoch) {
-        return Err(Refusal::ExtensionNotActive.into());
+        return Err(Refusal::ExtensionNotActive);
     }
     let asked = Asked::of(&request.message, &settings.terms).map_err(Refusal::Register)?;
     let evidence = evidence(&request.message, Some(&asked), request.flow, request.nonce_device);
@@ -145,8 +156,12 @@ fn register(
     let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
     let mut adopted = false;
     let device = match admit(&record.licence, who, devices_max) {
-        Admission::Activate | Admission::Adopt(_) if nothing_to_do => {
-            return Ok(Staged { record: None, device: None });
+        Admission::Activate
+        | Admission::Adopt(_)
+        | Admission::Refuse(licence::Refusal::CapReached { .. })
+            if nothing_to_do =>
+        {
+            return Ok(None);
         }
         Admission::Known(device) => {
             if !record.licence.device(device).is_some_and(|known| evidence.is_kept_in(known)) {
@@ -166,7 +181,7 @@ fn register(
             record.tell(at, What::Activated { device: device.0, address });
             device
         }
-        Admission::Refuse(why) => return Err(Refusal::from(why).into()),
+        Admission::Refuse(why) => return Err(Refusal::from(why)),
     };
     if let Some(known) = record.licence.device_mut(device) {
         known.sha256 |= request.sha256;
@@ -176,6 +191,5 @@ fn register(
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
-    put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), device: Some(device) })
+    Ok(Some(device))
 }

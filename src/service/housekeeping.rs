@@ -1,5 +1,4 @@
-//! What has to be done now and then: notices leave the outboxes for the audit, what has ended leaves
-//! the store.
+//! What has to be done now and then: what has ended leaves the store.
 
 use super::Services;
 use super::tables::BANS;

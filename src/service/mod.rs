@@ -7,6 +7,7 @@ pub mod admin;
 pub mod commit;
 pub mod housekeeping;
 pub mod open;
+pub mod outbox;
 pub mod refreshes;
 pub mod tables;
 

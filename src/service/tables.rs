@@ -5,8 +5,10 @@
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
+//! | `audit`   | time, login, number | [`AuditLine`], kept 90 days |
 //! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
 
+use super::outbox::AuditLine;
 use crate::account::{LoginName, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
@@ -22,6 +24,9 @@ pub const EXTENSIONS: Table<ExtensionRecord> = Table::new(Namespace::new("ext"),
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
+
+/// The audit, in the order of time.
+pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 1);
 
 /// What is written for the lock of a stranger: one record, always the same.
 pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);

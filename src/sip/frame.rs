@@ -58,12 +58,12 @@ impl Framer {
     /// message.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Frame, FrameError> {
         if self.searched == 0 && self.whole.is_none() {
-            if buffer.starts_with(b"\r\n\r\n") {
-                let _ = buffer.split_to(4);
-                return Ok(Frame::Ping);
-            }
             while matches!(buffer.first(), Some(b'\r' | b'\n')) {
-                if b"\r\n\r\n".starts_with(buffer) && buffer.len() < 4 {
+                if buffer.starts_with(b"\r\n\r\n") {
+                    let _ = buffer.split_to(4);
+                    return Ok(Frame::Ping);
+                }
+                if b"\r\n\r\n".starts_with(buffer) {
                     return Ok(Frame::Partial); // it may become a ping
                 }
                 let _ = buffer.split_to(1);
@@ -174,6 +174,20 @@ mod tests {
             }
             prop_assert_eq!(found, expected);
             prop_assert!(buffer.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_ping_is_one_however_it_comes_and_after_a_stray_line_end() {
+        for stream in ["\r\n\r\n", "\n\r\n\r\n"] {
+            let mut whole = BytesMut::from(stream);
+            assert_eq!(all(&mut Framer::default(), &mut whole), [Frame::Ping], "{stream:?}");
+            let (mut framer, mut buffer, mut frames) = (Framer::default(), BytesMut::new(), Vec::new());
+            for byte in stream.bytes() {
+                buffer.extend_from_slice(&[byte]);
+                frames.extend(all(&mut framer, &mut buffer));
+            }
+            assert_eq!(frames, [Frame::Ping], "{stream:?} byte by byte");
         }
     }
 

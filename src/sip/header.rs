@@ -41,7 +41,10 @@ impl<'a> Via<'a> {
         let (transport, rest) = (&rest[..space], rest[space..].trim_ascii_start());
         let (sent_by, params) = rest.split_at(memchr::memchr(b';', rest).unwrap_or(rest.len()));
         let (host, port) = super::uri::host_port(sent_by)?;
-        if transport.is_empty() || !transport.iter().copied().all(text::is_token) {
+        if transport.is_empty()
+            || !transport.iter().copied().all(text::is_token)
+            || !text::quotes_close(params)
+        {
             return None;
         }
         Some(Self { transport, host, port, params, raw })
@@ -105,7 +108,7 @@ impl<'a> NameAddr<'a> {
                 Self { display: b"", uri, params: &value[end..] }
             }
         };
-        (!parsed.uri.is_empty()).then_some(parsed)
+        (!parsed.uri.is_empty() && text::quotes_close(parsed.params)).then_some(parsed)
     }
 
     /// The tag; `None` if it is missing or empty.
@@ -225,7 +228,7 @@ mod tests {
                 "{value}"
             );
         }
-        for bad in ["", "<>", "<sip:a", "\"x\" sip:a@b", "<sip:a@b> x", "; <sip:a@b>"] {
+        for bad in ["<sip:a@b>;x=\"y", "", "<>", "<sip:a", "\"x\" sip:a@b", "<sip:a@b> x", "; <sip:a@b>"] {
             assert!(NameAddr::parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }

@@ -29,22 +29,48 @@ pub fn delta_seconds(text: &[u8]) -> Option<u32> {
 }
 
 /// Where `wanted` first stands in `text` outside quoted strings and, if `angles`, outside `<…>`.
+/// A quote or an angle that is not closed hides all that follows.
 #[must_use]
 pub fn find_bare(text: &[u8], wanted: u8, angles: bool) -> Option<usize> {
-    let (mut quoted, mut angled) = (false, false);
     let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        match byte {
-            b'\\' if quoted => at += 1,
-            b'"' if !angled => quoted = !quoted,
-            b'<' if angles && !quoted => angled = true,
-            b'>' if angles && !quoted => angled = false,
-            _ if byte == wanted && !quoted && !angled => return Some(at),
-            _ => {}
+    loop {
+        let rest = text.get(at..)?;
+        let found = match angles && wanted != b'<' {
+            true => memchr::memchr3(wanted, b'"', b'<', rest)?,
+            false => memchr::memchr2(wanted, b'"', rest)?,
+        };
+        let after = rest.get(found + 1..)?;
+        at += found;
+        match rest.get(found)? {
+            byte if *byte == wanted => return Some(at),
+            b'"' => at += 2 + closing_quote(after)?,
+            _ => at += 2 + memchr::memchr(b'>', after)?,
         }
-        at += 1;
     }
-    None
+}
+
+/// Where a quoted string ends whose opening quote stands before `text`.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let found = at + memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text.get(found) == Some(&b'"') {
+            return Some(found);
+        }
+        at = found + 2;
+    }
+}
+
+/// Whether every quoted string in `text` is closed.
+#[must_use]
+pub fn quotes_close(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(open) = memchr::memchr(b'"', rest) {
+        let after = rest.get(open + 1..).unwrap_or_default();
+        let Some(close) = closing_quote(after) else { return false };
+        rest = after.get(close + 1..).unwrap_or_default();
+    }
+    true
 }
 
 /// Comma-separated values; commas in quoted strings and in `<…>` do not separate.
@@ -174,6 +200,27 @@ mod tests {
     fn lists_respect_quotes_and_angles() {
         let all: Vec<_> = List::new(br#""a, \", b" <sip:a,b@c>;x="1,2" , ,sip:d"#).collect();
         assert_eq!(all, [&br#""a, \", b" <sip:a,b@c>;x="1,2""#[..], b"sip:d"]);
+    }
+
+    #[test]
+    fn what_is_not_closed_hides_the_rest() {
+        for (text, angles, found) in [
+            ("a,b", true, Some(1)),
+            (r#""a,\"",b"#, true, Some(6)),
+            (r#""a,\",b"#, true, None),
+            ("<a,b>,c", true, Some(5)),
+            ("<a,b", true, None),
+            ("<a,b", false, Some(2)),
+            (r#""\"#, true, None),
+            ("", true, None),
+        ] {
+            assert_eq!(find_bare(text.as_bytes(), b',', angles), found, "{text}");
+        }
+        for (text, closed) in
+            [("", true), (r#"a="b""#, true), (r#"a="b"#, false), (r#"a="b\""#, false), (r#""a" """#, true)]
+        {
+            assert_eq!(quotes_close(text.as_bytes()), closed, "{text}");
+        }
     }
 
     #[test]

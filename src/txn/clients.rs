@@ -120,6 +120,11 @@ impl<U: Copy> Clients<U> {
         self.slab.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn leaves_nothing(&self) -> bool {
+        self.slab.is_empty() && self.by_branch.is_empty() && self.by_stream.is_empty()
+    }
+
     fn get(&mut self, id: ClientTxnId) -> Option<&mut Client<U>> {
         self.slab.get_mut(id.slot as usize).filter(|client| client.number == id.number)
     }

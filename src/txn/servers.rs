@@ -98,6 +98,11 @@ impl<U: Copy> Servers<U> {
         self.slab.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn leaves_nothing(&self) -> bool {
+        self.slab.is_empty() && self.by_key.is_empty()
+    }
+
     /// The transaction of this method that the request would belong to.
     pub(super) fn find(&mut self, request: &Message, method: Method) -> Option<(ServerTxnId, U)> {
         self.key.clear();

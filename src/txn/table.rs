@@ -178,6 +178,12 @@ impl<U: Copy> Transactions<U> {
         self.len() == 0
     }
 
+    /// Whether nothing is left of any transaction that is over.
+    #[cfg(test)]
+    pub(crate) fn leaves_nothing(&self) -> bool {
+        self.is_empty() && self.servers.leaves_nothing() && self.clients.leaves_nothing()
+    }
+
     /// Whether new work may begin. Work that stands already may use an eighth more, so that calls
     /// can be ended when the table is full.
     #[must_use]

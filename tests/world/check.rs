@@ -42,8 +42,9 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
     }
     if std::mem::take(&mut host.restarted) {
         for phone in phones.iter() {
-            if let Claim::Bound { until, .. } = phone.registration.claim
+            if let Claim::Bound { until, told, .. } = phone.registration.claim
                 && until > *now + SLACK
+                && !host.may_have_forgotten(told)
                 && bound(host, phone).is_none()
             {
                 wrong.push(format!("{} was told 200 and is not bound after the restart", phone.setup.label));
@@ -70,10 +71,11 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
         world
             .astray
             .iter()
-            .filter(|to| !world.trace.knows(**to))
+            .filter(|to| world.trace.who(**to).is_none())
             .map(|to| format!("a packet was sent to {to}")),
     );
-    wrong.extend(calls(phones));
+    wrong.extend(world.told.iter().cloned());
+    wrong.extend(calls(phones, !plan.faults.crashes.is_empty()));
     for phone in phones {
         registration(world, plan, phone, &mut wrong);
     }
@@ -89,11 +91,15 @@ fn registration(world: &World<Server>, plan: &Plan, phone: &Phone, wrong: &mut V
     let mut say = |what: String| wrong.push(format!("{}: {what}", phone.setup.label));
     let found = bound(&world.host, phone);
     match registration.claim {
-        Claim::Bound { until, from } if until > world.now + SLACK => match found {
-            None => say("it was told 200 and is not bound".to_owned()),
-            Some(remote) if remote != from => say(format!("it is bound at {remote}, not at {from}")),
-            Some(_) => {}
-        },
+        Claim::Bound { until, from, told }
+            if until > world.now + SLACK && !world.host.may_have_forgotten(told) =>
+        {
+            match found {
+                None => say("it was told 200 and is not bound".to_owned()),
+                Some(remote) if remote != from => say(format!("it is bound at {remote}, not at {from}")),
+                Some(_) => {}
+            }
+        }
         Claim::Unbound if found.is_some() => say("it was un-registered and is bound".to_owned()),
         Claim::Nothing if registration.activated => say("its books are wrong".to_owned()),
         _ => {}
@@ -106,7 +112,9 @@ fn registration(world: &World<Server>, plan: &Plan, phone: &Phone, wrong: &mut V
     }
     if let (Some(Ask::Bind(_)), true) = (registration.goal, phone.is_on()) {
         let ended = registration.ended.as_deref().unwrap_or("nothing");
-        let may_be_locked = plan.liars > 0 && ended.starts_with("SIP/2.0 403 Account Locked");
+        // A lock refuses newcomers only; who shows an instance that nobody can guess is none.
+        let newcomer = !registration.activated || phone.setup.instance.is_none();
+        let may_be_locked = plan.liars > 0 && newcomer && ended == "SIP/2.0 403 Account Locked";
         let no_place = ended == "SIP/2.0 403 Device Activation Limit Reached"
             && world.host.look(&phone.setup.login).1 == DEVICES_MAX;
         if ended != "SIP/2.0 200 OK" && !may_be_locked && !no_place {
@@ -125,7 +133,8 @@ fn devices(world: &World<Server>, login: &str, wrong: &mut Vec<String>) {
     if found < told || found > attempted.min(DEVICES_MAX) {
         wrong.push(format!("{login} has {found} devices; {told} were told so and {attempted} tried"));
     }
-    if found != stored {
+    // A failed commit may have been kept, and nobody asked since.
+    if found != stored && !world.host.is_in_doubt(login) {
         wrong.push(format!("{login} has {found} devices in memory and {stored} in the store"));
     }
 }
@@ -142,19 +151,20 @@ fn is_liar(phone: &Phone) -> bool {
 }
 
 /// Everything that is wrong with the calls of these phones, all of which are over.
-pub(crate) fn calls(phones: &[Phone]) -> Vec<String> {
+/// `restarted` says that the server was, which ends its calls without a word.
+pub(crate) fn calls(phones: &[Phone], restarted: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let all = || phones.iter().flat_map(|phone| phone.calls.iter().map(move |call| (phone, call)));
     for (phone, call) in all() {
         let mut say = |what: String| wrong.push(format!("{} call {}: {what}", phone.setup.label, call.id));
         match call.ended {
             None => say(format!("never ended, {:?}", call.stage)),
-            Some(Ended::NoFinal) => say("its INVITE got no final answer".to_owned()),
+            Some(Ended::NoFinal) if !restarted => say("its INVITE got no final answer".to_owned()),
             _ => {}
         }
         // The side that called has one peer; one that was called may have answered too late, and
         // was let go at once.
-        if !call.caller || !call.was_up {
+        if restarted || !call.caller || !call.was_up {
             continue;
         }
         let peers: Vec<_> = all().filter(|(_, peer)| talks_with(call, peer)).collect();
@@ -163,14 +173,17 @@ pub(crate) fn calls(phones: &[Phone]) -> Vec<String> {
             continue;
         };
         let both = [(&call.remote_sdp, &peer.local_sdp), (&peer.remote_sdp, &call.local_sdp)];
-        if !call.unsettled && !peer.unsettled && peer.was_up && both.iter().any(|(here, there)| here != there)
-        {
+        // An offer that came with the 200 is refused by the server if the caller is gone by then.
+        let let_go = !peer.was_up || Call::origin(&peer.remote_sdp).starts_with("o=- 0 0 ");
+        let settled = !call.unsettled && !peer.unsettled && !let_go;
+        if settled && both.iter().any(|(here, there)| here != there) {
             let origins = both.map(|(here, there)| (Call::origin(here), Call::origin(there)));
             say(format!("it and {} call {} have {origins:?}", other.setup.label, peer.id));
         }
     }
     for phone in phones {
         wrong.extend(phone.wrongs.iter().cloned());
+        wrong.extend(phone.contradictions.iter().filter(|_| !restarted).cloned());
     }
     wrong
 }

@@ -63,6 +63,8 @@ pub(crate) struct World<H> {
     rng: Rng,
     /// Packets that went to nobody, by their destination.
     pub(crate) astray: Vec<SocketAddr>,
+    /// What phones were told of each other's addresses outside session descriptions.
+    pub(crate) told: Vec<String>,
 }
 
 /// Who is next.
@@ -91,7 +93,17 @@ impl<H: Host> World<H> {
         program.sort_by_key(|(at, _, _)| *at);
         program.reverse();
         let network = Network::new(weather, rng.split());
-        Self { host, phones, trace, now: Mono::default(), network, program, rng, astray: Vec::new() }
+        Self {
+            host,
+            phones,
+            trace,
+            now: Mono::default(),
+            network,
+            program,
+            rng,
+            astray: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// Lets things happen until `end`, or until nothing more can. `look` is called after each.
@@ -166,6 +178,7 @@ impl<H: Host> World<H> {
             trace.add(*now, Line::Note(note));
         }
         for datagram in host.drain() {
+            self.told.extend(betrayed(phones, trace, &datagram));
             network.send(*now, host.address(), datagram.to, &datagram.bytes, trace);
         }
         for phone in phones {
@@ -182,6 +195,18 @@ impl<H: Host> World<H> {
     pub(crate) fn is_quiet(&self) -> bool {
         self.network.next().is_none() && self.program.is_empty() && self.phones.iter().all(Phone::is_idle)
     }
+}
+
+/// The address of another phone in the header of a message. Not looked for in answers to REGISTER,
+/// which list all bindings of the extension.
+fn betrayed(phones: &[Phone], trace: &Trace, datagram: &Datagram) -> Option<String> {
+    let text = std::str::from_utf8(&datagram.bytes).ok()?;
+    let head = text.split("\r\n\r\n").next()?;
+    let to = trace.who(datagram.to)?;
+    let others = phones.iter().filter(|phone| phone.setup.label != to);
+    let mut addresses = others.flat_map(|phone| [phone.setup.public, phone.setup.private]);
+    let other = addresses.find(|address| head.contains(&address.to_string()))?;
+    (!head.contains(" REGISTER\r\n")).then(|| format!("{to} was told of {other} in {head}"))
 }
 
 /// So many seconds after the start.

@@ -131,6 +131,8 @@ pub(crate) struct Phone {
     pub(crate) calls: Vec<Call>,
     /// What the server did wrong.
     pub(crate) wrongs: Vec<String>,
+    /// Requests that got two different final answers: only a restart excuses that.
+    pub(crate) contradictions: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
     on: bool,
@@ -151,6 +153,7 @@ impl Phone {
             registration,
             calls: Vec::new(),
             wrongs: Vec::new(),
+            contradictions: Vec::new(),
             notes: Vec::new(),
             on: true,
             quiet: false,
@@ -341,12 +344,8 @@ impl Phone {
             Heard::Old => {}
             Heard::Again => self.acknowledge_again(response),
             Heard::Contradiction(first) => {
-                self.wrong(&format!(
-                    "{} {} was answered {first} and then {}",
-                    request.method(),
-                    request.branch(),
-                    response.code()
-                ));
+                let (who, start, code) = (&self.setup.label, &request.start, response.code());
+                self.contradictions.push(format!("{who}: {start} was answered {first} and then {code}"));
             }
             Heard::News => match purpose {
                 Purpose::Register => self.register_answered(now, &request, response),

@@ -57,8 +57,10 @@ pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
         Kind::Register => registering(&mut plan, &extensions, &mut rng),
         Kind::Calls => calling(&extensions, &mut rng),
     };
-    if kind == Kind::Register {
-        plan.faults = faults(&mut rng);
+    match kind {
+        Kind::Register => plan.faults = faults(&mut rng),
+        Kind::Calls if rng.below(6) == 0 => plan.faults.crashes = vec![moment(&mut rng, 20_000, 100_000)],
+        Kind::Calls => {}
     }
     let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
     (World::new(server, phones, Weather::BAD, program, rng.split()), plan)
@@ -96,6 +98,11 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
                 plan.liars += 1;
                 setup.password = "Wrong-0!".to_owned();
             }
+            if setup.password.starts_with("Wrong") && rng.below(2) == 0 {
+                let start = moment(rng, 5_000, 60_000);
+                let guesses = (0..6).map(|n| (start + Duration::from_secs(6) * n, number, bind(rng)));
+                program.extend(guesses);
+            }
             phones.push(Phone::new(setup, rng.split()));
             program.push((moment(rng, 0, 3_000), number, bind(rng)));
             for step in 0..pick(rng, 4) {
@@ -131,7 +138,32 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
             }
         }
     }
+    if rng.below(8) == 0 {
+        plan.liars += guessing(extensions, rng, &mut phones, &mut program);
+    }
     (phones, program)
+}
+
+/// Somebody at one address guesses at every extension, and at some that are not there; says how
+/// many phones that takes.
+fn guessing(
+    extensions: &[Extension],
+    rng: &mut Rng,
+    phones: &mut Vec<Phone>,
+    program: &mut Program,
+) -> usize {
+    let before = phones.len();
+    let strangers = ["297-acme", "298-acme", "299-acme"].map(String::from);
+    for login in extensions.iter().map(|extension| extension.login.clone()).chain(strangers) {
+        let number = phones.len();
+        let mut setup = setup(number, &Extension { login, password: "Wrong-1!".to_owned() }, rng);
+        setup.public = ([198, 51, 100, 66], 30_000 + u16::try_from(number).unwrap_or(0)).into();
+        setup.private = setup.public;
+        phones.push(Phone::new(setup, rng.split()));
+        program.extend((0..4).map(|_| (moment(rng, 20_000, 80_000), number, bind(rng))));
+        program.push((at(130), number, Action::Quiet));
+    }
+    phones.len() - before
 }
 
 /// A phone or two for each extension, and calls among them.
@@ -147,9 +179,15 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
             program.push((at(130), number, Action::Quiet));
         }
     }
+    // At most one phone loses power, and it never calls its own extension: a call of which nobody
+    // is left would stand for ever, since there are no session timers.
+    let dies = (rng.below(4) == 0).then(|| pick(rng, phones.len()));
     for _ in 0..3 + pick(rng, 4) {
         let caller = pick(rng, phones.len());
         let called = &extensions[pick(rng, extensions.len())].login;
+        if dies == Some(caller) && phones[caller].setup.login == *called {
+            continue;
+        }
         let target = match rng.below(12) {
             0 => "999".to_owned(),
             1..=6 => called.split('-').next().unwrap_or_default().to_owned(),
@@ -157,21 +195,21 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
         };
         program.push((moment(rng, 20_000, 80_000), caller, Action::Dial(target)));
     }
-    for _ in 0..pick(rng, 3) {
-        let number = pick(rng, phones.len());
+    if let Some(number) = dies {
         let when = moment(rng, 20_000, 90_000);
-        match rng.below(4) {
-            0 => {
-                program.push((when, number, Action::Die));
-                let down = rng.between(Duration::from_secs(3), Duration::from_secs(30));
-                if rng.below(2) == 0 {
-                    program.push((when + down, number, Action::Boot(3_600)));
-                }
-            }
-            1 => program.push((when, number, Action::StrayBye)),
-            2 => program.push((when, number, Action::Probe("MESSAGE", 405))),
-            _ => program.push((when, number, Action::Probe("NOTIFY", 200))),
+        program.push((when, number, Action::Die));
+        let down = rng.between(Duration::from_secs(3), Duration::from_secs(30));
+        if rng.below(2) == 0 {
+            program.push((when + down, number, Action::Boot(3_600)));
         }
+    }
+    for _ in 0..pick(rng, 2) {
+        let action = match rng.below(3) {
+            0 => Action::StrayBye,
+            1 => Action::Probe("MESSAGE", 405),
+            _ => Action::Probe("NOTIFY", 200),
+        };
+        program.push((moment(rng, 20_000, 90_000), pick(rng, phones.len()), action));
     }
     (phones, program)
 }
@@ -191,7 +229,7 @@ fn public(number: usize, port: u16) -> SocketAddr {
 fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setup {
     let public = public(number, 20_000);
     let last = u8::try_from(number).unwrap_or(0);
-    let private = if number % 3 == 0 { public } else { ([10, 0, 0, last], 5_060).into() };
+    let private = if number.is_multiple_of(3) { public } else { ([10, 0, 0, last], 5_060).into() };
     let mut id = [0; 16];
     rng.fill(&mut id);
     let hex = id.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));

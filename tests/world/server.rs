@@ -5,6 +5,7 @@
 //! only sockets, threads and the clock are not: what they would do stands in one queue, in an order
 //! that the seed chose.
 
+use super::network::KEPT_BACK;
 use super::{Datagram, Host};
 use bytes::Bytes;
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
@@ -464,12 +465,31 @@ impl Server {
         look.unwrap_or_default()
     }
 
+    /// Whether the shards do not rely on what they see of an extension.
+    pub(crate) fn is_in_doubt(&self, login: &str) -> bool {
+        let directory = self.process.as_ref().map(|process| &process.services.directory);
+        directory.is_some_and(|directory| directory.with(login, |entry| entry.in_doubt) == Some(true))
+    }
+
     /// Activated devices of an extension, as the store has them.
     pub(crate) fn stored_devices(&self, login: &str) -> usize {
         let Some(process) = &self.process else { return 0 };
         let login = LoginName::parse(login).expect("a login name");
         let row = extension(&process.services.store.view(), &login).expect("it can be read");
         row.map_or(0, |row| row.value.licence.devices.iter().filter(|device| !device.revoked).count())
+    }
+
+    /// Whether it died so soon after it said this that a refresh was not in the journal yet: a crash
+    /// may lose what one interval extended, and a few more if flushes fail.
+    pub(crate) fn may_have_forgotten(&self, heard: Mono) -> bool {
+        let flushes = if self.faults.flush_fails + self.faults.flush_lies > 0 {
+            FLUSH_RETRY * 10
+        } else {
+            Duration::ZERO
+        };
+        let late = JOURNAL_INTERVAL + self.faults.flush_within * 2 + flushes;
+        let said = heard - (KEPT_BACK + Duration::from_secs(1));
+        self.faults.crashes.iter().any(|crash| *crash >= said && *crash <= heard + late)
     }
 
     /// Whether it runs.

@@ -58,11 +58,6 @@ impl Trace {
         self.names.push((address, name.to_owned()));
     }
 
-    /// Whether somebody has, or had, this address.
-    pub(crate) fn knows(&self, address: SocketAddr) -> bool {
-        self.names.iter().any(|(known, _)| *known == address)
-    }
-
     /// Adds a line.
     pub(crate) fn add(&mut self, at: Mono, line: Line) {
         self.lines.push((at, line));
@@ -71,6 +66,12 @@ impl Trace {
     /// How many lines there are.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// How many notes begin with this.
+    pub(crate) fn count(&self, start: &str) -> usize {
+        let begins = |(_, line): &&(Mono, Line)| matches!(line, Line::Note(note) if note.starts_with(start));
+        self.lines.iter().filter(begins).count()
     }
 
     /// The first line in which two traces differ.
@@ -111,8 +112,13 @@ impl Trace {
         columns
     }
 
+    /// Who has, or had, this address.
+    pub(crate) fn who(&self, address: SocketAddr) -> Option<&str> {
+        self.names.iter().rev().find(|(known, _)| *known == address).map(|(_, name)| &**name)
+    }
+
     fn column(&self, address: SocketAddr) -> Option<usize> {
-        let name = self.names.iter().rev().find(|(known, _)| *known == address).map(|(_, name)| &**name)?;
+        let name = self.who(address)?;
         self.columns().iter().position(|column| *column == name)
     }
 

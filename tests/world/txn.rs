@@ -54,6 +54,7 @@ pub(crate) struct Client {
     resend_at: Option<Mono>,
     ends_at: Option<Mono>,
     ack: Option<Vec<u8>>,
+    abandoned: bool,
 }
 
 /// What a response is to a client transaction.
@@ -98,6 +99,7 @@ impl Client {
             resend_at: Some(now + T1),
             ends_at: Some(now + ALL),
             ack: None,
+            abandoned: false,
         }
     }
 
@@ -119,7 +121,7 @@ impl Client {
                 self.proceeding = true;
                 if self.is_invite() {
                     self.resend_at = None;
-                    self.ends_at = None;
+                    self.ends_at = self.ends_at.filter(|_| self.abandoned);
                 } else {
                     self.interval = T2;
                 }
@@ -159,13 +161,14 @@ impl Client {
 
     /// CANCEL was sent: the final answer must come in 64 T1 (§9.1).
     pub(crate) fn cancelled(&mut self, now: Mono) {
-        self.ends_at = Some(now + ALL);
+        self.abandon(now);
     }
 
     /// The dialog it belongs to is over.
     pub(crate) fn abandon(&mut self, now: Mono) {
         if self.answered.is_none() {
             self.ends_at = Some(now + ALL);
+            self.abandoned = true;
         }
     }
 

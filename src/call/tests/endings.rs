@@ -243,7 +243,8 @@ fn the_called_hangs_up_and_the_caller_too() {
     w.got_nothing_more_and_ends(End::CalledHungUp, Outcome::Answered);
 }
 
-/// A caller that never answers an offer: the phone gets an ACK before its BYE all the same.
+/// A caller that never answers an offer: the phone gets an ACK before its BYE all the same, and in
+/// it the answer that it is owed (§13.2.2.4).
 #[test]
 fn a_late_offer_that_is_never_answered() {
     let mut w = World::new();
@@ -251,7 +252,8 @@ fn a_late_offer_that_is_never_answered() {
     w.answer(2, &far, 200, OFFER);
     w.quiet(2);
     w.run_ms(32_000);
-    w.got(2, "ACK");
+    let ack = w.got(2, "ACK");
+    assert!(ack.body.contains("\r\nm=audio 0 RTP/AVP 0\r\n"), "{}", ack.body);
     w.got(2, "BYE");
     w.ends(End::NoAck, &[Outcome::Answered]);
 }
@@ -350,10 +352,23 @@ fn requests_of_others_end_nothing() {
         w.request(1, &mut foreign, "BYE", "");
         w.got(1, "481 BYE");
     }
-    let branch = w.branch();
-    w.send(9, &t.near.numbered("ACK", 7, &host(9), &branch));
     w.quiet(2);
     assert_eq!((w.records.len(), w.calls.len()), (0, 1));
+}
+
+/// Whoever knows the dialog but stands elsewhere cannot answer an offer in the caller's place.
+#[test]
+fn an_ack_from_elsewhere_is_not_taken() {
+    let mut w = World::new();
+    let (invite, far) = ring(&mut w, "");
+    w.answer(2, &far, 200, OFFER);
+    let near = invite.dialog_by(&w.got(1, "200 INVITE"));
+    let branch = w.branch();
+    w.send(9, &near.numbered("ACK", 7, &host(9), &branch).carrying("application/sdp", ANSWER));
+    w.quiet(2);
+    assert_eq!(w.calls.counts().lost_acks, 1);
+    w.ack(1, &near, 7, ANSWER);
+    w.got(2, "ACK");
 }
 
 impl World {

@@ -270,6 +270,11 @@ impl World {
         assert_eq!(rest, [""; 0], "phone {phone}");
     }
 
+    /// What an address got.
+    pub(super) fn take(&mut self, addr: SocketAddr) -> Vec<Msg> {
+        self.boxes.get_mut(&addr).map(|all| all.drain(..).collect()).unwrap_or_default()
+    }
+
     /// Forgets what a phone got, and says what it was.
     pub(super) fn flush(&mut self, phone: u8) -> Vec<String> {
         self.boxes.entry(addr(phone)).or_default().drain(..).map(|msg| msg.what()).collect()
@@ -289,7 +294,7 @@ impl World {
         self.ack(1, &near, 7, "");
         self.quiet(1);
         self.quiet(2);
-        Talk { near, far: far_invite.dialog_of(&far_ok), invite, far_invite }
+        Talk { near, far: far_invite.dialog_of(&far_ok), far_invite }
     }
 
     /// After all lingering nothing is left, and the one call ended so.
@@ -309,6 +314,7 @@ impl World {
     pub(super) fn is_empty(&self) {
         assert_eq!((self.calls.len(), self.calls.transactions(), self.calls.desk.tags.len()), (0, 0, 0));
         assert_eq!(self.calls.next_deadline(), None);
+        assert!(self.calls.desk.txns.leaves_nothing());
     }
 }
 
@@ -316,6 +322,5 @@ impl World {
 pub(super) struct Talk {
     pub(super) near: Dialog,
     pub(super) far: Dialog,
-    pub(super) invite: Msg,
     pub(super) far_invite: Msg,
 }

@@ -157,15 +157,17 @@ impl Judge<'_> {
         if let Some(Err(reason)) = email.map(check::email) {
             self.fault(row, "email", reason);
         }
-        let (Some(tenant), Some(number)) = (tenant, number) else { return Ok(None) };
-        let login = LoginName::of(&number, &tenant.code);
+        let Some(tenant) = tenant else { return Ok(None) };
+        let login = number.map(|number| LoginName::of(&number, &tenant.code));
         let password = Some(password).filter(|password| !password.is_empty());
-        if let Some(Err(refused)) =
-            password.map(|password| tenant.policies.password.check(password, login.as_str()))
-        {
+        let judged = password.map(|password| {
+            tenant.policies.password.check(password, login.as_ref().map_or("", LoginName::as_str))
+        });
+        if let Some(Err(refused)) = judged {
             let rules: Vec<_> = refused.0.iter().map(ToString::to_string).collect();
             self.fault(row, "password", rules.join("; "));
         }
+        let Some(login) = login else { return Ok(None) };
         if self.services.directory.with(login.as_str(), |_| ()).is_some() {
             self.fault(row, "extension", format!("extension {login} exists already"));
         } else if !self.seen.insert(login.clone()) {

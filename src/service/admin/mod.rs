@@ -5,7 +5,7 @@
 //!
 //! Whatever changes something is one job on the store's committer, which decides on the record as it
 //! is then; memory follows on the same thread, in the same order, before the answer goes out
-//! ([`Admin::commit`]). So when a command returns, every shard acts by it.
+//! (`Admin::commit`). So when a command returns, every shard acts by it.
 
 mod app;
 mod check;

@@ -57,8 +57,6 @@ pub(crate) struct Call {
     pub(crate) id: u32,
     /// Whether this phone called.
     pub(crate) caller: bool,
-    /// The number or URI that was called.
-    pub(crate) dialled: String,
     /// Where it is.
     pub(crate) stage: Stage,
     /// Whether people could talk.
@@ -112,14 +110,13 @@ impl Call {
 }
 
 impl Phone {
-    pub(super) fn new_call(&mut self, caller: bool, dialled: &str, call_id: String) -> &mut Call {
+    pub(super) fn new_call(&mut self, caller: bool, call_id: String) -> &mut Call {
         let id = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         let manner = self.setup.manner.unwrap_or_else(|| Manner::draw(&mut self.rng));
         let local_tag = self.token();
         self.calls.push(Call {
             id,
             caller,
-            dialled: dialled.to_owned(),
             stage: if caller { Stage::Calling } else { Stage::Ringing },
             was_up: false,
             ended: None,

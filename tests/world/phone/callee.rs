@@ -17,13 +17,12 @@ impl Phone {
             return self.reinvited(now, from, request);
         }
         let busy = self.calls.iter().filter(|call| call.ended.is_none()).count() >= CALLS_MAX;
-        let uri = sip::uri(request.text("to")).to_owned();
         let call_id = request.text("call-id").to_owned();
         let again = |call: &Call| call.call_id == call_id && call.ended != Some(Ended::PowerLost);
         if self.calls.iter().any(again) {
             self.wrong(&format!("a second INVITE with Call-ID {call_id}"));
         }
-        let call = self.new_call(false, &uri, call_id);
+        let call = self.new_call(false, call_id);
         call.local = format!("{};tag={}", request.text("to"), call.local_tag);
         request.text("from").clone_into(&mut call.remote);
         request.tag("from").unwrap_or_default().clone_into(&mut call.remote_tag);

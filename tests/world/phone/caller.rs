@@ -15,7 +15,7 @@ impl Phone {
         } else {
             format!("sip:{target}@{}", self.setup.domain)
         };
-        let call = self.new_call(true, &target, call_id);
+        let call = self.new_call(true, call_id);
         call.remote = format!("<{target}>");
         call.target = target;
         let (id, patience, late) = (call.id, call.manner.patience, call.manner.late_offer);

@@ -33,6 +33,8 @@ pub(crate) enum Claim {
         until: Mono,
         /// The address it registered from.
         from: SocketAddr,
+        /// When it was told.
+        told: Mono,
     },
     /// It was told that it is not bound.
     Unbound,
@@ -161,7 +163,8 @@ impl Phone {
             request = request.with("Authorization", answer);
             self.registration.nonce = Some((challenge, nc + 1));
             self.registration.attempted |= matches!(ask, Ask::Bind(_));
-            if matches!(ask, Ask::Unbind | Ask::UnbindAll) {
+            let removes = matches!(ask, Ask::Unbind | Ask::UnbindAll);
+            if removes || (matches!(ask, Ask::Bind(_)) && self.registration.claim == Claim::Unbound) {
                 self.registration.claim = Claim::Unknown;
             }
         }
@@ -234,7 +237,8 @@ impl Phone {
         registration.ended = Some(response.start.clone());
         match (ask, own) {
             (Ask::Bind(_), Some(granted_s)) if granted_s > 0 => {
-                registration.claim = Claim::Bound { until: now + Duration::from_secs(granted_s), from };
+                registration.claim =
+                    Claim::Bound { until: now + Duration::from_secs(granted_s), from, told: now };
                 registration.activated = true;
                 if !self.quiet {
                     self.wake(now + Duration::from_secs(granted_s) / 2, Alarm::Register);

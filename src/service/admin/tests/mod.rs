@@ -59,7 +59,7 @@ impl Bench {
         record.lock = Some(Lock { since, until, source, scope: Scope::Sip, device: "guesser".into() });
         let ban = Ban { source, since, until };
         let services = &bench.admin.services;
-        let (stored, told) = (record.clone(), ban.clone());
+        let (stored, told) = (record.clone(), ban);
         let put = move |txn: &mut Txn<'_>| {
             BANS.put(txn, &[&told.source.to_string()], &told, Some(told.until), store::Expect::Any)?;
             put_extension(txn, &stored, store::Expect::Any)

@@ -1,0 +1,148 @@
+//! Notices leave the outboxes of extensions for the audit.
+//!
+//! A notice was written with the change it tells of, in one record. Here it becomes a line of the
+//! audit first and then leaves the outbox, so a crash between the two repeats the line, under the
+//! same key, and loses none.
+
+use super::Services;
+use super::tables::{AUDIT, EXTENSIONS, extension, put_extension};
+use crate::account::LoginName;
+use crate::directory::ExtensionRecord;
+use crate::directory::record::Notice;
+use crate::store::{Change, Expect, Key, StoreError, Txn, Value, WatchEnd, key};
+use crate::task::Stop;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long a line of the audit is kept.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Extensions whose outboxes are emptied in one job.
+const BATCH: usize = 256;
+
+/// How soon the outboxes are looked at again after the store failed.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// One line of the audit.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// Whose extension it is about.
+    pub login: LoginName,
+    /// When, and what.
+    pub notice: Notice,
+}
+
+/// Empties outboxes until `stop`: what a crash left first, then as they fill.
+pub async fn run(services: Services, stop: Stop) {
+    loop {
+        let ended = tokio::select! {
+            () = stop.stopped() => return,
+            ended = follow(&services) => ended,
+        };
+        match ended {
+            Ok(WatchEnd::Closed) => return,
+            Ok(WatchEnd::Lagged) => {}
+            Err(error) => {
+                tracing::warn!(%error, "outboxes could not be emptied; it is tried again");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Looks at every extension, then at each that changes, until the watch ends.
+async fn follow(services: &Services) -> Result<WatchEnd, StoreError> {
+    let mut watch = services.store.watch(EXTENSIONS.prefix(&[])?).await?;
+    let mut full = Vec::new();
+    while let Some((key, record)) = watch.snapshot().await? {
+        note(&mut full, &key, &record.value);
+        if full.len() >= BATCH {
+            empty(services, &mut full).await?;
+        }
+    }
+    loop {
+        empty(services, &mut full).await?;
+        let mut next = match watch.next().await {
+            Ok(change) => Some(change),
+            Err(end) => return Ok(end),
+        };
+        while let Some(Change { key, value, .. }) = next {
+            if let Some(value) = value {
+                note(&mut full, &key, &value);
+            }
+            next = match watch.try_next() {
+                _ if full.len() >= BATCH => None,
+                Ok(next) => next,
+                Err(end) => {
+                    empty(services, &mut full).await?;
+                    return Ok(end);
+                }
+            };
+        }
+    }
+}
+
+/// Notes an extension whose outbox is not empty.
+fn note(full: &mut Vec<LoginName>, key: &Key, value: &Value) {
+    // What cannot be read is told at start, and by whoever needs it.
+    if let Ok(record) = EXTENSIONS.decode(key, value)
+        && !record.outbox.is_empty()
+        && !full.contains(&record.login)
+    {
+        full.push(record.login);
+    }
+}
+
+async fn empty(services: &Services, full: &mut Vec<LoginName>) -> Result<(), StoreError> {
+    if full.is_empty() {
+        return Ok(());
+    }
+    let logins = std::mem::take(full);
+    services.store.run(move |txn| logins.iter().try_for_each(|login| empty_one(txn, login))).await
+}
+
+fn empty_one(txn: &mut Txn<'_>, login: &LoginName) -> Result<(), StoreError> {
+    let Some(row) = extension(txn, login)? else { return Ok(()) };
+    let mut record: ExtensionRecord = row.value;
+    if record.outbox.is_empty() {
+        return Ok(());
+    }
+    for (number, notice) in record.outbox.drain(..).enumerate() {
+        let parts = [&key::ordered(notice.at.as_micros()), login.as_str(), &number.to_string()];
+        let kept_until = notice.at + KEPT;
+        let line = AuditLine { login: login.clone(), notice };
+        AUDIT.put(txn, &parts.map(|part| part), &line, Some(kept_until), Expect::Any)?;
+    }
+    put_extension(txn, &record, Expect::At(row.revision)).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Wall;
+    use crate::directory::record::What;
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn a_notice_becomes_a_line_once_and_a_crash_between_repeats_the_same_line() {
+        let (memory, mut changes) = (Memory::new(), Vec::new());
+        let now = Wall::from_secs(1_000_000);
+        let mut txn = Txn::new(&memory, now, &mut changes);
+        let login = LoginName::parse("201-acme").unwrap();
+        let mut record = ExtensionRecord::new(login.clone(), "Ada".into(), None);
+        for device in [1, 2] {
+            record.tell(now, What::Activated { device, address: "192.0.2.1".into() });
+        }
+        put_extension(&mut txn, &record, Expect::Absent).unwrap();
+        empty_one(&mut txn, &login).unwrap();
+        // As if the second write had been lost in a crash, and the work was done again.
+        put_extension(&mut txn, &record, Expect::Any).unwrap();
+        empty_one(&mut txn, &login).unwrap();
+        empty_one(&mut txn, &login).unwrap();
+        let lines = AUDIT.scan(&txn, &[], None, 10).unwrap();
+        let told: Vec<_> = lines.into_iter().map(|(_, row)| row.value.notice.what).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(matches!(told[0], What::Activated { device: 1, .. }));
+        assert!(extension(&txn, &login).unwrap().unwrap().value.outbox.is_empty());
+    }
+}
