@@ -13,9 +13,6 @@ pub const HEADER_BYTES_MAX: usize = 16_384;
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
 
-/// Via values in a request that is answered; more: 400.
-pub const VIAS_MAX: usize = 70;
-
 /// Contact values in one REGISTER; more: 400.
 pub const REGISTER_CONTACTS_MAX: usize = 16;
 
@@ -28,7 +25,7 @@ pub const BINDINGS_MAX: usize = 16;
 /// Devices remembered per extension, revoked ones included; the revoked longest ago go first.
 pub const DEVICES_MAX: usize = 64;
 
-/// Extensions in the directory.
+/// Extensions in the directory; a command that would add more is refused.
 pub const EXTENSIONS_MAX: usize = 4_000_000;
 
 /// Unknown identities whose failures are counted; past it those with the oldest failure go first.

@@ -80,6 +80,18 @@ impl Directory {
         self.with(record.login.as_str(), |entry| entry.update(record));
     }
 
+    /// How many extensions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Takes an extension out; says whether it was there.
     pub fn remove(&self, login: &str) -> bool {
         self.entries.remove(login).is_some()

@@ -33,13 +33,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// After [`PATIENCE`], with `what` was waited for.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// As [`until`], for this long at most.
+///
+/// # Panics
+/// After that, with `what` was waited for.
+pub(crate) fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited {} s in vain: {what}", PATIENCE.as_secs());
+        assert!(Instant::now() < end, "waited {} s in vain: {what}", patience.as_secs());
         std::thread::sleep(LOOK_AGAIN);
     }
 }

@@ -9,8 +9,8 @@ use md5::{Digest, Md5};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// How long a final answer of a server that may be gone is waited for.
-const BRIEFLY: Duration = Duration::from_secs(2);
+/// How long the answer of a server that may be gone is waited for.
+const BRIEFLY: Duration = Duration::from_millis(500);
 
 /// A session description that says nothing.
 pub(crate) const SDP: &str =

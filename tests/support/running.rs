@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// How much of a program's output a failing test shows, in bytes from the end.
 const SHOWN_MAX: usize = 24 * 1024;
@@ -72,8 +73,16 @@ impl Running {
     /// # Panics
     /// If it goes on for longer than [`PATIENCE`](super::PATIENCE).
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let name = self.name.clone();
-        super::until(&format!("{name} ends"), || self.ended())
+        self.wait_for(super::PATIENCE)
+    }
+
+    /// Waits for its end, for no longer than this.
+    ///
+    /// # Panics
+    /// If it goes on for longer.
+    pub(crate) fn wait_for(&mut self, patience: Duration) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        super::until_within(patience, &what, || self.ended())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::running::Running;
 use super::{PATIENCE, free_port, until};
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on UDP and TCP and waits until it answers the command line.
+    /// Starts a server on UDP and TCP and waits until it says that it is ready.
     ///
     /// # Panics
     /// If it ends, or is not ready in time.
@@ -82,13 +82,11 @@ impl Server {
     }
 
     fn await_ready(&mut self) {
-        let socket = self.admin_socket();
         until("the server is ready", || {
             if let Some(status) = self.running.ended() {
                 panic!("the server ended: {status}");
             }
-            // Without its socket the command would try to open the store itself.
-            (socket.exists() && self.try_cli(&["tenant", "list"], "").status.success()).then_some(())
+            (try_http(self.health, "/readyz").ok()?.0 == 200).then_some(())
         });
     }
 
@@ -102,8 +100,6 @@ impl Server {
     /// # Panics
     /// As [`start`](Self::start).
     pub(crate) fn start_again(&mut self) {
-        // A killed server left its socket behind: only a new one tells that it is ready.
-        let _ = std::fs::remove_file(self.admin_socket());
         self.running = serve(&self.config, self.dir.path());
         self.await_ready();
     }
@@ -249,6 +245,17 @@ pub(crate) fn serve(config: &Path, folder: &Path) -> Running {
     Running::start("stationmaster", "stationmaster", &mut command, folder)
 }
 
+/// Starts a server that does not start: its exit code and what it said. What it prints is kept in
+/// `folder`, which must not be that of a running server.
+///
+/// # Panics
+/// If it goes on for longer than it may wait for the store's lock, which is 10 s, and as long again.
+pub(crate) fn refused_start(config: &Path, folder: &Path) -> (i32, String) {
+    let mut running = serve(config, folder);
+    let status = running.wait_for(2 * PATIENCE);
+    (status.code().unwrap_or_else(|| panic!("{status}")), running.output())
+}
+
 /// The metric whose line on `page` begins with `name`, labels included; 0 if there is none.
 pub(crate) fn metric(page: &str, name: &str) -> u64 {
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -256,13 +263,22 @@ pub(crate) fn metric(page: &str, name: &str) -> u64 {
 }
 
 fn http(at: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").unwrap();
+    try_http(at, path).unwrap_or_else(|error| panic!("http://{at}{path}: {error}"))
+}
+
+/// A page over HTTP: the status code and the body.
+fn try_http(at: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(at)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    stream.read_to_string(&mut answer)?;
+    let parts = answer.split_once("\r\n\r\n");
+    let status = parts.and_then(|(head, _)| head.split(' ').nth(1)?.parse().ok());
+    parts
+        .zip(status)
+        .map(|((_, body), status)| (status, body.to_owned()))
+        .ok_or(ErrorKind::InvalidData.into())
 }
 
 /// The password of an extension made by [`Server::populate`].

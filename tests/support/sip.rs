@@ -6,7 +6,7 @@ use super::PATIENCE;
 use socket2::{Domain, Socket, Type};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// A message: its first line, its fields in order, its body.
@@ -28,8 +28,9 @@ impl Message {
     /// # Panics
     /// If it is no message: all that the server sends must be.
     pub(crate) fn read(bytes: &[u8]) -> Self {
-        let text = std::str::from_utf8(bytes).unwrap_or_else(|_| panic!("no UTF-8: {bytes:?}"));
+        let text = &String::from_utf8_lossy(bytes); // it may have to repeat what was no UTF-8
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no end of header: {text}"));
+        let length = bytes.len() - end_of_head(bytes).unwrap_or_default();
         let mut lines = head.split("\r\n");
         let start = lines.next().unwrap().to_owned();
         assert!(start.starts_with("SIP/2.0 ") || start.ends_with(" SIP/2.0"), "{text}");
@@ -41,7 +42,7 @@ impl Message {
             })
             .collect();
         let message = Self { start, fields, body: body.to_owned() };
-        assert_eq!(message.number("Content-Length"), message.body.len() as u64, "{text}");
+        assert_eq!(message.number("Content-Length"), length as u64, "{text}");
         message
     }
 
@@ -218,7 +219,8 @@ impl Peer {
     /// Sends bytes. That nobody hears them is no failure here.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = match &mut self.wire {
-            Wire::Udp(socket) => socket.send(bytes).map(drop),
+            // The first may only be told that an earlier datagram was not heard.
+            Wire::Udp(socket) => socket.send(bytes).or_else(|_| socket.send(bytes)).map(drop),
             Wire::Tcp(stream, _) => stream.write_all(bytes),
         };
     }
@@ -269,6 +271,13 @@ impl Peer {
         }
     }
 
+    /// Says that nothing more will be sent over the connection.
+    pub(crate) fn finish(&self) {
+        if let Wire::Tcp(stream, _) = &self.wire {
+            let _ = stream.shutdown(Shutdown::Write); // it may be closed already
+        }
+    }
+
     /// Whether the other end has closed the connection; waits for it.
     pub(crate) fn is_closed(&mut self) -> bool {
         let Wire::Tcp(stream, _) = &mut self.wire else { return false };
@@ -289,11 +298,15 @@ impl Peer {
 fn cut(unread: &mut Vec<u8>) -> Option<Message> {
     let blank = unread.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     unread.drain(..blank);
-    let head = unread.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&unread[..head]).unwrap().to_ascii_lowercase();
+    let head = end_of_head(unread)?;
+    let text = String::from_utf8_lossy(&unread[..head]).to_ascii_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap();
     let end = head + length.trim().parse::<usize>().unwrap();
     (unread.len() >= end).then(|| Message::read(&unread.drain(..end).collect::<Vec<_>>()))
+}
+
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
 
 #[test]

@@ -33,6 +33,7 @@ impl Admin {
         // Reading, hashing and sealing 100,000 rows takes a second of CPU.
         let judged = tokio::task::spawn_blocking(move || judge(&services, by, csv.expose()));
         let mut rows = judged.await.map_err(|error| Refusal::Store(error.to_string()))??;
+        check::room(self.services.directory.len(), rows.len())?;
         let mut extensions = 0;
         while !rows.is_empty() {
             let group: Vec<New> = rows.drain(..rows.len().min(GROUP_ROWS)).collect();
