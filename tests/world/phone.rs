@@ -135,7 +135,7 @@ pub(crate) struct Phone {
     pub(crate) calls: Vec<Call>,
     /// What the server did wrong.
     pub(crate) wrongs: Vec<String>,
-    /// Requests that got two different final answers: only a restart excuses that.
+    /// What only a restart of the server excuses: two different final answers to one request, say.
     pub(crate) contradictions: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
