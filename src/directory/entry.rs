@@ -67,8 +67,9 @@ impl Entry {
     }
 
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
-    /// know is taken from whichever was refreshed later. The lock is memory's: it begins here and
-    /// ends here, and the record only outlives the process.
+    /// know is taken from whichever was refreshed later, and from memory if neither was: only memory
+    /// knows whether its connection has gone since the record was read. The lock is memory's: it
+    /// begins here and ends here, and the record only outlives the process.
     pub(super) fn update(&mut self, record: &ExtensionRecord) {
         self.revision = self.revision.wrapping_add(1);
         if *self.name != *record.name {
@@ -203,6 +204,7 @@ pub enum NotActive {
 mod tests {
     use super::*;
     use crate::account::LoginName;
+    use crate::base::flow::{FlowId, ShardId};
     use crate::licence::DeviceId;
 
     fn binding(turn: u32, expires_s: u64) -> Binding {
@@ -268,5 +270,18 @@ mod tests {
         record.bindings[0] = binding(5, 1000);
         entry.update(&record);
         assert_eq!(entry.bindings[0], binding(5, 1000), "a newer one");
+    }
+
+    /// A record that was read while the connection stood must not bring it back.
+    #[test]
+    fn a_connection_that_went_meanwhile_stays_gone() {
+        let mut over_stream = binding(1, 5000);
+        over_stream.transport = Transport::Tcp;
+        over_stream.stream = Some(FlowId { shard: ShardId(0), slot: 1, generation: 1 });
+        let (mut entry, mut record) = entry(over_stream);
+        entry.bindings[0].stream = None;
+        record.name = "Another".to_owned();
+        entry.update(&record);
+        assert_eq!((&*entry.name, entry.bindings[0].stream), ("Another", None));
     }
 }
