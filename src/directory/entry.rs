@@ -19,6 +19,17 @@ pub struct Credentials {
     pub epoch: u32,
     /// What proves it.
     pub ha1: Ha1,
+    /// The password before it, while it is remembered.
+    pub previous: Option<Box<Previous>>,
+}
+
+/// A password that is no longer good, but that a phone may still use.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// What would prove it.
+    pub ha1: Ha1,
+    /// When it is forgotten.
+    pub until: Wall,
 }
 
 /// An extension as the shards see it.

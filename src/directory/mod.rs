@@ -8,7 +8,7 @@ mod entry;
 pub mod record;
 pub mod sign_in;
 
-pub use entry::{Credentials, Doubt, Entry, NotActive};
+pub use entry::{Credentials, Doubt, Entry, NotActive, Previous};
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
