@@ -331,3 +331,34 @@ fn what_is_removed_is_a_stranger() {
     assert_eq!(far.dial("203").status(), 407);
     server.stop();
 }
+
+/// A phone that asks again whatever the answer gets it without being challenged, so that it costs
+/// nothing, but only from where it was refused and only while the extension is as it was.
+#[test]
+fn a_refused_phone_that_asks_again_is_refused_without_a_challenge() {
+    const AGAIN: &str = "stationmaster_register_total{outcome=\"refused_again\"}";
+    let server = Server::start();
+    server.populate("acme", &["201"]);
+    let phones: Vec<_> = (0..DEVICES_MAX).map(|_| Phone::new(&server, "201").registered()).collect();
+    let mut fifth = Phone::new(&server, "201");
+    assert_eq!(fifth.register().reason(), CAP_REACHED);
+    let again = |fifth: &mut Phone| {
+        let request = fifth.register_request();
+        fifth.ask(&request)
+    };
+    for times in 1..=3 {
+        refused(&again(&mut fifth), CAP_REACHED);
+        assert_eq!(server.metric(AGAIN), times);
+    }
+    // Another new device at another port is told nothing without credentials.
+    assert_eq!(again(&mut Phone::new(&server, "201")).status(), 401);
+
+    let devices = server.devices("acme", "201");
+    let device =
+        devices.iter().find(|device| Some(uuid_of(device)) == phones[0].instance.as_deref()).unwrap();
+    server.cli(&["device", "revoke", "acme", "201", device["id"].as_str().unwrap()], "");
+    assert_eq!(again(&mut fifth).status(), 401);
+    assert_eq!(fifth.register().status(), 200);
+    assert_eq!(server.metric(AGAIN), 3);
+    server.stop();
+}

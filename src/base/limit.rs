@@ -13,9 +13,6 @@ pub const HEADER_BYTES_MAX: usize = 16_384;
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
 
-/// Via values in a request that is answered; more: 400.
-pub const VIAS_MAX: usize = 70;
-
 /// Contact values in one REGISTER; more: 400.
 pub const REGISTER_CONTACTS_MAX: usize = 16;
 
@@ -28,7 +25,7 @@ pub const BINDINGS_MAX: usize = 16;
 /// Devices remembered per extension, revoked ones included; the revoked longest ago go first.
 pub const DEVICES_MAX: usize = 64;
 
-/// Extensions in the directory.
+/// Extensions in the directory; a command that would add more is refused.
 pub const EXTENSIONS_MAX: usize = 4_000_000;
 
 /// Unknown identities whose failures are counted; past it those with the oldest failure go first.
@@ -139,6 +136,10 @@ pub const STREAM_LOGINS_MAX: usize = 4_096;
 
 /// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
 pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);
+
+/// Refreshes that wait because the store is unavailable; past it they are dropped and counted, and all
+/// bindings are written anew once it is back.
+pub const REFRESHES_UNWRITTEN_MAX: usize = 500_000;
 
 /// Events of one shard that wait to be logged; more are dropped and counted.
 pub const EVENTS_MAX: usize = 65_536;

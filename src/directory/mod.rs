@@ -8,7 +8,7 @@ mod entry;
 pub mod record;
 pub mod sign_in;
 
-pub use entry::{Credentials, Entry, NotActive};
+pub use entry::{Credentials, Doubt, Entry, NotActive};
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -80,6 +80,18 @@ impl Directory {
         self.with(record.login.as_str(), |entry| entry.update(record));
     }
 
+    /// How many extensions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Takes an extension out; says whether it was there.
     pub fn remove(&self, login: &str) -> bool {
         self.entries.remove(login).is_some()
@@ -137,6 +149,13 @@ impl Directory {
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
         census
+    }
+
+    /// Runs `change` on every entry, each under its own lock, in no particular order: at start.
+    pub fn each_mut(&self, mut change: impl FnMut(&mut Entry)) {
+        for mut entry in self.entries.iter_mut() {
+            change(entry.value_mut());
+        }
     }
 
     /// Runs `look` on every entry, each under its own lock, in no particular order: for snapshots

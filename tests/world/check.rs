@@ -76,6 +76,9 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
     );
     wrong.extend(world.told.iter().cloned());
     wrong.extend(calls(phones, !plan.faults.crashes.is_empty()));
+    if plan.faults.crashes.is_empty() {
+        records(world, &mut wrong);
+    }
     for phone in phones {
         registration(world, plan, phone, &mut wrong);
     }
@@ -136,6 +139,20 @@ fn devices(world: &World<Server>, login: &str, wrong: &mut Vec<String>) {
     // A failed commit may have been kept, and nobody asked since.
     if found != stored && !world.host.is_in_doubt(login) {
         wrong.push(format!("{login} has {found} devices in memory and {stored} in the store"));
+    }
+}
+
+/// Each call that was taken up has one record, whatever became of it.
+fn records(world: &World<Server>, wrong: &mut Vec<String>) {
+    let callers = || world.phones.iter().flat_map(|phone| &phone.calls).filter(|call| call.caller);
+    let sure = |ended| {
+        matches!(ended, Some(Ended::HungUp | Ended::PeerHungUp | Ended::Refused(404 | 480 | 486 | 603)))
+    };
+    let never = |ended| matches!(ended, Some(Ended::Refused(401 | 403 | 407)));
+    let least = callers().filter(|call| sure(call.ended)).count();
+    let most = callers().filter(|call| !never(call.ended)).count();
+    if !(least..=most).contains(&world.host.records) {
+        wrong.push(format!("{} call records for {least} to {most} calls", world.host.records));
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) struct Manner {
     pub(crate) talk: Duration,
     /// Holds after talking so long.
     pub(crate) hold: Option<Duration>,
+    /// Presses a key after talking so long.
+    pub(crate) press: Option<Duration>,
     /// As caller: leaves the offer to the other side.
     pub(crate) late_offer: bool,
 }
@@ -103,6 +105,7 @@ impl Manner {
             code: [200, 200, 200, 200, 200, 486, 603, 480, 0][index(rng, 9)],
             talk: secs(rng, 100, 40_000),
             hold: (rng.below(2) == 0).then(|| secs(rng, 100, 10_000)),
+            press: (rng.below(4) == 0).then(|| secs(rng, 100, 10_000)),
             late_offer: rng.below(8) == 0,
         }
     }
@@ -116,6 +119,7 @@ enum Alarm {
     Ring(u32),
     Answer(u32),
     Hold(u32),
+    Press(u32),
     AnswerHold(u32),
     HangUp(u32),
 }
@@ -235,6 +239,7 @@ impl Phone {
                 Alarm::Ring(call) => self.ring(now, call),
                 Alarm::Answer(call) => self.answer_call(now, call),
                 Alarm::Hold(call) => self.hold(now, call),
+                Alarm::Press(call) => self.press(now, call),
                 Alarm::AnswerHold(call) => self.answer_hold(now, call),
                 Alarm::HangUp(call) => self.hang_up(now, call),
             }
@@ -352,6 +357,7 @@ impl Phone {
                 Purpose::Invite(call) => self.invite_answered(now, call, response),
                 Purpose::Reinvite(call) => self.reinvite_answered(now, call, response),
                 Purpose::Bye(_) | Purpose::Cancel(_) => {}
+                Purpose::Info => self.press_answered(response.code()),
                 Purpose::Probe(code) if response.code() >= 200 && response.code() != code => {
                     self.wrong(&format!("{} was answered {}", request.start, response.start));
                 }
@@ -367,7 +373,7 @@ impl Phone {
                 self.end(now, call, if end == ClientEnd::NoFinal { Ended::NoFinal } else { Ended::Timeout })
             }
             Purpose::Reinvite(call) => self.hang_up(now, call),
-            Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Probe(_) => {}
+            Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Info | Purpose::Probe(_) => {}
         }
     }
 

@@ -59,11 +59,34 @@ pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
     };
     match kind {
         Kind::Register => plan.faults = faults(&mut rng),
+        Kind::Calls if rng.below(3) == 0 => {
+            plan.faults.letters_dropped = rng.below(10);
+            plan.faults.late_within = Duration::from_millis(rng.below(40));
+        }
         Kind::Calls if rng.below(6) == 0 => plan.faults.crashes = vec![moment(&mut rng, 20_000, 100_000)],
         Kind::Calls => {}
     }
     let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
     (World::new(server, phones, Weather::BAD, program, rng.split()), plan)
+}
+
+/// Sixteen new devices of one extension, all at once.
+pub(crate) fn rush(seed: u64) -> World<Server> {
+    let mut rng = Rng::from_number(seed);
+    let extension = Extension { login: "200-acme".to_owned(), password: "Right-0!".to_owned() };
+    let phones: Vec<Phone> = (0..16)
+        .map(|number| {
+            let mut setup = setup(number, &extension, &mut rng);
+            setup
+                .instance
+                .get_or_insert_with(|| format!("urn:uuid:00000000-0000-4000-8000-{:012x}", rng.bits() >> 16));
+            Phone::new(setup, rng.split())
+        })
+        .collect();
+    let program = (0..16).map(|number| (at(1), number, Action::Register(Ask::Bind(3_600)))).collect();
+    let server =
+        Server::new(1 + u16::try_from(seed % 2).unwrap_or(0), Faults::default(), &[extension], rng.split());
+    World::new(server, phones, Weather::BAD, program, rng)
 }
 
 fn faults(rng: &mut Rng) -> Faults {

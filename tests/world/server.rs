@@ -5,31 +5,27 @@
 //! only sockets, threads and the clock are not: what they would do stands in one queue, in an order
 //! that the seed chose.
 
-use super::network::KEPT_BACK;
+mod look;
+mod start;
+
+pub(crate) use start::{Extension, Faults};
+
 use super::{Datagram, Host};
 use bytes::Bytes;
-use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{Flow, ShardId, Transport};
 use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
-use stationmaster::core::boundary::{Inbound, Letter, Output, Settled};
-use stationmaster::core::settings::{Listener, Settings};
-use stationmaster::core::{Core, Meters, Shared};
-use stationmaster::digest::{Algorithms, Ha1, Nonces};
-use stationmaster::directory::sign_in::Guard;
-use stationmaster::directory::{Directory, ExtensionRecord};
-use stationmaster::licence::Licence;
-use stationmaster::lockout;
-use stationmaster::registrar::{Binding, Refresh, Terms};
-use stationmaster::service::tables::{TENANTS, extension, put_extension};
-use stationmaster::service::{Services, commit, open};
-use stationmaster::store::faulty::{Fault, Faulty, Operation};
-use stationmaster::store::journal::Journal;
+use stationmaster::core::Core;
+use stationmaster::core::boundary::{self, Inbound, Letter, Output, Settled};
+use stationmaster::core::settings::Settings;
+use stationmaster::registrar::Refresh;
+use stationmaster::service::{Services, commit};
+use stationmaster::store::Committer;
+use stationmaster::store::faulty::{Fault, Faulty};
 use stationmaster::store::limit::FLUSH_RETRY;
 use stationmaster::store::memory::Memory;
 use stationmaster::store::seal::Sealer;
-use stationmaster::store::{Committer, Expect, Store, StoreError};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,30 +40,6 @@ const EPOCH: Wall = Wall::from_secs(1_767_225_600);
 
 /// How often refreshes are appended to the journal.
 const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
-
-/// What goes wrong in a server.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Faults {
-    /// Percent of flushes that fail with nothing done.
-    pub(crate) flush_fails: u64,
-    /// Percent of flushes that are done and say that they failed.
-    pub(crate) flush_lies: u64,
-    /// The longest that a group of commits waits for its flush.
-    pub(crate) flush_within: Duration,
-    /// The process dies at these times and starts again some seconds later.
-    pub(crate) crashes: Vec<Mono>,
-    /// Civil time jumps at these times by so many milliseconds.
-    pub(crate) jumps: Vec<(Mono, i64)>,
-}
-
-/// An extension that is there from the start, active, its app enabled.
-#[derive(Clone, Debug)]
-pub(crate) struct Extension {
-    /// `NUMBER-TENANTCODE`.
-    pub(crate) login: String,
-    /// Its password.
-    pub(crate) password: String,
-}
 
 /// What waits to happen in the server.
 enum Event {
@@ -96,6 +68,8 @@ struct Process {
 pub(crate) struct Server {
     /// What it did wrong.
     pub(crate) wrongs: Vec<String>,
+    /// Call records written.
+    pub(crate) records: usize,
     /// Whether it crashed since this was last looked at.
     pub(crate) restarted: bool,
     settings: Arc<Settings>,
@@ -112,6 +86,8 @@ pub(crate) struct Server {
     processes: u64,
     /// By time, then by lot, then by age.
     queue: BTreeMap<(Mono, u64, u64), Event>,
+    /// How late timers are at present.
+    late: Duration,
     queued: u64,
     /// What commits came to, with the process that asked.
     settled: Arc<Mutex<Vec<(u64, Settled)>>>,
@@ -127,23 +103,6 @@ pub(crate) fn address() -> SocketAddr {
     ([192, 0, 2, 1], 5060).into()
 }
 
-/// The settings of every world.
-fn settings() -> Settings {
-    Settings {
-        realm: DOMAIN.to_owned(),
-        domains: vec![DOMAIN.to_owned()],
-        addresses: Vec::new(),
-        listeners: vec![Listener::new(Transport::Udp, address(), address())],
-        terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
-        algorithms: Algorithms::Auto,
-        allow_without_qop: false,
-        lockout: lockout::Policy::default(),
-        devices_max: 4,
-        trusted: Vec::new(),
-        ring_max: Duration::from_secs(60),
-    }
-}
-
 impl Server {
     /// A running server with these extensions.
     pub(crate) fn new(shards: u16, faults: Faults, extensions: &[Extension], mut rng: Rng) -> Self {
@@ -153,8 +112,9 @@ impl Server {
         rng.fill(&mut key);
         let mut server = Self {
             wrongs: Vec::new(),
+            records: 0,
             restarted: false,
-            settings: Arc::new(settings()),
+            settings: Arc::new(start::settings()),
             shards,
             faults,
             sockets: rng.bits(),
@@ -167,6 +127,7 @@ impl Server {
             process: None,
             processes: 0,
             queue: BTreeMap::new(),
+            late: Duration::ZERO,
             queued: 0,
             settled: Arc::default(),
             unwritten: Arc::default(),
@@ -178,112 +139,6 @@ impl Server {
         server.furnish(extensions);
         server.plan_faults();
         server
-    }
-
-    /// Writes tenant and extensions, and starts anew with them.
-    fn furnish(&mut self, extensions: &[Extension]) {
-        let Some(process) = &mut self.process else { return };
-        let code = TenantCode::parse("acme").expect("a tenant code");
-        let mut records = Vec::new();
-        for Extension { login, password } in extensions {
-            let name = LoginName::parse(login).expect("a login name");
-            let mut record = ExtensionRecord::new(name, login.clone(), None);
-            record.life = Life::Active;
-            record.licence = Licence { enabled: true, generation: 1, ..Licence::default() };
-            record.credentials = Some(process.services.seal(login, password, 1, EPOCH).0);
-            records.push(record);
-        }
-        let job = move |txn: &mut stationmaster::store::Txn<'_>| -> Result<(), StoreError> {
-            let tenant = Tenant::new(code.clone(), "Acme");
-            TENANTS.put(txn, &[code.as_str()], &tenant, None, Expect::Absent)?;
-            for record in &records {
-                put_extension(txn, record, Expect::Absent)?;
-            }
-            Ok(())
-        };
-        process.services.store.transact(job, |result| result.expect("the store is empty")).expect("and idle");
-        process.committer.step();
-        self.start();
-    }
-
-    fn plan_faults(&mut self) {
-        let (fails, lies) = (self.faults.flush_fails, self.faults.flush_lies);
-        let mut rng = self.rng.split();
-        self.backend.follow(move |operation| match (operation, rng.below(100)) {
-            (Operation::Flush, lot) if lot < fails => Fault::Fails,
-            (Operation::Flush, lot) if lot < fails + lies => Fault::Lies,
-            _ => Fault::None,
-        });
-        for at in self.faults.crashes.clone() {
-            self.enter(at, Event::Crash);
-        }
-        for (at, by) in self.faults.jumps.clone() {
-            self.enter(at, Event::Jump(by));
-        }
-    }
-
-    /// From now on nothing goes wrong any more.
-    pub(crate) fn heal(&mut self) {
-        self.backend.follow(|_| Fault::None);
-    }
-
-    /// Opens the store and loads everything, as the product does.
-    fn start(&mut self) {
-        let wall = self.wall.clone();
-        let clock = Arc::new(move || Wall::from_micros(wall.load(Ordering::Relaxed)));
-        let (store, committer) =
-            Store::with_committer(self.backend.clone(), clock, metrics::Histogram::noop());
-        let rng = &mut self.rng;
-        let seeds = [rng.bits(), rng.bits(), rng.bits(), rng.bits()];
-        let directory = Arc::new(Directory::new(seeds, Guard::new(Ha1::decoy(rng), seeds)));
-        let now = Now { mono: Mono::default(), wall: Wall::from_micros(self.wall.load(Ordering::Relaxed)) };
-        open::load(&store.view(), &self.sealer, &directory, now).expect("what was written can be read");
-        let replay = |refresh: Refresh| {
-            directory.with(&refresh.login, |entry| entry.replay(&refresh));
-        };
-        let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
-        let shared = Shared {
-            settings: self.settings.clone(),
-            directory: directory.clone(),
-            nonces: Arc::new(Nonces::new(usize::from(self.shards), 1 << 10, DOMAIN, rng)),
-            hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
-            shards: self.shards,
-        };
-        let shards = (0..self.shards)
-            .map(|shard| Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split()))
-            .collect();
-        let services = Services {
-            store,
-            directory,
-            sealer: self.sealer.clone(),
-            realm: DOMAIN.into(),
-            journal,
-            rng: Arc::new(Mutex::new(rng.split())),
-        };
-        self.processes += 1;
-        self.process = Some(Process {
-            number: self.processes,
-            booted: self.now,
-            shards,
-            services,
-            committer,
-            gathered: Vec::new(),
-            stepping: false,
-            journalling: false,
-        });
-    }
-
-    /// The process dies: what was not flushed is lost, but for some of what was staged first.
-    fn crash(&mut self) {
-        self.process = None;
-        self.queue.retain(|_, event| matches!(event, Event::Crash | Event::Jump(_)));
-        self.unwritten.lock().expect("no panic before").clear();
-        let staged = self.memory.staged();
-        let kept = self.rng.below(staged as u64 + 1) as usize;
-        self.memory.crash(kept);
-        self.notes.push(format!("the server dies; {kept} of {staged} staged writes are kept"));
-        let down = self.rng.between(Duration::from_millis(200), Duration::from_secs(4));
-        self.enter(self.now + down, Event::Start);
     }
 
     fn enter(&mut self, at: Mono, event: Event) {
@@ -335,10 +190,14 @@ impl Server {
                 if to.index() == shard {
                     self.wrongs.push(format!("shard {shard} writes to itself"));
                 }
+                // A full mailbox drops what came as a datagram.
+                if self.rng.below(100) < self.faults.letters_dropped {
+                    return self.notes.push(format!("a letter to shard {} is dropped", to.0));
+                }
                 let at = self.soon(Duration::from_millis(2));
                 self.enter(at, Event::Letter(to, letter));
             }
-            Output::Refresh(refresh) => self.gather(refresh),
+            Output::Refresh(refresh) => self.gather(usize::MAX, refresh),
             Output::Commit(commit) => {
                 let Some(process) = &self.process else { return };
                 let (number, settled) = (process.number, self.settled.clone());
@@ -348,14 +207,17 @@ impl Server {
                 self.hand_out();
                 self.step_soon();
             }
-            Output::Event(event) => self.notes.push(format!("{event:?}")),
+            Output::Event(event) => {
+                self.records += usize::from(matches!(event, boundary::Event::Call { .. }));
+                self.notes.push(format!("{event:?}"));
+            }
         }
     }
 
-    fn gather(&mut self, refresh: Refresh) {
+    fn gather(&mut self, place: usize, refresh: Refresh) {
         let at = self.now + JOURNAL_INTERVAL;
         let Some(process) = &mut self.process else { return };
-        process.gathered.push(refresh);
+        process.gathered.insert(place.min(process.gathered.len()), refresh);
         if !std::mem::replace(&mut process.journalling, true) {
             self.enter(at, Event::Journal);
         }
@@ -387,7 +249,8 @@ impl Server {
             }
         }
         let back = std::mem::take(&mut *self.unwritten.lock().expect("no panic before"));
-        back.into_iter().for_each(|refresh| self.gather(refresh));
+        // In front of what was gathered since.
+        back.into_iter().enumerate().for_each(|(place, refresh)| self.gather(place, refresh));
     }
 
     /// What the committer answered is on its way to the shards.
@@ -449,76 +312,9 @@ impl Server {
         let process = self.process.as_ref()?;
         let due = |(at, shard): (usize, &Core)| {
             let due = shard.next_deadline()?;
-            Some((process.booted + due.since(Mono::default()), at))
+            Some((process.booted + due.since(Mono::default()) + self.late, at))
         };
         process.shards.iter().enumerate().filter_map(due).min()
-    }
-
-    /// Live bindings and activated devices of an extension, as the shards see them.
-    pub(crate) fn look(&self, login: &str) -> (Vec<Binding>, usize) {
-        let now = self.wall();
-        let Some(process) = &self.process else { return Default::default() };
-        let look = process.services.directory.with(login, |entry| {
-            let live = entry.bindings.iter().filter(|binding| binding.is_live(now)).cloned().collect();
-            (live, entry.licence.devices.iter().filter(|device| !device.revoked).count())
-        });
-        look.unwrap_or_default()
-    }
-
-    /// Whether the shards do not rely on what they see of an extension.
-    pub(crate) fn is_in_doubt(&self, login: &str) -> bool {
-        let directory = self.process.as_ref().map(|process| &process.services.directory);
-        directory.is_some_and(|directory| directory.with(login, |entry| entry.in_doubt) == Some(true))
-    }
-
-    /// Activated devices of an extension, as the store has them.
-    pub(crate) fn stored_devices(&self, login: &str) -> usize {
-        let Some(process) = &self.process else { return 0 };
-        let login = LoginName::parse(login).expect("a login name");
-        let row = extension(&process.services.store.view(), &login).expect("it can be read");
-        row.map_or(0, |row| row.value.licence.devices.iter().filter(|device| !device.revoked).count())
-    }
-
-    /// Whether it died so soon after it said this that a refresh was not in the journal yet: a crash
-    /// may lose what one interval extended, and a few more if flushes fail.
-    pub(crate) fn may_have_forgotten(&self, heard: Mono) -> bool {
-        let flushes = if self.faults.flush_fails + self.faults.flush_lies > 0 {
-            FLUSH_RETRY * 10
-        } else {
-            Duration::ZERO
-        };
-        let late = JOURNAL_INTERVAL + self.faults.flush_within * 2 + flushes;
-        let said = heard - (KEPT_BACK + Duration::from_secs(1));
-        self.faults.crashes.iter().any(|crash| *crash >= said && *crash <= heard + late)
-    }
-
-    /// Whether it runs.
-    pub(crate) fn is_up(&self) -> bool {
-        self.process.is_some()
-    }
-
-    /// What is left that should not be, once everything is over.
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let Some(process) = &self.process else { return vec!["the server is down".to_owned()] };
-        let mut leaks = Vec::new();
-        for (at, shard) in process.shards.iter().enumerate() {
-            for (count, what) in [
-                (shard.waiting(), "commits waited for"),
-                (shard.calls(), "calls"),
-                (shard.transactions(), "transactions"),
-            ] {
-                if count > 0 {
-                    leaks.push(format!("shard {at} has {count} {what}"));
-                }
-            }
-            if let Some(due) = shard.next_deadline() {
-                leaks.push(format!("shard {at} has a timer at {due:?}"));
-            }
-        }
-        if !self.queue.is_empty() {
-            leaks.push(format!("{} events are queued in the server", self.queue.len()));
-        }
-        leaks
     }
 }
 
@@ -543,6 +339,7 @@ impl Host for Server {
         self.set(now);
         let queued = self.queue.keys().next().map(|(at, _, _)| *at);
         let deadline = self.first_deadline();
+        self.late = self.rng.between(Duration::ZERO, self.faults.late_within);
         let timer_first = match (queued, deadline) {
             (Some(at), Some((due, _))) if at == due => self.rng.below(2) == 0,
             (Some(at), Some((due, _))) => due < at,

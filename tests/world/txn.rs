@@ -34,6 +34,8 @@ pub(crate) enum Purpose {
     Bye(u32),
     /// The CANCEL of this call.
     Cancel(u32),
+    /// An INFO within a call.
+    Info,
     /// A request of its own, which must get this code.
     Probe(u16),
 }

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use crate::account::password::Policy;
+use crate::base::limit;
 
 /// Longest name of a tenant or extension, in characters.
 const NAME_CHARS_MAX: usize = 128;
@@ -65,9 +66,27 @@ where
     }
 }
 
+/// Whether so many more extensions than there are may be added.
+///
+/// # Errors
+/// [`Refusal::Full`] past [`limit::EXTENSIONS_MAX`].
+pub(super) fn room(present: usize, more: usize) -> Result<(), Refusal> {
+    if present.saturating_add(more) > limit::EXTENSIONS_MAX { Err(Refusal::Full(present)) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_extensions_as_allowed_and_one_more() {
+        let max = limit::EXTENSIONS_MAX;
+        for (present, more, fits) in
+            [(0, max, true), (max - 1, 1, true), (max, 0, true), (max, 1, false), (1, max, false)]
+        {
+            assert_eq!(room(present, more).is_ok(), fits, "{present} + {more}");
+        }
+    }
 
     #[test]
     fn addresses() {

@@ -22,6 +22,7 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         check::name(&name).map_err(|reason| bad("--name", reason))?;
         let email = checked_email(email)?;
+        check::room(self.services.directory.len(), 1)?;
         let services = self.services.clone();
         let job = move |txn: &mut Txn<'_>| {
             let tenant = tenant_of(txn, &login)?;

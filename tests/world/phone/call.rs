@@ -157,6 +157,7 @@ impl Phone {
         self.call(id).end(now, ended);
         self.alarms.retain(|(_, alarm)| match alarm {
             Alarm::Cancel(of) | Alarm::Ring(of) | Alarm::Answer(of) | Alarm::Hold(of) => *of != id,
+            Alarm::Press(of) => *of != id,
             Alarm::AnswerHold(of) | Alarm::HangUp(of) => *of != id,
             Alarm::Register => true,
         });
@@ -200,10 +201,31 @@ impl Phone {
     pub(super) fn up(&mut self, now: Mono, id: u32) {
         let call = self.call(id);
         (call.stage, call.was_up) = (Stage::Up, true);
-        let Manner { talk, hold, .. } = call.manner;
+        let Manner { talk, hold, press, .. } = call.manner;
         self.wake(now + talk, Alarm::HangUp(id));
         if let Some(hold) = hold.filter(|hold| *hold < talk) {
             self.wake(now + hold, Alarm::Hold(id));
+        }
+        if let Some(press) = press.filter(|press| *press < talk) {
+            self.wake(now + press, Alarm::Press(id));
+        }
+    }
+
+    /// A key is pressed: an INFO within the dialog.
+    pub(super) fn press(&mut self, now: Mono, id: u32) {
+        if self.call(id).stage != Stage::Up {
+            return;
+        }
+        let mut info = self.in_dialog(id, "INFO").with("Content-Type", "application/dtmf-relay");
+        info.body = "Signal=5\r\nDuration=160\r\n".to_owned();
+        self.send(now, info, Purpose::Info);
+    }
+
+    /// The other side took the key, unless it hung up meanwhile (481), or a later request overtook
+    /// this one (500, §12.2.2).
+    pub(super) fn press_answered(&mut self, code: u16) {
+        if !matches!(code, 100..=299 | 481 | 500) {
+            self.wrong(&format!("INFO was answered {code}"));
         }
     }
 
