@@ -230,7 +230,8 @@ fn calls(server: &Server, near: &mut Phone, far: &mut Phone) {
     far.answers(&ended, 200, "OK");
     near.answer_to(&bye);
     let (_, _, rung) = talks(near, far, "202");
-    far.hangs_up_on(&rung);
+    let bye = far.bye_to(&rung);
+    far.send(&bye);
     let ended = near.awaits("BYE");
     near.answers(&ended, 200, "OK");
 

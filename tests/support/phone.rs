@@ -331,14 +331,13 @@ impl Phone {
         answer
     }
 
-    /// Ends a call that it was sent and answered: the BYE, as it was sent.
-    pub(crate) fn hangs_up_on(&mut self, invite: &Message) -> Message {
+    /// A BYE for a call that it was sent and answered.
+    pub(crate) fn bye_to(&mut self, invite: &Message) -> Message {
         let contact = invite.field("Contact");
         let mut bye = Message::request("BYE", contact.split(['<', '>']).nth(1).unwrap());
         bye.add("Via", self.via()).add("Max-Forwards", 70);
         bye.add("From", format!("{};tag={}", invite.field("To"), self.tag)).add("To", invite.field("From"));
         bye.add("Call-ID", invite.field("Call-ID")).add("CSeq", "1 BYE");
-        self.send(&bye);
         bye
     }
 
