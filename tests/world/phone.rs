@@ -139,6 +139,7 @@ pub(crate) struct Phone {
     pub(crate) contradictions: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
+    boots: u32,
     on: bool,
     quiet: bool,
     rng: Rng,
@@ -159,6 +160,7 @@ impl Phone {
             wrongs: Vec::new(),
             contradictions: Vec::new(),
             notes: Vec::new(),
+            boots: 0,
             on: true,
             quiet: false,
             rng,
@@ -181,6 +183,7 @@ impl Phone {
             Action::Die => self.forget(now, false),
             Action::Boot(expires_s) => {
                 self.forget(now, true);
+                self.boots += 1;
                 self.registration.reboot(&mut self.rng);
                 self.register(now, Ask::Bind(expires_s));
             }

@@ -70,6 +70,8 @@ pub(crate) struct Call {
     /// Whether an offer was under way when it ended: then the two sides may differ.
     pub(crate) unsettled: bool,
     pub(super) manner: Manner,
+    /// In which life of the phone it was.
+    pub(super) boots: u32,
     pub(super) call_id: String,
     pub(super) local: String,
     pub(super) local_tag: String,
@@ -124,6 +126,7 @@ impl Phone {
             remote_sdp: String::new(),
             unsettled: false,
             manner,
+            boots: self.boots,
             call_id,
             local: format!("<sip:{}@{}>;tag={local_tag}", self.setup.login, self.setup.domain),
             local_tag,

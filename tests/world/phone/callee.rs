@@ -18,7 +18,7 @@ impl Phone {
         }
         let busy = self.calls.iter().filter(|call| call.ended.is_none()).count() >= CALLS_MAX;
         let call_id = request.text("call-id").to_owned();
-        let again = |call: &Call| call.call_id == call_id && call.ended != Some(Ended::PowerLost);
+        let again = |call: &Call| call.call_id == call_id && call.boots == self.boots;
         if self.calls.iter().any(again) {
             self.wrong(&format!("a second INVITE with Call-ID {call_id}"));
         }

@@ -102,6 +102,19 @@ impl Registration {
         self.nonce = None;
     }
 
+    /// What is asked may be done whatever the answer is.
+    fn doubt(&mut self, now: Mono, ask: Ask, public: SocketAddr) {
+        self.claim = match (ask, self.claim) {
+            (Ask::Query, claim) => claim,
+            (Ask::Bind(expires_s), Claim::Bound { until, from, told }) if from == public => {
+                let least = Duration::from_secs(expires_s.into()).mul_f64(0.9);
+                Claim::Bound { until: until.min(now + least), from, told }
+            }
+            (Ask::Bind(_), Claim::Nothing) => Claim::Nothing,
+            _ => Claim::Unknown,
+        };
+    }
+
     /// What was asked and not answered may or may not have been done.
     pub(super) fn lost_power(&mut self) {
         let removing = matches!(self.goal, Some(Ask::Unbind | Ask::UnbindAll));
@@ -163,10 +176,7 @@ impl Phone {
             request = request.with("Authorization", answer);
             self.registration.nonce = Some((challenge, nc + 1));
             self.registration.attempted |= matches!(ask, Ask::Bind(_));
-            let removes = matches!(ask, Ask::Unbind | Ask::UnbindAll);
-            if removes || (matches!(ask, Ask::Bind(_)) && self.registration.claim == Claim::Unbound) {
-                self.registration.claim = Claim::Unknown;
-            }
+            self.registration.doubt(now, ask, self.setup.public);
         }
         self.registration.in_flight = true;
         self.send(now, request, Purpose::Register);
@@ -246,6 +256,9 @@ impl Phone {
             }
             (Ask::Unbind | Ask::UnbindAll, None) => registration.claim = Claim::Unbound,
             (Ask::Query, _) => {}
+            // `*` shows nothing by which a phone without an instance is known again once its new
+            // Call-ID was lost: it is told that there is something that is not its own.
+            (Ask::UnbindAll, Some(_)) if self.setup.instance.is_none() => {}
             (ask, own) => self.wrong(&format!("{ask:?} was answered 200 with its own contact {own:?}")),
         }
         if self.registration.goal != Some(Ask::Query) {
