@@ -104,7 +104,7 @@ impl Station {
                 q: 1000,
             });
             record.next_binding = 2;
-            directory.put(&record, Some(Credentials { epoch: 1, ha1: ha1(user) }), now);
+            directory.put(&record, Some(Credentials { epoch: 1, ha1: ha1(user), previous: None }), now);
         }
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
         let settings = Settings {

@@ -29,7 +29,7 @@
 //! - Minting a nonce touches no ring entry; its first use does. So a flood of challenges pushes
 //!   nobody's nonce out.
 //! - While a commit of an extension is under way or may have failed halfway, each of its REGISTERs is
-//!   decided on the record, not in memory ([`directory::Entry::in_doubt`]).
+//!   decided on the record, not in memory ([`directory::Entry::doubt`]).
 
 pub mod base;
 pub mod sip;

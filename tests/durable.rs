@@ -15,6 +15,7 @@ use support::chance::Chance;
 use support::phone::Phone;
 use support::server::{DOMAIN, Server, refused_start};
 use support::sip::Peer;
+use support::until;
 
 /// How often the server is killed, and after how many answers at most.
 const ROUNDS: usize = 6;
@@ -310,6 +311,38 @@ fn an_orderly_end_keeps_the_last_refreshes_and_leaves_no_socket() {
     caller.begin_call("201");
     phone.awaits("INVITE");
     assert_eq!(phone.register().status(), 200);
+    server.stop();
+}
+
+/// Refreshes are gathered for a moment before they are written: a crash may shorten bindings by what
+/// was not written yet, and no more.
+#[test]
+fn a_refresh_that_was_written_survives_kill_9() {
+    let mut server = Server::start();
+    server.populate("acme", &["201"]);
+    let mut phone = Phone::new(&server, "201");
+    let mut brief = phone.register_request();
+    brief.set("Expires", 60);
+    assert_eq!(phone.sign_in(&brief).status(), 200);
+    // What the activation and the binding leave to be written comes in between, but not four times.
+    let writes = || server.metric("stationmaster_store_commit_seconds_count");
+    let before = writes();
+    until("a refresh is written", || {
+        assert_eq!(phone.register().status(), 200);
+        (writes() >= before + 4).then_some(())
+    });
+    server.kill();
+    server.start_again();
+    let bindings = server.bindings("acme", "201");
+    assert!(bindings[0]["expires_s"].as_u64().unwrap() > 3000, "{bindings:?}");
+    // Its count goes on, so an old request that was held up somewhere changes nothing.
+    let mut late = phone.register_request();
+    late.set("Expires", 0);
+    let challenge = phone.ask(&late);
+    let mut late = phone.signed(&late, &challenge);
+    late.set("CSeq", "2 REGISTER");
+    assert_eq!(phone.ask(&late).status(), 500);
+    assert_eq!(server.bindings("acme", "201").len(), 1);
     server.stop();
 }
 

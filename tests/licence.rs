@@ -198,6 +198,11 @@ const WITH_INSTANCE: &[Row] = &[
         assert_eq!(phone.sign_in(&star).status(), 200);
     }, 1, 1),
     ("another phone beside it", |server, _| drop(Phone::new(server, "201").registered()), 2, 2),
+    ("it clears all, which is its own", |_, phone| {
+        let mut star = phone.register_request();
+        star.set("Contact", "*").set("Expires", 0);
+        assert_eq!(phone.sign_in(&star).fields("Contact").count(), 1);
+    }, 2, 2),
 ];
 
 /// A phone without an instance: known by its Call-ID, its flow, or as the only one that looks so.

@@ -250,3 +250,28 @@ fn rings(near: &mut Phone, far: &mut Phone, number: &str) {
     far.answers(&rung, 603, "Decline");
     assert_eq!(near.answer_to(&invite).status(), 603);
 }
+
+/// A phone that nobody has told of the new password counts once; its owner is not locked out by it,
+/// while guesses count as ever.
+#[test]
+fn a_phone_with_the_previous_password_counts_once() {
+    let server = Server::start();
+    server.populate("acme", &["201"]);
+    let mut forgotten = Phone::new(&server, "201").registered();
+    server.cli(&["password", "set", "acme", "201", "--stdin"], "Gangway!201y\n");
+    assert_eq!(server.bindings("acme", "201").len(), 0);
+    for _ in 0..12 {
+        assert_eq!(forgotten.register().status(), 401);
+    }
+    assert!(server.locks().is_empty());
+    let mut told = Phone::new(&server, "201").with_password("Gangway!201y");
+    assert_eq!(told.register().status(), 200);
+
+    let mut guesser = Phone::at(&server, "201", Ipv4Addr::new(127, 0, 0, 9)).with_password("Wrong!201x");
+    for _ in 0..5 {
+        assert_eq!(guesser.register().status(), 401);
+    }
+    assert_eq!(guesser.register().reason(), "Account Locked");
+    assert_eq!(told.register().status(), 200, "its registered phone goes on");
+    server.stop();
+}

@@ -137,5 +137,9 @@ pub const STREAM_LOGINS_MAX: usize = 4_096;
 /// How long a request waits for the store before it is given up: by then its sender has (64 × T1).
 pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(32);
 
+/// Refreshes that wait because the store is unavailable; past it they are dropped and counted, and all
+/// bindings are written anew once it is back.
+pub const REFRESHES_UNWRITTEN_MAX: usize = 500_000;
+
 /// Events of one shard that wait to be logged; more are dropped and counted.
 pub const EVENTS_MAX: usize = 65_536;

@@ -48,6 +48,7 @@ pub(super) fn execute(config: &Config, request: &Request) -> Tried {
         clock: Arc::new(wall),
         key_file,
         realm: &config.sip.realm,
+        expires_max: config.registrar.expires_max,
         now: Now { mono: Mono::default(), wall: wall() },
         rng: Rng::from_seed(seed),
     });

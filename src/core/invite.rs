@@ -96,7 +96,7 @@ impl Core {
                 settled(self, self.right(&fresh.credentials.username.text(), Some(caller.device)));
                 self.calls.in_dialog(now, leg, message, flow);
             }
-            Verdict::Good(_) => {
+            Verdict::Good(Ok(_)) => {
                 settled(self, Outcome::Refused(Refusal::NotYours.number()));
                 self.refuse(flow, message, Refusal::NotYours);
             }
@@ -142,7 +142,9 @@ impl Core {
             Presented::Again { outcome, .. } => {
                 self.meters.retransmission();
                 match outcome {
-                    Outcome::Pending | Outcome::Right(_) => {} // its transaction answers, or has
+                    Outcome::Pending => {} // its answer waits for the store
+                    // Its transaction would have absorbed it: there was no room for one.
+                    Outcome::Right(_) => self.refuse(flow, message, Refusal::Overload),
                     Outcome::Wrong(_) => self.challenge(now, flow, message, Role::Proxy, Stale::No),
                     Outcome::Refused(number) => self.refuse(flow, message, Refusal::from_number(number)),
                 }
@@ -298,9 +300,9 @@ fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Wh
         return known(binding.device, Rung::CallId, false);
     }
     let instance = contact.param("+sip.instance").flatten();
-    let same = entry.licence.devices.iter().find(|device| device.shows(instance));
-    match same.filter(|device| device.revoked || live().any(|binding| binding.device == device.id)) {
-        Some(device) => known(device.id, Rung::Instance, false),
+    let same = entry.licence.devices.iter().find_map(|device| Some((device, device.shown_by(instance)?)));
+    match same.filter(|(device, _)| device.revoked || live().any(|binding| binding.device == device.id)) {
+        Some((device, rung)) => known(device.id, rung, false),
         None => Who::New,
     }
 }

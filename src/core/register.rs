@@ -205,7 +205,7 @@ impl Request<'_, '_> {
         if let Some(brief) = asked.brief {
             return Decision::Refused(Refusal::Register(brief));
         }
-        if entry.in_doubt {
+        if entry.doubt.is_any() {
             return commit(entry, self.attempt.login);
         }
         let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
@@ -266,7 +266,7 @@ impl Request<'_, '_> {
 fn commit(entry: &mut Entry, login: &str) -> Decision {
     match (LoginName::parse(login), &entry.credentials) {
         (Ok(login), Some(credentials)) => {
-            entry.in_doubt = true;
+            entry.doubt.begin();
             Decision::Commit { login, epoch: credentials.epoch }
         }
         _ => Decision::Refused(Refusal::ExtensionNotActive),

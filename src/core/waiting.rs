@@ -84,6 +84,9 @@ impl Core {
     ) {
         if self.waiting.places.len() >= limit::COMMITS_WAITING_MAX {
             self.meters.shed(CoreShed::CommitsWaiting);
+            if matches!(what, Durable::Register(_)) {
+                self.directory.with(login, |entry| entry.doubt.end());
+            }
             self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(Refusal::Overload.number()));
             self.meters.register(RegisterOutcome::Overload);
             return self.refuse(flow, message, Refusal::Overload);

@@ -2,13 +2,15 @@
 
 use super::record::ExtensionRecord;
 use crate::account::{Life, Tenant};
-use crate::base::time::Now;
+use crate::base::flow::Transport;
+use crate::base::time::{Now, Wall};
 use crate::digest::Ha1;
 use crate::licence::Licence;
 use crate::lockout::Watch;
 use crate::registrar::{Binding, Refresh};
 use crate::route::Called;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A password as digest needs it, out of its seal.
 #[derive(Clone, Debug)]
@@ -17,6 +19,17 @@ pub struct Credentials {
     pub epoch: u32,
     /// What proves it.
     pub ha1: Ha1,
+    /// The password before it, while it is remembered.
+    pub previous: Option<Box<Previous>>,
+}
+
+/// A password that is no longer good, but that a phone may still use.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// What would prove it.
+    pub ha1: Ha1,
+    /// When it is forgotten.
+    pub until: Wall,
 }
 
 /// An extension as the shards see it.
@@ -41,7 +54,7 @@ pub struct Entry {
     pub revision: u32,
     /// Whether the store may know better: a commit is under way, or failed in a way that may have
     /// kept its writes. Then every REGISTER is decided on the record, until one has come back.
-    pub in_doubt: bool,
+    pub doubt: Doubt,
 }
 
 impl Entry {
@@ -60,26 +73,27 @@ impl Entry {
             bindings: record.bindings.clone(),
             watch: Watch::restored(record.lock.clone(), now),
             revision: 0,
-            in_doubt: false,
+            doubt: Doubt::default(),
         }
     }
 
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
-    /// know is taken from whichever was refreshed later. The lock is memory's: it begins here and
-    /// ends here, and the record only outlives the process.
+    /// know is taken from whichever was refreshed later, and from memory if neither was: only memory
+    /// knows whether its connection has gone since the record was read. The lock is memory's: it
+    /// begins here and ends here, and the record only outlives the process.
     pub(super) fn update(&mut self, record: &ExtensionRecord) {
         self.revision = self.revision.wrapping_add(1);
         if *self.name != *record.name {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
-        self.in_doubt = false;
+        self.doubt.failed = false;
         if self.licence != record.licence {
             self.licence = record.licence.clone();
         }
         let present = std::mem::take(&mut self.bindings);
         let newest = |binding: &Binding| match present.iter().find(|known| known.number == binding.number) {
-            Some(known) if known.turn > binding.turn => known.clone(),
+            Some(known) if known.turn >= binding.turn => known.clone(),
             _ => binding.clone(),
         };
         self.bindings = record.bindings.iter().map(newest).collect();
@@ -103,6 +117,17 @@ impl Entry {
             binding.expires = refresh.expires;
             binding.cseq = refresh.cseq;
             binding.remote = refresh.remote;
+        }
+    }
+
+    /// Lets bindings live until `grace` from now whose refresh, up to `expires_max` long, may have been
+    /// lost in a crash. A connection did not survive, so only datagrams count.
+    pub fn grant_grace(&mut self, now: Wall, expires_max: Duration, grace: Duration) {
+        for binding in &mut self.bindings {
+            let may_live = binding.expires + expires_max > now;
+            if may_live && binding.transport == Transport::Udp {
+                binding.expires = binding.expires.max(now + grace);
+            }
         }
     }
 
@@ -144,6 +169,39 @@ impl Entry {
     }
 }
 
+/// Whether memory may be behind the record.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Doubt {
+    /// Commits under way.
+    in_flight: u16,
+    /// Whether one failed in a way that may have kept its writes.
+    failed: bool,
+}
+
+impl Doubt {
+    /// Whether a REGISTER must be decided on the record.
+    #[must_use]
+    pub const fn is_any(self) -> bool {
+        self.in_flight > 0 || self.failed
+    }
+
+    /// A commit is asked for.
+    pub const fn begin(&mut self) {
+        self.in_flight = self.in_flight.saturating_add(1);
+    }
+
+    /// One is over: nothing of it was staged, or all of it is known.
+    pub const fn end(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// One is over, and what it staged may have been kept.
+    pub const fn fail(&mut self) {
+        self.end();
+        self.failed = true;
+    }
+}
+
 /// Why an extension may not sign in although its password is right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotActive {
@@ -157,8 +215,7 @@ pub enum NotActive {
 mod tests {
     use super::*;
     use crate::account::LoginName;
-    use crate::base::flow::Transport;
-    use crate::base::time::Wall;
+    use crate::base::flow::{FlowId, ShardId};
     use crate::licence::DeviceId;
 
     fn binding(turn: u32, expires_s: u64) -> Binding {
@@ -182,6 +239,19 @@ mod tests {
         let mut record = ExtensionRecord::new(LoginName::parse("201-acme").unwrap(), String::new(), None);
         record.bindings.push(binding);
         (Entry::new(&record, None, None, Now::default()), record)
+    }
+
+    #[test]
+    fn grace_is_for_bindings_that_may_live() {
+        let (max, grace) = (Duration::from_secs(3600), Duration::from_secs(600));
+        let now = Wall::from_secs(10_000);
+        for (expires_s, after_s) in
+            [(6_400, 6_400), (6_401, 10_600), (9_999, 10_600), (10_100, 10_600), (13_000, 13_000)]
+        {
+            let (mut entry, _) = entry(binding(1, expires_s));
+            entry.grant_grace(now, max, grace);
+            assert_eq!(entry.bindings[0].expires, Wall::from_secs(after_s), "{expires_s}");
+        }
     }
 
     /// A phone that was started anew has a new Call-ID and counts from the beginning; and what it
@@ -211,5 +281,18 @@ mod tests {
         record.bindings[0] = binding(5, 1000);
         entry.update(&record);
         assert_eq!(entry.bindings[0], binding(5, 1000), "a newer one");
+    }
+
+    /// A record that was read while the connection stood must not bring it back.
+    #[test]
+    fn a_connection_that_went_meanwhile_stays_gone() {
+        let mut over_stream = binding(1, 5000);
+        over_stream.transport = Transport::Tcp;
+        over_stream.stream = Some(FlowId { shard: ShardId(0), slot: 1, generation: 1 });
+        let (mut entry, mut record) = entry(over_stream);
+        entry.bindings[0].stream = None;
+        record.name = "Another".to_owned();
+        entry.update(&record);
+        assert_eq!((&*entry.name, entry.bindings[0].stream), ("Another", None));
     }
 }

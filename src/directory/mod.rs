@@ -8,7 +8,7 @@ mod entry;
 pub mod record;
 pub mod sign_in;
 
-pub use entry::{Credentials, Entry, NotActive};
+pub use entry::{Credentials, Doubt, Entry, NotActive, Previous};
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -149,6 +149,13 @@ impl Directory {
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
         census
+    }
+
+    /// Runs `change` on every entry, each under its own lock, in no particular order: at start.
+    pub fn each_mut(&self, mut change: impl FnMut(&mut Entry)) {
+        for mut entry in self.entries.iter_mut() {
+            change(entry.value_mut());
+        }
     }
 
     /// Runs `look` on every entry, each under its own lock, in no particular order: for snapshots

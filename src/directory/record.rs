@@ -7,9 +7,13 @@ use crate::licence::Licence;
 use crate::lockout::Lock;
 use crate::registrar::Binding;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The schema number of [`ExtensionRecord`].
 pub const EXTENSION_SCHEMA: u16 = 1;
+
+/// How long a password is remembered after it was changed.
+pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// An extension as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub struct ExtensionRecord {
     pub life: Life,
     /// Its password, as digest needs it.
     pub credentials: Option<SealedCredentials>,
+    /// The password before it, for [`PREVIOUS_KEPT`] after the change: only to recognise phones that
+    /// still use it.
+    pub previous: Option<SealedCredentials>,
     /// Its licence and devices.
     pub licence: Licence,
     /// Its bindings; expiry, CSeq and address of a refreshed one are newer in the journal.
@@ -49,6 +56,7 @@ impl ExtensionRecord {
             role: Role::User,
             life: Life::Invite,
             credentials: None,
+            previous: None,
             licence: Licence::default(),
             bindings: Vec::new(),
             next_binding: 1,

@@ -214,6 +214,9 @@ impl Directory {
         }
         let ha1 = entry.credentials.as_ref().map_or(&self.guard.decoy, |credentials| &credentials.ha1);
         let right = ha1.verify(&attempt.credentials, attempt.method) && entry.credentials.is_some();
+        if !right && self.knows_previous(now, attempt, entry, who) {
+            return Verdict::Wrong(Consequence::Counted);
+        }
         let policies = entry.tenant.as_ref().map(|tenant| &tenant.policies);
         if !right {
             let policy = policies.map_or(attempt.policy, |policies| attempt.policy.of_tenant(policies));
@@ -231,6 +234,20 @@ impl Directory {
         Verdict::Good(good(entry, who))
     }
 
+    /// Whether the response is right by the password before the present one, from a phone that was seen
+    /// with it before: it counts once, or a phone that nobody has told would lock its owner out.
+    fn knows_previous(&self, now: Now, attempt: &Attempt<'_>, entry: &mut Entry, who: Who) -> bool {
+        let credentials = entry.credentials.as_ref();
+        let previous = credentials.and_then(|credentials| credentials.previous.as_deref());
+        let known = previous.filter(|previous| previous.until > now.wall);
+        // The same work whether there is one or not.
+        let ha1 = known.map_or(&self.guard.decoy, |previous| &previous.ha1);
+        let used = ha1.verify(&attempt.credentials, attempt.method) && known.is_some();
+        let epoch = credentials.map_or(0, |credentials| credentials.epoch);
+        let source = attempt.flow.source();
+        used && entry.watch.previous_password_seen(epoch, who.device(), source) == lockout::Previous::Again
+    }
+
     /// The same steps for a user that there is not.
     fn stranger<T>(&self, now: Now, attempt: &Attempt<'_>) -> Verdict<T> {
         let identity = self.guard.identity(attempt.login);
@@ -244,6 +261,8 @@ impl Directory {
         if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
             return Verdict::Locked(retry_after);
         }
+        // Twice: for the present password and for the one before it.
+        let _ = self.guard.decoy.verify(&attempt.credentials, attempt.method);
         let _ = self.guard.decoy.verify(&attempt.credentials, attempt.method);
         let tenant = attempt.login.split_once('-').and_then(|(_, code)| self.tenant(code));
         let policy = tenant.map_or(attempt.policy, |tenant| attempt.policy.of_tenant(&tenant.policies));

@@ -2,7 +2,7 @@
 //!
 //! Nothing is copied until a device is activated: the comparisons read the request as it stands.
 
-use super::{Device, DeviceId, Fingerprint, Keys};
+use super::{Device, DeviceId, Fingerprint, Keys, Rung};
 use crate::base::flow::Flow;
 use crate::sip::Uri;
 
@@ -136,9 +136,14 @@ impl<'a> Instance<'a> {
     }
 }
 
+/// The rung of a good instance.
+pub(super) fn rung_of(instance: &[u8]) -> Rung {
+    if is_random(instance) { Rung::Instance } else { Rung::PlainInstance }
+}
+
 /// Whether a good instance was drawn by chance, so that nobody can guess it: a UUID that is not made
 /// of zeros and a MAC address. One made of a MAC or an IMEI is unique, but stands on the phone's label.
-pub(super) fn is_random(instance: &[u8]) -> bool {
+fn is_random(instance: &[u8]) -> bool {
     let own = memchr::memrchr(b':', instance).and_then(|colon| instance.get(colon + 1..)).unwrap_or(instance);
     let digits = own.iter().filter(|byte| **byte != b'-');
     matches!(own.len(), 32 | 36)
@@ -155,13 +160,12 @@ fn bare(raw: &[u8]) -> &[u8] {
 }
 
 impl Device {
-    /// Whether this `+sip.instance`, raw, is a good one and this device's.
+    /// By which rung this `+sip.instance`, raw, shows this device; `None` if it is not a good one, or
+    /// another's.
     #[must_use]
-    pub fn shows(&self, instance: Option<&[u8]>) -> bool {
-        match Instance::of(instance) {
-            Instance::Good(text) => Instance::is_of(text, self),
-            _ => false,
-        }
+    pub fn shown_by(&self, instance: Option<&[u8]>) -> Option<Rung> {
+        let Instance::Good(own) = Instance::of(instance) else { return None };
+        Instance::is_of(own, self).then(|| rung_of(own))
     }
 
     /// Whether the device has a key of rungs 1–4, by which alone it signs in from nowhere else.

@@ -38,7 +38,7 @@
 //!
 //! **Revoked** devices keep their place on the ladder; all that differs is the verdict.
 
-use super::keys::{Instance, Looks, is_random, same_uri};
+use super::keys::{Instance, Looks, rung_of, same_uri};
 use super::{Device, DeviceId, Evidence, Licence};
 use crate::base::flow::{Flow, Transport};
 use crate::base::time::Wall;
@@ -138,7 +138,7 @@ impl Trace<'_> {
 pub fn identify<B: Traced>(evidence: &Evidence<'_>, licence: &Licence, bindings: &[B], now: Wall) -> Who {
     let look = Look { evidence, licence, bindings, now };
     if let Instance::Good(instance) = Instance::of(evidence.sip_instance) {
-        let rung = if is_random(instance) { Rung::Instance } else { Rung::PlainInstance };
+        let rung = rung_of(instance);
         return licence
             .devices
             .iter()

@@ -82,6 +82,9 @@ pub fn plan(
         }
         Wanted::Contacts(contacts) => {
             for (index, contact) in contacts.iter().enumerate() {
+                if contacts.iter().take(index).any(|earlier| same_uri(earlier.uri, contact.uri)) {
+                    continue; // named twice: the first counts
+                }
                 let present = own().find(|binding| same_contact(binding, contact));
                 if present.is_some_and(|binding| !in_order(binding)) {
                     return Err(RegisterError::OutOfOrder);
@@ -187,9 +190,13 @@ fn refresh(binding: &mut Binding, asked: &Asked<'_>, flow: Flow, expires: Wall) 
 }
 
 fn same_contact(binding: &Binding, contact: &AskedContact<'_>) -> bool {
-    &*binding.contact == contact.uri
-        || match (Uri::parse(&binding.contact), Uri::parse(contact.uri)) {
-            (Some(ours), Some(theirs)) => ours.same(&theirs),
+    same_uri(&binding.contact, contact.uri)
+}
+
+fn same_uri(first: &[u8], second: &[u8]) -> bool {
+    first == second
+        || match (Uri::parse(first), Uri::parse(second)) {
+            (Some(first), Some(second)) => first.same(&second),
             _ => false,
         }
 }

@@ -55,6 +55,7 @@ const ROWS: &[Row] = &[
     ("remove by header",            "c1", 6, "Contact: <sip:a@h>\r\nExpires: 0\r\n",              Ok(&["sip:b@h"])),
     ("parameter before header",     "c1", 6, "Contact: <sip:a@h>;expires=60\r\nExpires: 0\r\n",   Ok(&["sip:a@h", "sip:b@h"])),
     ("remove what is not there",    "c1", 6, "Contact: <sip:z@h>;expires=0\r\n",                  Ok(&["sip:a@h", "sip:b@h"])),
+    ("named twice, the first counts","c1", 6, "Contact: <sip:c@h>, <sip:c@h>;expires=0\r\n",     Ok(&["sip:a@h", "sip:b@h", "sip:c@h"])),
     ("swap in one request",         "c1", 6, "Contact: <sip:a@h>;expires=0, <sip:c@h>\r\n",       Ok(&["sip:b@h", "sip:c@h"])),
     ("star",                        "c1", 6, "Contact: *\r\nExpires: 0\r\n",                      Ok(&[])),
     ("star after reboot",           "c2", 1, "Contact: *\r\nExpires: 0\r\n",                      Ok(&[])),

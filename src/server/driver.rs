@@ -31,6 +31,11 @@ pub trait ShardCore {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     fn next_deadline(&self) -> Option<Mono>;
 
+    /// Whether somebody waits for an answer of the store.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Whether a silent connection is to be kept open, since a binding lives on it. Asked once it
     /// has been silent for [`crate::base::limit::STREAM_IDLE_MAX`].
     fn holds(&self, flow: FlowId) -> bool {
@@ -54,6 +59,10 @@ impl ShardCore for Core {
 
     fn next_deadline(&self) -> Option<Mono> {
         Core::next_deadline(self)
+    }
+
+    fn waits(&self) -> bool {
+        self.waiting() > 0
     }
 
     fn holds(&self, flow: FlowId) -> bool {

@@ -234,6 +234,7 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeErr
         clock: Arc::new(move || clock.now().wall),
         key_file,
         realm: &config.sip.realm,
+        expires_max: config.registrar.expires_max,
         now: clock.now(),
         rng: Rng::from_seed(seed),
     })?;

@@ -183,6 +183,11 @@ impl<C: ShardCore> Shard<C> {
             }
             tokio::task::yield_now().await;
         }
+        // Who waits for the store is answered, as long as the stop may take ([`limit::STOP_MAX`]).
+        while self.driver.core.waits() {
+            poll_fn(|cx| self.mailbox.poll_ready(cx)).await;
+            self.turn();
+        }
         while !self.driver.ports.streams.is_flushed() {
             let streams = &self.driver.ports.streams;
             poll_fn(|cx| if streams.is_flushed() { Poll::Ready(()) } else { streams.poll_ready(cx) }).await;

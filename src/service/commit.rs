@@ -8,12 +8,12 @@
 use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
 use crate::account::{Life, LoginName};
 use crate::base::time::Wall;
-use crate::core::boundary::{Commit, Durable, Register, Settled, Ticket};
+use crate::core::boundary::{Commit, Durable, Register, Settled};
 use crate::core::refusal::Refusal;
 use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
-use crate::directory::{Directory, ExtensionRecord};
+use crate::directory::{Directory, Doubt, ExtensionRecord};
 use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
 use crate::lockout::{Begun, Lock};
 use crate::registrar::{self, Asked, Wanted};
@@ -37,27 +37,49 @@ pub fn submit(
     reply: impl Fn(Settled) + Clone + Send + 'static,
 ) {
     let Commit { ticket, at, what } = commit;
+    let login = match &what {
+        Durable::Register(request) => Some(request.login.clone()),
+        Durable::Locked { .. } | Durable::Banned { .. } => None,
+    };
     let (memory, settings) = (Arc::clone(directory), Arc::clone(settings));
     let job = move |txn: &mut Txn<'_>| stage(txn, &memory, &settings, at, what);
-    let (memory, answer) = (Arc::clone(directory), reply.clone());
-    let done = move |result: Result<Staged, StoreError>| answer(settle(&memory, ticket, result));
+    let (memory, answer, whose) = (Arc::clone(directory), reply.clone(), login.clone());
+    let done = move |result: Result<Staged, StoreError>| {
+        let result = settle(&memory, whose.as_ref(), result);
+        answer(Settled { ticket, result });
+    };
     if store.transact(job, done).is_err() {
+        over(directory, login.as_ref(), Doubt::end);
         reply(Settled { ticket, result: Err(Refusal::Overload) });
     }
 }
 
-fn settle(directory: &Directory, ticket: Ticket, result: Result<Staged, StoreError>) -> Settled {
-    let result = match result {
+fn settle(
+    directory: &Directory,
+    login: Option<&LoginName>,
+    result: Result<Staged, StoreError>,
+) -> Result<Option<DeviceId>, Refusal> {
+    match result {
         Ok(Staged { record, result }) => {
+            over(directory, login, Doubt::end);
             if let Some(record) = &record {
                 directory.refresh(record);
             }
             result
         }
-        // What was staged may have been kept: memory stays in doubt.
-        Err(_) => Err(Refusal::StoreUnavailable),
-    };
-    Settled { ticket, result }
+        // What was staged may have been kept.
+        Err(_) => {
+            over(directory, login, Doubt::fail);
+            Err(Refusal::StoreUnavailable)
+        }
+    }
+}
+
+/// The commit of a REGISTER is over.
+fn over(directory: &Directory, login: Option<&LoginName>, how: fn(&mut Doubt)) {
+    if let Some(login) = login {
+        directory.with(login.as_str(), |entry| how(&mut entry.doubt));
+    }
 }
 
 fn stage(
@@ -191,5 +213,9 @@ fn change(
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
+    if adopted {
+        let named = |call_id: &[u8], cseq| *call_id == *asked.call_id && cseq == asked.cseq;
+        record.bindings.retain(|binding| binding.device != device || named(&binding.call_id, binding.cseq));
+    }
     Ok(Some(device))
 }

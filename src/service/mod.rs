@@ -14,7 +14,8 @@ pub mod tables;
 use crate::base::rng::Rng;
 use crate::base::time::Wall;
 use crate::digest::Ha1;
-use crate::directory::{Credentials, Directory, ExtensionRecord, SealedCredentials};
+use crate::directory::record::PREVIOUS_KEPT;
+use crate::directory::{Credentials, Directory, ExtensionRecord, Previous, SealedCredentials};
 use crate::store::Store;
 use crate::store::journal::Journal;
 use crate::store::seal::{SealError, Sealer};
@@ -56,7 +57,7 @@ impl Services {
         let ha1 = Ha1::new(login, &self.realm, password);
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let sealed = self.sealer.seal(&mut rng, &record_id(login, epoch), ha1.to_bytes().expose());
-        (SealedCredentials { epoch, sealed, set_at: now }, Credentials { epoch, ha1 })
+        (SealedCredentials { epoch, sealed, set_at: now }, Credentials { epoch, ha1, previous: None })
     }
 
     /// Opens the credentials of a record; `None` if it has none.
@@ -70,9 +71,16 @@ impl Services {
 
 fn unseal(sealer: &Sealer, record: &ExtensionRecord) -> Result<Option<Credentials>, SealError> {
     let Some(sealed) = &record.credentials else { return Ok(None) };
-    let opened = sealer.open(&record_id(record.login.as_str(), sealed.epoch), &sealed.sealed)?;
-    let bytes: &[u8; Ha1::BYTES] = opened.expose().as_slice().try_into().map_err(|_| SealError::Forged)?;
-    Ok(Some(Credentials { epoch: sealed.epoch, ha1: Ha1::from_bytes(bytes) }))
+    let ha1 = |sealed: &SealedCredentials| {
+        let opened = sealer.open(&record_id(record.login.as_str(), sealed.epoch), &sealed.sealed)?;
+        let bytes: &[u8; Ha1::BYTES] =
+            opened.expose().as_slice().try_into().map_err(|_| SealError::Forged)?;
+        Ok(Ha1::from_bytes(bytes))
+    };
+    let until = sealed.set_at + PREVIOUS_KEPT;
+    let previous = record.previous.as_ref().map(|previous| ha1(previous).map(|ha1| Previous { ha1, until }));
+    let previous = previous.transpose()?.map(Box::new);
+    Ok(Some(Credentials { epoch: sealed.epoch, ha1: ha1(sealed)?, previous }))
 }
 
 /// What a seal is bound to: neither another extension's HA1 nor an older one of this opens.

@@ -14,6 +14,11 @@ use crate::store::seal::{SealError, Sealer};
 use crate::store::system::{self, System, SystemError};
 use crate::store::{Key, Options, Store, StoreError, StoreUrl, View};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a binding lives on whose stored expiry passed while we were down, or is about to: its last
+/// refresh may be what a crash lost, and its phone believes itself registered.
+const RESTART_GRACE: Duration = Duration::from_secs(600);
 
 /// Records read at a time.
 const PAGE: usize = 1_000;
@@ -30,6 +35,8 @@ pub struct Opening<'a> {
     pub key_file: KeyFile,
     /// The configured realm.
     pub realm: &'a str,
+    /// The longest binding granted.
+    pub expires_max: Duration,
     /// When it is opened.
     pub now: Now,
     /// Chance.
@@ -71,7 +78,7 @@ impl OpenError {
 /// # Errors
 /// [`OpenError`]; the store's files are then as they were.
 pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
-    let Opening { url, options, clock, key_file, realm, now, mut rng } = opening;
+    let Opening { url, options, clock, key_file, realm, expires_max, now, mut rng } = opening;
     let store = Store::open(url, clock, options)?;
     let held = credentials(&store.view())?;
     let sealer = match url {
@@ -94,6 +101,7 @@ pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
     let (journal, replayed) = Journal::open(&store.view(), |refresh| {
         directory.with(&refresh.login, |entry| entry.replay(&refresh));
     })?;
+    directory.each_mut(|entry| entry.grant_grace(now.wall, expires_max, RESTART_GRACE));
     let services = Services {
         store,
         directory: Arc::new(directory),

@@ -44,7 +44,10 @@ pub async fn run(services: Services, stop: Stop) {
             Ok(WatchEnd::Lagged) => {}
             Err(error) => {
                 tracing::warn!(%error, "outboxes could not be emptied; it is tried again");
-                tokio::time::sleep(AGAIN).await;
+                tokio::select! {
+                    () = stop.stopped() => return,
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
             }
         }
     }

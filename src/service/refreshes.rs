@@ -5,6 +5,7 @@
 //! binding.
 
 use super::Services;
+use crate::base::limit;
 use crate::registrar::Refresh;
 use crate::task::Stop;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +14,7 @@ use std::time::Duration;
 /// How often what was gathered is appended.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Appended refreshes after which the journal is folded into a snapshot: as many as bindings that
-/// are there, but at least these.
+/// Appended refreshes after which the journal is folded into a snapshot.
 const SNAPSHOT_AFTER: u64 = 200_000;
 
 /// Refreshes in one chunk of a snapshot.
@@ -51,13 +51,19 @@ pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
             since_snapshot += unwritten.len() as u64;
             unwritten = append(&services, unwritten).await;
         }
+        if unwritten.len() > limit::REFRESHES_UNWRITTEN_MAX {
+            metrics::counter!("stationmaster_shed_total", "why" => "refreshes_unwritten")
+                .increment(unwritten.len() as u64);
+            unwritten = Vec::new();
+            since_snapshot = SNAPSHOT_AFTER;
+        }
         if ending {
             return;
         }
-        if since_snapshot >= SNAPSHOT_AFTER && unwritten.is_empty() {
-            since_snapshot = 0;
-            if let Err(error) = snapshot(&services).await {
-                tracing::warn!(%error, "the refresh journal was not folded; it is tried again later");
+        if since_snapshot >= SNAPSHOT_AFTER && unwritten.is_empty() && services.store.is_available() {
+            match snapshot(&services).await {
+                Ok(()) => since_snapshot = 0,
+                Err(error) => tracing::warn!(%error, "the refresh journal was not folded; it is tried again"),
             }
         }
     }

@@ -17,8 +17,9 @@ pub(crate) mod sipp;
 pub(crate) mod sound;
 
 use chance::Chance;
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -56,18 +57,22 @@ pub(crate) fn until_within<T>(patience: Duration, what: &str, mut look: impl FnM
 /// open without asking for a port takes one that was just found free.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port of 127.0.0.1 that was free for UDP and TCP a moment ago; never the same one twice.
+/// A port of 127.0.0.1 that was free for UDP and TCP a moment ago. No test program is given it again
+/// while this one runs, so that a server that was ended finds its ports free when it starts again.
 ///
 /// For programs that cannot be given a socket or asked which port they took.
 pub(crate) fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    /// Names that this program has taken in the kernel, one for each port.
+    static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let mut chance = Chance::new();
     until("a port free for UDP and TCP", || {
         let port = PORTS.start + chance.below(u64::from(PORTS.end - PORTS.start)) as u16;
-        let fresh = GIVEN.lock().unwrap().insert(port);
+        let name = SocketAddr::from_abstract_name(format!("stationmaster test port {port}")).unwrap();
+        let taken = UnixListener::bind_addr(&name).ok()?;
         let _tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
         let _udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-        fresh.then_some(port)
+        TAKEN.lock().unwrap().push(taken);
+        Some(port)
     })
 }
 

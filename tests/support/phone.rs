@@ -6,6 +6,7 @@ use super::chance::Chance;
 use super::server::{DOMAIN, Server, password};
 use super::sip::{Message, Peer, parameter};
 use md5::{Digest, Md5};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Phone {
     pub(crate) cseq: u32,
     server: SocketAddr,
     chance: Chance,
+    /// Method and branch of the requests that [`awaits`](Self::awaits) gave out.
+    given: BTreeSet<(String, String)>,
 }
 
 impl Phone {
@@ -64,6 +67,7 @@ impl Phone {
             cseq: 0,
             server,
             chance,
+            given: BTreeSet::new(),
         }
     }
 
@@ -272,14 +276,16 @@ impl Phone {
         signed
     }
 
-    /// The next request of this method that it is sent; others are left out.
+    /// The next request of this method that it is sent; others, and those that it was given before,
+    /// are left out.
     ///
     /// # Panics
     /// If none comes in time.
     pub(crate) fn awaits(&mut self, method: &str) -> Message {
         loop {
             let message = self.peer.hear();
-            if message.method() == method {
+            let transaction = (method.to_owned(), parameter(message.field("Via"), "branch").to_owned());
+            if message.method() == method && self.given.insert(transaction) {
                 return message;
             }
         }
@@ -315,17 +321,43 @@ impl Phone {
         request
     }
 
+    /// Gives up a call that was begun and not answered (RFC 3261 §9.1); the answer to the INVITE.
+    pub(crate) fn gives_up(&mut self, invite: &Message) -> Message {
+        let mut cancel = self.same_transaction("CANCEL", invite);
+        cancel.add("To", invite.field("To"));
+        self.send(&cancel);
+        let answer = self.answer_to(invite);
+        self.acknowledge_refusal(invite, &answer);
+        answer
+    }
+
+    /// A BYE for a call that it was sent and answered.
+    pub(crate) fn bye_to(&mut self, invite: &Message) -> Message {
+        let contact = invite.field("Contact");
+        let mut bye = Message::request("BYE", contact.split(['<', '>']).nth(1).unwrap());
+        bye.add("Via", self.via()).add("Max-Forwards", 70);
+        bye.add("From", format!("{};tag={}", invite.field("To"), self.tag)).add("To", invite.field("From"));
+        bye.add("Call-ID", invite.field("Call-ID")).add("CSeq", "1 BYE");
+        bye
+    }
+
     /// The ACK that belongs to the transaction of a refused INVITE (RFC 3261 §17.1.1.3).
     fn acknowledge_refusal(&mut self, request: &Message, answer: &Message) {
         if request.method() != "INVITE" || answer.status() < 300 {
             return;
         }
-        let mut ack = Message::request("ACK", request.uri());
-        ack.add("Via", request.field("Via")).add("Max-Forwards", 70);
-        ack.add("From", request.field("From")).add("To", answer.field("To"));
-        ack.add("Call-ID", request.field("Call-ID"));
-        ack.add("CSeq", request.field("CSeq").replace("INVITE", "ACK"));
+        let mut ack = self.same_transaction("ACK", request);
+        ack.add("To", answer.field("To"));
         self.send(&ack);
+    }
+
+    /// A request that belongs to the transaction of an INVITE, still without To.
+    fn same_transaction(&self, method: &str, invite: &Message) -> Message {
+        let mut request = Message::request(method, invite.uri());
+        request.add("Via", invite.field("Via")).add("Max-Forwards", 70);
+        request.add("From", invite.field("From")).add("Call-ID", invite.field("Call-ID"));
+        request.add("CSeq", invite.field("CSeq").replace("INVITE", method));
+        request
     }
 }
 

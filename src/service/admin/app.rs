@@ -86,7 +86,9 @@ fn set_password(
         }
     };
     step(record, Event::SetPassword, txn.now())?;
-    record.credentials = Some(sealed);
+    record.previous = record.credentials.replace(sealed);
+    // With the one before it, out of its seal as the record now has it.
+    let credentials = services.unseal(record).ok().flatten().unwrap_or(credentials);
     Ok((credentials, told))
 }
 

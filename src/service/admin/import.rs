@@ -32,11 +32,12 @@ impl Admin {
         let services = self.services.clone();
         // Reading, hashing and sealing 100,000 rows takes a second of CPU.
         let judged = tokio::task::spawn_blocking(move || judge(&services, by, csv.expose()));
-        let mut rows = judged.await.map_err(|error| Refusal::Store(error.to_string()))??;
+        let rows = judged.await.map_err(|error| Refusal::Store(error.to_string()))??;
         check::room(self.services.directory.len(), rows.len())?;
         let mut extensions = 0;
-        while !rows.is_empty() {
-            let group: Vec<New> = rows.drain(..rows.len().min(GROUP_ROWS)).collect();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let group: Vec<New> = rows.by_ref().take(GROUP_ROWS).collect();
             let job = move |txn: &mut Txn<'_>| {
                 for (record, _) in &group {
                     still_possible(txn, &record.login, extensions)?;

@@ -230,6 +230,11 @@ fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::Store(error.to_string())
+        match error {
+            StoreError::Unavailable(_) => {
+                Self::Store(format!("{error}; it may have been done all the same: repeat the command"))
+            }
+            error => Self::Store(error.to_string()),
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Server {
     /// Whether the shards do not rely on what they see of an extension.
     pub(crate) fn is_in_doubt(&self, login: &str) -> bool {
         let directory = self.process.as_ref().map(|process| &process.services.directory);
-        directory.is_some_and(|directory| directory.with(login, |entry| entry.in_doubt) == Some(true))
+        directory.is_some_and(|directory| directory.with(login, |entry| entry.doubt.is_any()) == Some(true))
     }
 
     /// Activated devices of an extension, as the store has them.

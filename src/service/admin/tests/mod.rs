@@ -28,6 +28,7 @@ impl Bench {
             clock: Arc::new(|| NOW),
             key_file: store::key_file::KeyFile { path: "".into(), credential: false },
             realm: "example.test",
+            expires_max: std::time::Duration::from_secs(3600),
             now: Now { mono: Mono::default(), wall: NOW },
             rng: crate::base::rng::Rng::from_number(1),
         };
