@@ -59,7 +59,7 @@ pub(crate) enum Action {
     Dial(String),
     /// Pull the plug: it hears and says nothing.
     Die,
-    /// Plug it in (again): same instance, new Call-ID, everything else forgotten; then register for
+    /// Plug it in again: same instance, new Call-ID, everything else forgotten; then register for
     /// so many seconds.
     Boot(u32),
     /// From now on it has this public address.
@@ -173,7 +173,12 @@ impl Phone {
 
     /// Does what it is told.
     pub(crate) fn act(&mut self, now: Mono, action: Action) {
-        if !self.on && !matches!(action, Action::Boot(_) | Action::Move(_) | Action::Quiet) {
+        let fits = match action {
+            Action::Boot(_) => !self.on,
+            Action::Move(_) | Action::Quiet => true,
+            _ => self.on,
+        };
+        if !fits {
             return;
         }
         self.notes.push(format!("{action:?}"));
