@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// How long a binding lives on whose stored expiry passed while we were down, or is about to: its last
 /// refresh may be what a crash lost, and its phone believes itself registered.
-const RESTART_GRACE: Duration = Duration::from_secs(600);
+pub const RESTART_GRACE: Duration = Duration::from_secs(600);
 
 /// Records read at a time.
 const PAGE: usize = 1_000;

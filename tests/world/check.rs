@@ -42,9 +42,8 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
     }
     if std::mem::take(&mut host.restarted) {
         for phone in phones.iter() {
-            if let Claim::Bound { until, told, .. } = phone.registration.claim
+            if let Claim::Bound { until, .. } = phone.registration.claim
                 && until > *now + SLACK
-                && !host.may_have_forgotten(told)
                 && bound(host, phone).is_none()
             {
                 wrong.push(format!("{} was told 200 and is not bound after the restart", phone.setup.label));

@@ -129,6 +129,8 @@ impl Server {
             directory.with(&refresh.login, |entry| entry.replay(&refresh));
         };
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
+        let expires_max = self.settings.terms.expires_max;
+        directory.each_mut(|entry| entry.grant_grace(now.wall, expires_max, open::RESTART_GRACE));
         let shared = Shared {
             settings: self.settings.clone(),
             directory: directory.clone(),
