@@ -95,7 +95,7 @@ fn phones_agree_with_each_other_without_a_server() {
 }
 
 /// How many seeds of each kind of program; `SEEDS` overrides it for a long run, `SEED` picks one.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 /// One run of a seed: what was wrong, and the world it left.
 fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {

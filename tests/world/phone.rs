@@ -59,7 +59,7 @@ pub(crate) enum Action {
     Dial(String),
     /// Pull the plug: it hears and says nothing.
     Die,
-    /// Plug it in (again): same instance, new Call-ID, everything else forgotten; then register for
+    /// Plug it in again: same instance, new Call-ID, everything else forgotten; then register for
     /// so many seconds.
     Boot(u32),
     /// From now on it has this public address.
@@ -135,7 +135,7 @@ pub(crate) struct Phone {
     pub(crate) calls: Vec<Call>,
     /// What the server did wrong.
     pub(crate) wrongs: Vec<String>,
-    /// Requests that got two different final answers: only a restart excuses that.
+    /// What only a restart of the server excuses: two different final answers to one request, say.
     pub(crate) contradictions: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
@@ -173,7 +173,12 @@ impl Phone {
 
     /// Does what it is told.
     pub(crate) fn act(&mut self, now: Mono, action: Action) {
-        if !self.on && !matches!(action, Action::Boot(_) | Action::Move(_) | Action::Quiet) {
+        let fits = match action {
+            Action::Boot(_) => !self.on,
+            Action::Move(_) | Action::Quiet => true,
+            _ => self.on,
+        };
+        if !fits {
             return;
         }
         self.notes.push(format!("{action:?}"));

@@ -94,9 +94,9 @@ fn faults(rng: &mut Rng) -> Faults {
         flush_within: Duration::from_millis([20, 20, 300, 3_000][pick(rng, 4)]),
         ..Faults::default()
     };
-    if rng.below(3) == 0 {
+    if rng.below(2) == 0 {
         faults.flush_fails = rng.below(30);
-        faults.flush_lies = rng.below(20);
+        faults.flush_lies = 10 + rng.below(30);
     }
     if rng.below(3) == 0 {
         faults.crashes = (0..=rng.below(2)).map(|_| moment(rng, 2_000, 120_000)).collect();
@@ -128,11 +128,16 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
             }
             phones.push(Phone::new(setup, rng.split()));
             program.push((moment(rng, 0, 3_000), number, bind(rng)));
-            for step in 0..pick(rng, 4) {
+            for step in 0..pick(rng, 6) {
                 let when = moment(rng, 10_000, 120_000);
                 match rng.below(10) {
-                    0..=2 => program.push((when, number, bind(rng))),
-                    3 => program.push((when, number, Action::Register(Ask::Unbind))),
+                    0..=1 => program.push((when, number, bind(rng))),
+                    // Again soon after, while it is open whether the removal was kept.
+                    2..=3 => {
+                        let again = when + rng.between(Duration::from_millis(500), Duration::from_secs(5));
+                        program.push((when, number, Action::Register(Ask::Unbind)));
+                        program.push((again, number, bind(rng)));
+                    }
                     4 => program.push((when, number, Action::Register(Ask::UnbindAll))),
                     5 => program.push((when, number, Action::Register(Ask::Query))),
                     6 => {

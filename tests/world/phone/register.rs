@@ -57,6 +57,8 @@ pub(crate) struct Registration {
     pub(crate) ended: Option<String>,
     /// What it wants.
     pub(crate) goal: Option<Ask>,
+    /// Whether a binding was answered 200 with the present Call-ID.
+    introduced: bool,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -82,6 +84,7 @@ impl Registration {
             attempted: false,
             ended: None,
             goal: None,
+            introduced: false,
             call_id: format!("{:016x}", rng.bits()),
             tag: format!("{:08x}", rng.below(1 << 32)),
             cseq: 1,
@@ -100,6 +103,7 @@ impl Registration {
         self.tag = format!("{:08x}", rng.below(1 << 32));
         self.cseq = 1 + u32::try_from(rng.below(1000)).unwrap_or(0);
         self.nonce = None;
+        self.introduced = false;
     }
 
     /// What is asked may be done whatever the answer is.
@@ -250,15 +254,20 @@ impl Phone {
                 registration.claim =
                     Claim::Bound { until: now + Duration::from_secs(granted_s), from, told: now };
                 registration.activated = true;
+                registration.introduced = true;
                 if !self.quiet {
                     self.wake(now + Duration::from_secs(granted_s) / 2, Alarm::Register);
                 }
             }
             (Ask::Unbind | Ask::UnbindAll, None) => registration.claim = Claim::Unbound,
             (Ask::Query, _) => {}
-            // `*` shows nothing by which a phone without an instance is known again once its new
-            // Call-ID was lost: it is told that there is something that is not its own.
-            (Ask::UnbindAll, Some(_)) if self.setup.instance.is_none() => {}
+            // `*` shows no instance: the sender is known by its Call-ID alone, and only if that has
+            // registered, which a crash may forget.
+            (Ask::UnbindAll, Some(_)) if !registration.introduced => {}
+            (Ask::UnbindAll, Some(_)) => {
+                self.contradictions
+                    .push(format!("{}: * was answered 200 and removed nothing", self.setup.label));
+            }
             (ask, own) => self.wrong(&format!("{ask:?} was answered 200 with its own contact {own:?}")),
         }
         if self.registration.goal != Some(Ask::Query) {
