@@ -7,7 +7,7 @@ use crate::base::time::{Mono, Now};
 use crate::sip::{Method, Name};
 
 impl Call {
-    /// A BYE came on this leg, and was answered.
+    /// A BYE came on this leg.
     pub(super) fn bye(&mut self, desk: &mut Desk, side: Side, now: Now) {
         let end = match side {
             Side::Near => End::CallerHungUp,

@@ -29,8 +29,9 @@ impl Call {
             leg.hop.flow = flow; // it was found to be the peer's, which may have moved
         }
         if method == Method::Bye {
-            desk.reply(to, request, 200, ToTag::AsIs, now.mono, |_| {});
-            return self.bye(desk, side, now);
+            // The other leg is told first: who hears the 200 may rely on it that the call is over.
+            self.bye(desk, side, now);
+            return desk.reply(to, request, 200, ToTag::AsIs, now.mono, |_| {});
         }
         if self.state == State::Ended {
             return desk.reply(to, request, 481, ToTag::AsIs, now.mono, |_| {});

@@ -110,8 +110,8 @@ fn a_bye_while_it_rings() {
     let ringing = w.got(1, "180 INVITE");
     let mut near = invite.dialog_by(&ringing);
     w.request(1, &mut near, "BYE", "");
-    w.got(1, "200 BYE");
     w.got(1, "487 INVITE");
+    w.got(1, "200 BYE");
     w.got(2, "CANCEL");
     w.answer(2, &far, 487, "");
     w.got(2, "ACK");
@@ -268,8 +268,8 @@ fn a_bye_while_a_reinvite_is_under_way() {
     let far = w.got(2, "INVITE");
     w.answer(2, &far, 100, "");
     w.request(1, &mut t.near, "BYE", "");
-    w.got(1, "200 BYE");
     let ended = w.got(1, "487 INVITE");
+    w.got(1, "200 BYE");
     w.ack_refusal(1, &reinvite, &ended);
     let bye = w.got(2, "BYE");
     w.answer(2, &bye, 200, "");
