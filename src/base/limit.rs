@@ -60,7 +60,8 @@ pub const TRANSACTIONS_MAX: usize = 1 << 20;
 /// Calls of one shard; more: 503.
 pub const CALLS_MAX: usize = 32_768;
 
-/// Branches of one call: bindings rung at a time; the oldest bindings beyond it are not rung.
+/// Branches of one call: bindings rung at a time; beyond it those with the lowest q, and of them
+/// the oldest, are not rung.
 pub const FORKS_MAX: usize = 16;
 
 /// Requests other than INVITE and BYE that wait for the other side of one call; more: 500.

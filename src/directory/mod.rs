@@ -59,7 +59,7 @@ impl Directory {
     }
 
     /// Puts an extension in as its record says. If it is there, what refreshes have changed since
-    /// is kept: a binding that both know stays as memory has it.
+    /// is kept: of a binding that both know, the later turn counts.
     pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>, now: Now) {
         let tenant = self.tenant(record.login.tenant());
         match self.entries.entry(record.login.clone()) {

@@ -16,8 +16,6 @@ pub struct AskedContact<'a> {
     pub q: u16,
     /// The raw `+sip.instance` value, if any (RFC 5626 §4.1).
     pub instance: Option<&'a [u8]>,
-    /// `reg-id`, if any (RFC 5626 §4.2).
-    pub reg_id: Option<u32>,
 }
 
 /// What is to become of the sender's bindings.
@@ -120,11 +118,6 @@ fn asked_contact<'a>(
         expires_s: expires_s.min(max_s),
         q: contact.param("q").flatten().map_or(1000, thousandths),
         instance: contact.param("+sip.instance").flatten(),
-        reg_id: contact
-            .param("reg-id")
-            .flatten()
-            .and_then(text::decimal)
-            .and_then(|id| u32::try_from(id).ok()),
     })
 }
 

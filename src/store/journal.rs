@@ -16,7 +16,7 @@
 //! never appended are lost.
 //!
 //! It does not fold, compare or look up anything: whoever replays applies an entry only if its
-//! binding still exists, and the later of two expiries wins.
+//! binding still exists, and the later of its turns wins.
 
 use super::limit::{JOURNAL_PRUNE, JOURNAL_RECORD_BYTES, PAGE};
 use super::{Expect, Key, Namespace, Prefix, Store, StoreError, Table, Txn, Value, View, key};
