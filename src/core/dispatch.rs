@@ -57,6 +57,7 @@ impl Core {
                 self.call_request(now, flow, message)
             }
             _ if in_dialog => self.call_request(now, flow, message),
+            method if method != Method::Notify && self.turned_away(message, flow) => {}
             Method::Options => self.options(message, flow),
             Method::Subscribe => self.answer(message, flow, 489, None, |writer| {
                 writer.field(Name::AllowEvents, b"keep-alive");

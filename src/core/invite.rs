@@ -50,7 +50,11 @@ impl Core {
             Received::Done => {}
             Received::InDialog(leg) => self.in_dialog(now, flow, message, leg),
             Received::NoDialog => self.answer(message, flow, 481, None, |_| {}),
-            Received::New if message.method() == Method::Invite => self.invite(now, flow, message),
+            Received::New if message.method() == Method::Invite => {
+                if !self.turned_away(message, flow) {
+                    self.invite(now, flow, message);
+                }
+            }
             Received::New => self.answer(message, flow, 481, None, |_| {}),
         }
         self.drain_calls();
