@@ -4,11 +4,13 @@
 //! nothing else called meanwhile. The store is the truth for everything but what a refresh changes
 //! (expiry, CSeq, source address, connection): there memory is newer, and the journal keeps it.
 
+mod doubt;
 mod entry;
 pub mod record;
 pub mod sign_in;
 
-pub use entry::{Credentials, Doubt, Entry, NotActive, Previous};
+pub use doubt::Doubt;
+pub use entry::{Credentials, Entry, NotActive, Previous};
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -77,7 +79,16 @@ impl Directory {
 
     /// Takes over a newer record of an extension that is there, its password unchanged.
     pub fn refresh(&self, record: &ExtensionRecord) {
-        self.with(record.login.as_str(), |entry| entry.update(record));
+        self.revise(record);
+    }
+
+    /// As [`refresh`](Self::refresh); says the revision that the entry has now, `None` if it is not
+    /// there.
+    pub fn revise(&self, record: &ExtensionRecord) -> Option<u32> {
+        self.with(record.login.as_str(), |entry| {
+            entry.update(record);
+            entry.revision
+        })
     }
 
     /// How many extensions there are.
@@ -106,8 +117,16 @@ impl Directory {
             if entry.key().tenant() == code.as_str() {
                 let entry = entry.value_mut();
                 entry.tenant = Some(Arc::clone(&tenant));
+                entry.doubt.resolve_tenant();
                 entry.revision = entry.revision.wrapping_add(1);
             }
+        }
+    }
+
+    /// It is open whether this tenant is active.
+    pub fn mistrust_tenant(&self, code: &str) {
+        for mut entry in self.entries.iter_mut().filter(|entry| entry.key().tenant() == code) {
+            entry.doubt.arise_of_tenant();
         }
     }
 

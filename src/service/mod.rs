@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod commit;
+pub mod doubts;
 pub mod housekeeping;
 pub mod open;
 pub mod outbox;

@@ -110,6 +110,7 @@ pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
         journal,
         rng: Arc::new(Mutex::new(rng)),
     };
+    services.mind_doubts();
     Ok((services, replayed))
 }
 

@@ -149,6 +149,7 @@ impl Server {
             journal,
             rng: Arc::new(Mutex::new(rng.split())),
         };
+        services.mind_doubts();
         self.processes += 1;
         self.process = Some(Process {
             number: self.processes,
