@@ -11,6 +11,8 @@ mod digest;
 mod doubts;
 #[path = "shard/phone.rs"]
 mod phone;
+#[path = "shard/probes.rs"]
+mod probes;
 #[path = "shard/refusals.rs"]
 mod refusals;
 #[allow(dead_code, reason = "other test programs use the rest")]

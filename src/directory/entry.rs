@@ -10,6 +10,7 @@ use crate::licence::Licence;
 use crate::lockout::Watch;
 use crate::registrar::{Binding, Refresh};
 use crate::route::Called;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,14 +122,25 @@ impl Entry {
     }
 
     /// Lets bindings live until `grace` from now whose refresh, up to `expires_max` long, may have been
-    /// lost in a crash. A connection did not survive, so only datagrams count.
-    pub fn grant_grace(&mut self, now: Wall, expires_max: Duration, grace: Duration) {
+    /// lost in a crash. A connection did not survive, so only datagrams count. Numbers and turns of
+    /// those that had expired: it is not known that they live.
+    pub fn grant_grace(
+        &mut self,
+        now: Wall,
+        expires_max: Duration,
+        grace: Duration,
+    ) -> SmallVec<[(u32, u32); 1]> {
+        let mut expired = SmallVec::new();
         for binding in &mut self.bindings {
             let may_live = binding.expires + expires_max > now;
             if may_live && binding.transport == Transport::Udp {
+                if !binding.is_live(now) {
+                    expired.push((binding.number, binding.turn));
+                }
                 binding.expires = binding.expires.max(now + grace);
             }
         }
+        expired
     }
 
     /// A change of its record was refused as unavailable and may have been kept all the same: the
@@ -238,12 +250,18 @@ mod tests {
     fn grace_is_for_bindings_that_may_live() {
         let (max, grace) = (Duration::from_secs(3600), Duration::from_secs(600));
         let now = Wall::from_secs(10_000);
-        for (expires_s, after_s) in
-            [(6_400, 6_400), (6_401, 10_600), (9_999, 10_600), (10_100, 10_600), (13_000, 13_000)]
-        {
+        for (expires_s, after_s) in [
+            (6_400, 6_400),
+            (6_401, 10_600),
+            (9_999, 10_600),
+            (10_000, 10_600),
+            (10_100, 10_600),
+            (13_000, 13_000),
+        ] {
             let (mut entry, _) = entry(binding(1, expires_s));
-            entry.grant_grace(now, max, grace);
+            let suspected = entry.grant_grace(now, max, grace);
             assert_eq!(entry.bindings[0].expires, Wall::from_secs(after_s), "{expires_s}");
+            assert_eq!(suspected.len(), usize::from(after_s == 10_600 && expires_s <= 10_000), "{expires_s}");
         }
     }
 

@@ -157,7 +157,12 @@ impl Bench {
 
     /// The shard hears a datagram.
     pub(crate) fn hear(&mut self, from: SocketAddr, text: &Text) {
-        self.input(Inbound::Message { flow: Flow::udp(0, from), bytes: Bytes::from(text.write()) });
+        self.hear_over(Flow::udp(0, from), text);
+    }
+
+    /// The shard hears a message.
+    pub(crate) fn hear_over(&mut self, flow: Flow, text: &Text) {
+        self.input(Inbound::Message { flow, bytes: Bytes::from(text.write()) });
     }
 
     pub(crate) fn input(&mut self, inbound: Inbound) {
@@ -299,7 +304,7 @@ fn boot(
         directory.with(&refresh.login, |entry| entry.replay(&refresh));
     };
     let (journal, _) = Journal::open(&store.view(), replay).unwrap();
-    directory.each_mut(|entry| entry.grant_grace(now.wall, settings.terms.expires_max, open::RESTART_GRACE));
+    let suspects = directory.grant_grace(now.wall, settings.terms.expires_max, open::RESTART_GRACE);
     let shared = Shared {
         settings: settings.clone(),
         directory: directory.clone(),
@@ -307,7 +312,8 @@ fn boot(
         hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
         shards: 1,
     };
-    let core = Core::new(ShardId(0), shared, Meters::noop(), rng.split());
+    let mut core = Core::new(ShardId(0), shared, Meters::noop(), rng.split());
+    core.probe(&suspects);
     let services = Services {
         store,
         directory,

@@ -3,6 +3,7 @@
 use super::bench::{Bench, DOMAIN, PASSWORD};
 use super::digest::Challenge;
 use super::sip::Text;
+use stationmaster::base::flow::Flow;
 use std::net::SocketAddr;
 
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub(crate) struct Phone {
     pub(crate) instance: Option<String>,
     pub(crate) contact: String,
     pub(crate) call_id: String,
+    /// Over a connection instead of datagrams.
+    pub(crate) over: Option<Flow>,
     number: u8,
     cseq: u32,
     branch: u32,
@@ -29,6 +32,7 @@ impl Phone {
             instance: Some(format!("urn:uuid:6b1f0a2e-4d1c-4e0b-9a53-2f0c8d7e5{number:03}")),
             contact: format!("sip:line{number}@{address}"),
             call_id: format!("call{number}"),
+            over: None,
             number,
             cseq: 0,
             branch: 0,
@@ -59,7 +63,7 @@ impl Phone {
     /// Sends a REGISTER with credentials that answer a fresh challenge; does not look for its answer.
     pub(crate) fn sends_register(&mut self, bench: &mut Bench, expires: u32) {
         let request = self.register_request(expires);
-        bench.hear(self.address, &request);
+        self.says(bench, &request);
         let answer = self.hears(bench).expect("an answer without credentials");
         if answer.code() != 401 {
             bench.sent.push_front((self.address, answer)); // refused at once
@@ -69,7 +73,11 @@ impl Phone {
         let uri = format!("sip:{DOMAIN}");
         let credentials = challenge.answer(&self.login, &self.password, "REGISTER", &uri, 1, "c");
         let request = self.register_request(expires).with("Authorization", credentials);
-        bench.hear(self.address, &request);
+        self.says(bench, &request);
+    }
+
+    fn says(&self, bench: &mut Bench, text: &Text) {
+        bench.hear_over(self.over.unwrap_or(Flow::udp(0, self.address)), text);
     }
 
     /// Registers its Contact for so many seconds, 0 to end it; the status of the answer.
