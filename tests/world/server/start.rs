@@ -133,7 +133,7 @@ impl Server {
         };
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
         let expires_max = self.settings.terms.expires_max;
-        directory.each_mut(|entry| entry.grant_grace(now.wall, expires_max, open::RESTART_GRACE));
+        let suspects = directory.grant_grace(now.wall, expires_max, open::RESTART_GRACE);
         let shared = Shared {
             settings: self.settings.clone(),
             directory: directory.clone(),
@@ -142,7 +142,11 @@ impl Server {
             shards: self.shards,
         };
         let shards = (0..self.shards)
-            .map(|shard| Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split()))
+            .map(|shard| {
+                let mut core = Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split());
+                core.probe(&suspects);
+                core
+            })
             .collect();
         let services = Services {
             store,
@@ -152,6 +156,7 @@ impl Server {
             journal,
             rng: Arc::new(Mutex::new(rng.split())),
         };
+        services.mind_doubts();
         self.processes += 1;
         self.process = Some(Process {
             number: self.processes,
