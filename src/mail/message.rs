@@ -11,6 +11,10 @@ use std::fmt::Write as _;
 /// Longest line without its end, in bytes (RFC 5322 §2.1.1).
 const LINE_BYTES_MAX: usize = 998;
 
+/// Most bytes of text in an encoded word, so that a line holds it behind the name of its header
+/// (RFC 2047 §2).
+const WORD_BYTES_MAX: usize = 39;
+
 /// Longest encoded line, in bytes (RFC 2045 §6.7).
 const ENCODED_LINE_BYTES_MAX: usize = 76;
 
@@ -96,7 +100,7 @@ fn words(text: &str) -> String {
     let mut words = Vec::new();
     let mut word = String::new();
     for char in text.chars().map(|char| if char.is_control() { ' ' } else { char }) {
-        if word.len() + char.len_utf8() > 45 {
+        if word.len() + char.len_utf8() > WORD_BYTES_MAX {
             words.push(std::mem::take(&mut word));
         }
         word.push(char);

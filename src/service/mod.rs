@@ -7,6 +7,7 @@ pub mod admin;
 pub mod audit;
 pub mod commit;
 pub mod housekeeping;
+pub mod mailing;
 pub mod open;
 pub mod outbox;
 pub mod refreshes;
