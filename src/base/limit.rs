@@ -123,6 +123,19 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 /// Notices waiting in an extension's outbox; past it the oldest go.
 pub const OUTBOX_MAX: usize = 64;
 
+/// Messages in the mail spool; past it mails wait in the store.
+pub const SPOOL_FILES_MAX: usize = 100_000;
+
+/// Longest body of an HTTP request, in bytes; longer: 413.
+pub const HTTP_BODY_BYTES_MAX: usize = 16_384;
+
+/// How long the body of an HTTP request may take; longer: 408.
+pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Sources whose HTTP requests without a sign-in are counted; past it those of new ones are refused
+/// (429) until others have been quiet.
+pub const HTTP_SOURCES_MAX: usize = 16_384;
+
 /// HTTP connections of one listener at a time; one more waits.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
 
