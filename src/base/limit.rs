@@ -148,3 +148,10 @@ pub const REFRESHES_UNWRITTEN_MAX: usize = 500_000;
 
 /// Events of one shard that wait to be logged; more are dropped and counted.
 pub const EVENTS_MAX: usize = 65_536;
+
+/// Phones that one shard asks in a second, after a start, whether they are still there.
+pub const PROBES_PER_SECOND: usize = 500;
+
+/// Phones of one shard that have been asked and have not answered; the others wait. More than those
+/// that are asked within the 32 s that an answer may take.
+pub const PROBES_WAITING_MAX: usize = 32_768;

@@ -1,11 +1,12 @@
 //! `serve`: the running program, from its first address to its last answer.
 //!
 //! Start: addresses, store, admin socket, SIP sockets, READY. Each step fails with the name of what
-//! it could not have, and leaves nothing behind. Stop: no new work, what was heard is answered, what
-//! was gathered is written, the store closed.
+//! it could not have, and leaves nothing behind. Stop: no new work, calls may end, what was heard is
+//! answered, what was gathered is written, the store closed.
 
 use super::admin_socket::{AdminSocket, AdminSocketError, Execute};
 use super::clock::Clock;
+use super::drain::drain;
 use super::driver::Effect;
 use super::events::Events;
 use super::metrics::{Metrics, UPKEEP_EVERY};
@@ -19,10 +20,11 @@ use crate::config::{Config, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
+use crate::directory::Suspect;
 use crate::http;
 use crate::net::meters::NetMeters;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
-use crate::service::open::{OpenError, Opening, open};
+use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
 use crate::service::{Services, commit, housekeeping, outbox};
 use crate::store;
@@ -102,14 +104,15 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
         .enable_all()
         .build()?;
     let (stopper, stop) = Stop::new();
+    let (at_once, hurry) = Stop::new();
     let result = runtime.block_on(async {
         let signals = Signals::hear()?;
         let reload = match on_hang_up {
             HangUp::Reload => Some(Reload::new(file, config.clone(), logging)),
             HangUp::End => None,
         };
-        tokio::spawn(signals.obey(reload, stopper.clone(), stop.clone()));
-        run(&config, &metrics, &stopper, &stop, on_ready).await
+        tokio::spawn(signals.obey(reload, stopper.clone(), at_once, stop.clone()));
+        run(&config, &metrics, &stopper, [&stop, &hurry], on_ready).await
     });
     // Blocking work under way (a command's look at the disk) has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -120,7 +123,7 @@ async fn run(
     config: &Config,
     metrics: &Metrics,
     stopper: &Stopper,
-    stop: &Stop,
+    [stop, hurry]: [&Stop; 2],
     on_ready: Option<OnReady>,
 ) -> Result<(), ServeError> {
     let clock = Clock::new();
@@ -130,8 +133,8 @@ async fn run(
     let [health_listener, metrics_listener] = pages.map(Option::transpose);
     let (health_listener, metrics_listener) = (health_listener?, metrics_listener?);
     let tasks = Tasks::new(stop.clone());
-    // Pages and journal outlive the shards: the ones say that we are draining, the other hears the
-    // shards' last refreshes.
+    // Pages, pulse and journal outlive the shards: the ones say that we are draining, the last hears
+    // the shards' last refreshes.
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
@@ -144,7 +147,7 @@ async fn run(
         serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
     }
 
-    let services = open_services(config, clock)?;
+    let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens));
@@ -152,13 +155,13 @@ async fn run(
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
-    let running = start_shards(server, clock, &services, &settings, meters, &trays)?;
+    let running = start_shards(server, clock, &services, suspects, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
-    tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), stop.clone()));
-    tasks.spawn("watchdog", notify::watchdog(pulse.clone(), stop.clone()));
+    late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
+    late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
     let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
     let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
     late_tasks.spawn("events", events::run(events, late));
@@ -175,6 +178,7 @@ async fn run(
     watch_shards(&running, stop, stopper).await;
 
     pulse.draining();
+    drain(&running.post(), config.sip.drain_max, hurry).await;
     let stopped = tokio::task::spawn_blocking(move || running.stop()).await;
     if let Ok(Err(error)) = stopped {
         tracing::error!(%error, "not every shard ended as it should");
@@ -218,13 +222,13 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
 /// Opens store, key and directory as the configuration says.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeError> {
+/// As [`open::start`].
+pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let key_file = config.key_file(credentials.as_deref()).map_err(ServeError::KeyFile)?;
-    let (services, replayed) = open(Opening {
+    let opened = open::start(Opening {
         url: &config.store.url,
         options: store::Options {
             cache_bytes: u64::from(config.store.cache_mib) << 20,
@@ -238,16 +242,17 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeErr
         now: clock.now(),
         rng: Rng::from_seed(seed),
     })?;
-    if replayed.corrupt > 0 {
-        tracing::warn!(records = replayed.corrupt, "journal records could not be read to their end");
+    if opened.replayed.corrupt > 0 {
+        tracing::warn!(records = opened.replayed.corrupt, "journal records could not be read to their end");
     }
-    Ok(services)
+    Ok(opened)
 }
 
 fn start_shards(
     server: Server<Core>,
     clock: Clock,
     services: &Services,
+    suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
     net_meters: NetMeters,
     trays: &[Tray],
@@ -274,7 +279,8 @@ fn start_shards(
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
-        let core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        core.probe(&suspects);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }

@@ -4,7 +4,9 @@
 //! command that finds none running.
 
 pub mod admin;
+pub mod audit;
 pub mod commit;
+pub mod doubts;
 pub mod housekeeping;
 pub mod open;
 pub mod outbox;

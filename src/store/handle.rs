@@ -1,10 +1,11 @@
 //! The handle everyone uses: queues jobs for the committer, reads from the backend.
 
-use super::committer::{Answer, Clock, Message, Work};
+use super::committer::{Answer, Clock, Message, Minded, Work};
 use super::limit::{JOBS_MAX, PAGE};
 use super::watch::Voice;
 use super::{
-    Backend, Committer, Expect, Key, Prefix, Record, Revision, Stats, StoreError, Txn, Value, View, Watch,
+    Backend, Committer, Doubts, Expect, Key, Prefix, Record, Revision, Stats, StoreError, Txn, Value, View,
+    Watch,
 };
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
@@ -22,18 +23,8 @@ struct Shared {
     clock: Clock,
     inbox: Sender<Message>,
     stats: Arc<Stats>,
+    minded: Minded,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What [`Store::update`] is to do with the record.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Next {
-    /// Leave it as it is.
-    Keep,
-    /// Write this.
-    Put(Value),
-    /// Remove it.
-    Delete,
 }
 
 impl Store {
@@ -67,8 +58,16 @@ impl Store {
     ) -> (Self, Committer) {
         let (inbox, outbox) = mpsc::channel();
         let stats = Arc::new(Stats::default());
-        let committer = Committer::new(backend.clone(), clock.clone(), outbox, stats.clone(), seconds);
-        (Self(Arc::new(Shared { backend, clock, inbox, stats, thread: Mutex::new(None) })), committer)
+        let minded = Minded::default();
+        let committer =
+            Committer::new(backend.clone(), clock.clone(), outbox, stats.clone(), seconds, minded.clone());
+        let shared = Shared { backend, clock, inbox, stats, minded, thread: Mutex::new(None) };
+        (Self(Arc::new(shared)), committer)
+    }
+
+    /// From now on `doubts` hears what failures leave open. The first one stays.
+    pub fn mind(&self, doubts: Arc<dyn Doubts>) {
+        let _ = self.0.minded.set(doubts);
     }
 
     /// Runs `job` on the committer, and once what it wrote is durable, `done` with its result.
@@ -207,38 +206,6 @@ impl Store {
     pub async fn delete(&self, key: &Key, expect: Expect) -> Result<(), StoreError> {
         let key = key.clone();
         self.run(move |txn| txn.delete(&key, expect)).await
-    }
-
-    /// Reads, decides and writes one record: the only read-modify-write. `decide` runs once, with
-    /// the present record; what it returns beside the next one is passed on when that is durable.
-    ///
-    /// # Errors
-    /// Whatever `decide` says, else as [`Store::run`].
-    ///
-    /// # Cancel safety
-    /// As [`Store::run`].
-    pub async fn update<T, E>(
-        &self,
-        key: &Key,
-        decide: impl FnOnce(Option<&Record>) -> Result<(Next, T), E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let key = key.clone();
-        self.run(move |txn| {
-            let (next, told) = decide(txn.get(&key)?.as_ref())?;
-            match next {
-                Next::Keep => {}
-                Next::Put(value) => {
-                    txn.put(&key, value, Expect::Any)?;
-                }
-                Next::Delete => txn.delete(&key, Expect::Any)?,
-            }
-            Ok(told)
-        })
-        .await
     }
 
     /// Watches a prefix: first [`Watch::snapshot`] to its end, then [`Watch::next`]. The changes

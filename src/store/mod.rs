@@ -45,9 +45,9 @@ pub mod watch;
 #[cfg(test)]
 mod contract;
 
-pub use committer::{Committer, Stats};
+pub use committer::{Committer, Doubts, Stats};
 pub use envelope::{Record, Value};
-pub use handle::{Next, Store};
+pub use handle::Store;
 pub use key::{Key, Namespace, Prefix};
 pub use open::{Options, StoreUrl};
 pub use table::{Row, Table};
