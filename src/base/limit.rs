@@ -13,6 +13,10 @@ pub const HEADER_BYTES_MAX: usize = 16_384;
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
 
+/// Parameters, and headers, of a URI that are compared one by one; URIs with more are the same only
+/// if these are the same bytes.
+pub const URI_PARTS_MAX: usize = 32;
+
 /// Contact values in one REGISTER; more: 400.
 pub const REGISTER_CONTACTS_MAX: usize = 16;
 
