@@ -95,6 +95,27 @@ fn phones_agree_with_each_other_without_a_server() {
     println!("{seen:#?}");
 }
 
+/// The scripts in `tests/scenarios`, each a call flow that reads like a capture (`world/script`).
+/// `SCENARIO=glare` runs those whose name has that in it.
+#[test]
+fn scenarios() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
+    let wanted = std::env::var("SCENARIO").unwrap_or_default();
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut ran, mut failed) = (0, Vec::new());
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".sip") && name.contains(&wanted) {
+            ran += 1;
+            let text = std::fs::read_to_string(&file).unwrap();
+            failed.extend(world::script::run(&text).err().map(|what| format!("{name}: {what}")));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {ran} scenarios failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(ran > 0, "no scenario has {wanted:?} in its name");
+}
+
 /// How many seeds of each kind of program; `SEEDS` overrides it for a long run, `SEED` picks one.
 const SEEDS: u64 = 500;
 

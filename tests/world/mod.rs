@@ -9,6 +9,7 @@ pub(crate) mod digest;
 pub(crate) mod network;
 pub(crate) mod phone;
 pub(crate) mod program;
+pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod sip;
 pub(crate) mod trace;
