@@ -4,6 +4,7 @@
 //! timer, letter or store step. Nothing reads a clock, nothing runs beside it, so a seed replays
 //! to the byte.
 
+pub(crate) mod bytes;
 pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod network;
