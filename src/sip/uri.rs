@@ -30,6 +30,17 @@ pub struct Uri<'a> {
     pub headers: &'a [u8],
 }
 
+impl Scheme {
+    /// The scheme of a URI; `None` for one that we do not know, and for what has none.
+    #[must_use]
+    pub fn of(uri: &[u8]) -> Option<Self> {
+        let scheme = uri.get(..memchr::memchr(b':', uri)?)?;
+        [("sip", Self::Sip), ("sips", Self::Sips), ("tel", Self::Tel)]
+            .into_iter()
+            .find_map(|(name, known)| scheme.eq_ignore_ascii_case(name.as_bytes()).then_some(known))
+    }
+}
+
 impl<'a> Uri<'a> {
     /// Reads a sip, sips or tel URI; `None` for another scheme or a broken one.
     #[must_use]
@@ -128,7 +139,7 @@ pub(super) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let (host, rest) = text.split_at(host_end);
     let host = host.trim_ascii_end();
     let good = match host {
-        [b'[', inner @ .., b']'] => super::header::ip(inner).is_some_and(|ip| ip.is_ipv6()),
+        [b'[', inner @ .., b']'] => is_ipv6(inner),
         _ => {
             !host.is_empty()
                 && host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
@@ -142,6 +153,27 @@ pub(super) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
         _ => return None,
     };
     good.then_some((host, port))
+}
+
+/// Whether this is an IPv6 address, or what the ABNF of RFC 3261 makes of one by mistake: with a
+/// third colon before an IPv4 address (RFC 5118 §4.10).
+fn is_ipv6(text: &[u8]) -> bool {
+    let ip = |text: &[u8]| super::header::ip(text);
+    let good = |text: &[u8]| ip(text).is_some_and(|ip| ip.is_ipv6());
+    good(text)
+        || memchr::memmem::find(text, b":::").is_some_and(|at| {
+            let (before, after) = (&text[..at + 2], &text[at + 3..]);
+            ip(after).is_some_and(|ip| ip.is_ipv4()) && good(&[before, after].concat())
+        })
+}
+
+/// What of a URI may stand in a request line: all but its headers (RFC 3261 §19.1.1 table 1). They
+/// are not made header fields either: who registered them could put words into our mouth (§19.1.5).
+#[must_use]
+pub fn without_headers(uri: &[u8]) -> &[u8] {
+    let host = memchr::memchr(b'@', uri).map_or(0, |at| at + 1); // a user part may hold `?`
+    let headers = memchr::memchr(b'?', uri.get(host..).unwrap_or_default());
+    headers.and_then(|at| uri.get(..host + at)).unwrap_or(uri)
 }
 
 /// `%HH` undone; a `%` that escapes nothing stays.
@@ -192,8 +224,45 @@ mod tests {
             "sip:a@b c",
             "sip:a@[1.2.3.4]",
             "tel:",
+            "sip:2001:db8::10",
+            "sip:a@[2001:db8:::1]",
+            "sip:a@[1.2.3.4:::1.2.3.4]",
         ] {
             assert!(Uri::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_request_line() {
+        for (uri, line) in [
+            ("sip:a@b;x?Route=%3Csip:c%3E", "sip:a@b;x"),
+            ("sip:a?b@c:5061", "sip:a?b@c:5061"),
+            ("sip:a?b@c?d=e", "sip:a?b@c"),
+            ("sip:b?d=e", "sip:b"),
+            ("sip:b", "sip:b"),
+        ] {
+            assert_eq!(without_headers(uri.as_bytes()), line.as_bytes(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_third_colon_before_an_ipv4_address_is_forgiven() {
+        for (uri, good) in [("sip:a@[2001:db8:::192.0.2.1]:5061", true), ("sip:[:::192.0.2.1]", true)] {
+            assert_eq!(Uri::parse(uri.as_bytes()).is_some(), good, "{uri}");
+        }
+    }
+
+    #[test]
+    fn schemes() {
+        for (uri, scheme) in [
+            ("SIP:a", Some(Scheme::Sip)),
+            ("sips:", Some(Scheme::Sips)),
+            ("Tel:+1", Some(Scheme::Tel)),
+            ("soap.beep://192.0.2.103:3002", None),
+            ("sip", None),
+            ("", None),
+        ] {
+            assert_eq!(Scheme::of(uri.as_bytes()), scheme, "{uri}");
         }
     }
 
