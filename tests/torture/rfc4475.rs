@@ -189,7 +189,7 @@ pub(crate) const INVALID: &[Row] = &[
 /// §3.2 to §3.4: what is well-formed, or nearly, but means something odd.
 #[rustfmt::skip]
 pub(crate) const MEANING: &[Row] = &[
-    Row::new("rfc4475/badbranch", Good, OK, "nothing behind the magic cookie; answered without a transaction, so that it is mixed up with none")
+    Row::new("rfc4475/badbranch", Good, OK, "nothing behind the magic cookie: told apart as before RFC 3261, by all else that makes a request")
         .of("3.2.1", "cb049c727f16b5ec49e822f9e8b7d0ee20ca2d20ffb50baecd0b411a5e64fa7d")
         .facts(&[(W::Via(0), "UDP 192.0.2.1 - z9hG4bK")]),
     Row::new("rfc4475/insuf", Bad(Fault::Missing), BAD, "Call-ID, From and To are missing; the answer has what is there")
