@@ -6,10 +6,12 @@
 //!
 //! Many of them name hosts in their Via that are not this one. Nothing in them is changed for that:
 //! over UDP an answer goes to the address that the request came from, at the port that the Via names,
-//! which is 5060 where it names none (RFC 3261 §18.2.2). So each message is sent from port 5060 of a
-//! loopback address that nobody else uses; and each is sent over TCP as well, where the answer comes
-//! back on the connection. The server has one shard, so that what is answered second was read second:
-//! a request without fault behind each message shows that no other answer will come.
+//! which is 5060 where it names none (RFC 3261 §18.2.2), or at the port that it came from (RFC 3581).
+//! So each message is sent from a loopback address of its own, whose port 5060 listens beside the
+//! sender's, and each answer must come to the right one of the two. Each message is sent over TCP as
+//! well, where answers come back on the connection. The server has one shard, so that what is answered
+//! second was read second: a request without fault behind each message shows that no other answer
+//! will come.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -23,19 +25,25 @@ mod sloppy;
 mod support;
 #[path = "torture/table.rs"]
 mod table;
+#[path = "torture/wire.rs"]
+mod wire;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use stationmaster::sip::{self, Name};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use support::chance::Chance;
 use support::phone::Phone;
-use support::server::{DOMAIN, Server, Setup, metric};
+use support::server::{Server, Setup, metric};
 use support::sip::{Message, Peer, parameter};
-use support::{PATIENCE, free_port, until};
-use table::{Does, Parse, Row, all, read};
+use support::{PATIENCE, free_port};
+use table::{Does, EVERYTHING, Parse, Row, all, read};
+use wire::{UdpPeer, address, end, is_end};
+
+/// How often each message is damaged.
+const DAMAGES: usize = 300;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture/data")
@@ -74,10 +82,18 @@ fn every_file_has_one_row_and_every_row_a_file() {
     let mut rows: Vec<_> = all().map(|row| row.file.to_owned()).collect();
     rows.sort();
     assert_eq!(files, rows);
-    for (folder, count) in [("rfc4475/", 49), ("rfc5118/", 12)] {
+    let section =
+        |chapter: &str, count: usize| (1..=count).map(move |at| format!("{chapter}.{at}")).collect();
+    let sections: [Vec<String>; 5] = [("3.1.1", 13), ("3.1.2", 19), ("3.2", 1), ("3.3", 15), ("3.4", 1)]
+        .map(|(chapter, count)| section(chapter, count));
+    let mut six: Vec<String> = section("4", 10);
+    six.extend(["4.5".to_owned(), "4.10".to_owned()]); // these have two messages each
+    six.sort();
+    for (folder, count, mut sections) in [("rfc4475/", 49, sections.concat()), ("rfc5118/", 12, six)] {
         let rows: Vec<_> = all().filter(|row| row.file.starts_with(folder)).collect();
-        assert_eq!(rows.len(), count);
-        assert!(rows.iter().all(|row| !row.section.is_empty()));
+        let mut found: Vec<_> = rows.iter().map(|row| row.section.to_owned()).collect();
+        (found.sort(), sections.sort());
+        assert_eq!(found, sections);
         let digests: BTreeSet<_> = rows.iter().map(|row| row.digest).collect();
         assert_eq!(digests.len(), count, "each has a digest of its own");
     }
@@ -116,6 +132,37 @@ fn the_parser_reads_each_as_its_row_says() {
     }
 }
 
+/// However a message is damaged, all that can be asked of it has an answer.
+#[test]
+fn damaged_they_are_still_read_or_refused() {
+    let given = std::env::var("TORTURE_SEED").ok();
+    let seed = given.map_or_else(|| Chance::new().bits(), |seed| seed.parse().unwrap());
+    println!("TORTURE_SEED={seed}");
+    let mut chance = Chance::of_seed(seed);
+    let all: Vec<_> = all().map(Row::bytes).collect();
+    for bytes in all.iter().flat_map(|bytes| std::iter::repeat_n(bytes, DAMAGES)) {
+        let mut bytes = bytes.clone();
+        for _ in 0..=chance.below(4) {
+            let at = chance.below(bytes.len() as u64 + 1) as usize;
+            let end = (at + chance.below(30) as usize).min(bytes.len());
+            match chance.below(4) {
+                0 if at < bytes.len() => bytes[at] = *chance.of(b" \t\r\n\0\"\\<>;,:@%=?[]*/\xff"),
+                1 => bytes.truncate(at),
+                2 => drop(bytes.drain(at..end)),
+                _ => {
+                    let other = chance.of(&all);
+                    let from = chance.below(other.len() as u64) as usize;
+                    let to = (from + chance.below(60) as usize).min(other.len());
+                    bytes.splice(at..at, other[from..to].iter().copied());
+                }
+            }
+        }
+        if let Ok(message) = sip::Message::parse(bytes.into()) {
+            EVERYTHING.iter().for_each(|what| drop(read(&message, *what)));
+        }
+    }
+}
+
 fn server() -> Server {
     server_of("shards = 1")
 }
@@ -124,56 +171,18 @@ fn server_of(shards: &str) -> Server {
     Server::start_with(&Setup { sip: shards, ..Setup::default() })
 }
 
-/// A loopback address that nobody else is likely to have.
-fn address() -> Ipv4Addr {
-    let bits = Chance::new().bits();
-    Ipv4Addr::new(127, 64 | bits as u8, (bits >> 8) as u8, 1 | (bits >> 16) as u8)
-}
-
-/// A socket at the port that a Via without one names.
-fn udp(server: SocketAddr) -> UdpPeer {
-    let socket = until("an address whose port 5060 is free", || UdpSocket::bind((address(), 5060)).ok());
-    socket.connect(server).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    UdpPeer(socket)
-}
-
-struct UdpPeer(UdpSocket);
-
-impl UdpPeer {
-    fn hear(&self, file: &str) -> Message {
-        let mut piece = vec![0; 65_536];
-        let length = self.0.recv(&mut piece).unwrap_or_else(|why| panic!("{file}: nothing heard: {why}"));
-        Message::read(&piece[..length])
-    }
-}
-
-/// A request without fault, whose answer comes behind those to what was sent before it.
-fn end(transport: &str) -> String {
-    format!(
-        "OPTIONS sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1;rport;branch=z9hG4bKend\r\n\
-         From: <sip:a@{DOMAIN}>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: end\r\nCSeq: 1 OPTIONS\r\n\
-         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-    )
-}
-
-fn is_end(message: &Message) -> bool {
-    message.status() == 200 && message.field("Call-ID") == "end"
-}
-
 #[test]
 fn over_udp_the_server_does_as_each_row_says() {
     let server = server();
     for row in all() {
         let Does::Answers(statuses) = row.udp else { panic!("{}: a datagram waits for nothing", row.file) };
-        let peer = udp(server.sip());
+        let peer = UdpPeer::new(server.sip());
         let before = row.kind().map(|kind| counted(&server, kind));
-        peer.0.send(&row.bytes()).unwrap();
-        peer.0.send(end("UDP").as_bytes()).unwrap();
-        let answers: Vec<_> = statuses.iter().map(|_| peer.hear(row.file)).collect();
+        peer.send_with_end(&row.bytes());
+        let answers = peer.hear_answers(row, statuses.len());
         judge(row, statuses, &answers);
-        let last = peer.hear(row.file);
-        assert!(is_end(&last), "{}: one answer too many:\n{last}", row.file);
+        let rest = peer.hear_until_end(row.file);
+        assert!(rest.len() == 1 && peer.nothing_more(), "{}: one answer too many:\n{rest:#?}", row.file);
         if let (Some(kind), Some(before)) = (row.kind(), before) {
             assert_eq!(counted(&server, kind), before + 1, "{} is not counted as {kind}", row.file);
         }
@@ -189,10 +198,9 @@ fn through_more_shards_the_answers_are_the_same() {
     let server = server_of("shards = 3");
     for row in all() {
         let Does::Answers(statuses) = row.udp else { continue };
-        let peer = udp(server.sip());
-        peer.0.send(&row.bytes()).unwrap();
-        peer.0.send(end("UDP").as_bytes()).unwrap();
-        let heard: Vec<_> = (0..=statuses.len()).map(|_| peer.hear(row.file)).collect();
+        let peer = UdpPeer::new(server.sip());
+        peer.send_with_end(&row.bytes());
+        let heard = peer.hear_all(row, statuses.len());
         let (ends, answers): (Vec<_>, Vec<_>) = heard.into_iter().partition(is_end);
         assert_eq!(ends.len(), 1, "{}", row.file);
         judge(row, statuses, &answers);

@@ -94,6 +94,42 @@ pub(crate) enum What {
     Body,
 }
 
+/// Whatever can be read out of any message.
+pub(crate) const EVERYTHING: &[What] = &[
+    What::Method,
+    What::Status,
+    What::Reason,
+    What::Uri,
+    What::UriUser,
+    What::UriHost,
+    What::UriPort,
+    What::UriReadable,
+    What::ToDisplay,
+    What::ToUri,
+    What::ToUser,
+    What::ToTag,
+    What::FromDisplay,
+    What::FromUri,
+    What::FromUser,
+    What::FromTag,
+    What::FromParam("tag"),
+    What::CallId,
+    What::CSeq,
+    What::MaxForwards,
+    What::Vias,
+    What::Via(0),
+    What::Via(1),
+    What::ViaParam("received"),
+    What::Contacts,
+    What::ContactUri(0),
+    What::ContactUser(1),
+    What::ContactParam(0, "expires"),
+    What::Field("Subject"),
+    What::Field("X-Unknown"),
+    What::Values("Route"),
+    What::Body,
+];
+
 impl Row {
     /// A row; the server does the same over TCP as over UDP.
     pub(crate) const fn new(file: &'static str, parse: Parse, udp: Does, why: &'static str) -> Self {
