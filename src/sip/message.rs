@@ -84,7 +84,7 @@ pub enum Fault {
     /// The CSeq cannot be read, or its method is not the request's (§8.1.1.5).
     #[error("Bad CSeq")]
     CSeq,
-    /// The topmost Via cannot be read.
+    /// The topmost Via, or another in the same line, cannot be read.
     #[error("Bad Via")]
     Via,
     /// From or To cannot be read.
@@ -237,7 +237,7 @@ impl Message {
     /// What every message must have, checked once so that those who use it need not.
     fn semantic_fault(&self) -> Option<Fault> {
         let Some(via) = self.field(Name::Via) else { return Some(Fault::Missing) };
-        if Via::parse(via).is_none() {
+        if !Via::is_good(via) {
             return Some(Fault::Via);
         }
         for name in [Name::From, Name::To] {
