@@ -131,6 +131,84 @@ fn an_offer_within_a_call_goes_through() {
     server.stop();
 }
 
+/// A method, and its final answers from elsewhere than the caller: without credentials, with those
+/// of somebody else, with the caller's own.
+type Elsewhere = (&'static str, u16, u16, u16);
+
+#[rustfmt::skip]
+const ELSEWHERE: &[Elsewhere] = &[
+    ("INVITE",  407, 403, 200), // passes through
+    ("REFER",   407, 403, 405), // what it gets from the peer
+    ("UPDATE",  407, 403, 405),
+    ("INFO",    481, 481, 481),
+    ("OPTIONS", 481, 481, 481),
+    ("MESSAGE", 481, 481, 481),
+    ("BYE",     481, 481, 481),
+];
+
+/// A phone that has changed its network goes on with its call once it has shown who it is; nobody
+/// else does, whatever they know of it.
+#[test]
+fn what_comes_from_elsewhere_within_a_call() {
+    let server = Server::start();
+    server.populate("acme", &["201", "202", "203"]);
+    let mut near = Phone::at(&server, "201", NEAR).registered();
+    let mut far = Phone::at(&server, "202", FAR).registered();
+    let mut stranger = Phone::at(&server, "203", STRANGER).registered();
+    let (invite, answer, rung) = talk(&mut near, &mut far, "202");
+    let from_home = near.contact();
+    for (last, (method, without, others, own)) in (10..).zip(ELSEWHERE) {
+        let mut request = near.in_dialog(method, &invite, &answer);
+        request.add("Contact", &from_home).add("Refer-To", "<sip:203@example.test>");
+        // Somebody else, who has heard all of it.
+        let mut refused = stranger.ask(&request);
+        assert_eq!(refused.status(), *without, "{method}: {refused}");
+        if refused.status() == 407 {
+            stranger.cseq = near.cseq;
+            let mut forged = stranger.signed(&request, &refused);
+            forged.set("Contact", stranger.contact());
+            refused = stranger.ask(&forged);
+        }
+        assert_eq!(refused.status(), *others, "{method}: {refused}");
+        // The caller itself, each time on a new network.
+        near.move_to(Peer::udp(Ipv4Addr::new(127, 7, 8, last).into(), server.sip()));
+        let mut taken = near.ask(&request);
+        assert_eq!(taken.status(), *without, "{method}: {taken}");
+        if taken.status() == 407 {
+            let signed = near.signed(&request, &taken);
+            near.send(&signed);
+            if *method == "INVITE" {
+                let heard = far.awaits("INVITE");
+                far.answers(&heard, 200, "OK");
+            }
+            taken = near.answer_to(&signed);
+            if *method == "INVITE" {
+                let ack = near.in_dialog("ACK", &signed, &taken);
+                near.send(&ack);
+                far.awaits("ACK");
+            }
+        }
+        assert_eq!(taken.status(), *own, "{method}: {taken}");
+    }
+    // What the other side says now goes where the caller last showed itself.
+    near.move_to(Peer::udp(Ipv4Addr::new(127, 7, 9, 1).into(), server.sip()));
+    let mut again = near.in_dialog("INVITE", &invite, &answer);
+    again.add("Contact", &from_home).carry(OFFER);
+    let challenge = near.ask(&again);
+    let signed = near.signed(&again, &challenge);
+    near.send(&signed);
+    let heard = far.awaits("INVITE");
+    far.answers(&heard, 200, "OK");
+    let settled = near.answer_to(&signed);
+    let ack = near.in_dialog("ACK", &signed, &settled);
+    near.send(&ack);
+    far.awaits("ACK");
+    let bye = far.bye_to(&rung);
+    far.send(&bye);
+    near.awaits("BYE");
+    server.stop();
+}
+
 #[test]
 fn the_first_phone_that_answers_has_the_call_and_the_others_stop() {
     let server = Server::start();

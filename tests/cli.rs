@@ -130,6 +130,7 @@ fn exit_codes() {
         ("device revoke acme 200 one", 2),
         ("device set acme 200 1", 2),
         ("device set acme 200 1 --algorithm none", 2),
+        ("audit list --last 0", 2),
         ("lock clear acme", 2),
         ("lock clear acme 200 --source 192.0.2.1", 2),
     ] {
@@ -272,6 +273,35 @@ fn a_tenant_through_its_life() {
     assert_eq!(place.refused("tenant remove acme", ""), reason);
     place.good("tenant remove acme --with-extensions", "");
     assert_eq!(place.json("tenant list"), Value::Array(Vec::new()));
+}
+
+#[test]
+fn the_audit_tells_who_did_what_to_whom() {
+    let place = Place::with_extension();
+    place.good("tenant set acme --max-devices 2", "");
+    place.good("extension remove acme 200", "");
+    let all = place.json("audit list");
+    let told = |line: &Value| (line["action"].clone(), line["tenant"].clone(), line["extension"].clone());
+    let (acme, none) = (Value::from("acme"), Value::Null);
+    for (at, action, extension) in [
+        (0, "tenant add", &none),
+        (1, "extension add", &"200".into()),
+        (2, "tenant set", &none),
+        (3, "extension remove", &"200".into()),
+    ] {
+        assert_eq!(told(&all[at]), (action.into(), acme.clone(), extension.clone()), "{all}");
+        let by = all[at]["by"].as_str().unwrap();
+        assert!(by.starts_with("uid ") && by.ends_with(" offline"), "{by}");
+    }
+    let names = ["action", "after", "at", "before", "by", "extension", "source", "tenant"];
+    assert_eq!(fields(&all[0]), names);
+    assert_eq!(all[2]["after"], "max_devices=2");
+    // What was removed can still be asked for.
+    assert_eq!(place.json("audit list 200-acme").as_array().unwrap().len(), 2);
+    assert_eq!(place.json("audit list acme").as_array().unwrap().len(), 4);
+    assert_eq!(place.json("audit list acme --last 1")[0], all[3]);
+    assert_eq!(place.json("audit list beta"), Value::Array(Vec::new()));
+    assert!(place.good("audit list acme 200", "").starts_with("AT "), "a table");
 }
 
 #[test]

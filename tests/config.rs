@@ -67,6 +67,7 @@ const WRONG: &[(&str, &str)] = &[
     ("[sip]\nadvertise = \"203.0.113.7:5060\"\n", "error: sm.toml:2: sip.advertise: \"203.0.113.7:5060\" is no IP address"),
     ("[sip]\nadvertise = \"::\"\n", "error: sm.toml:2: sip.advertise: phones cannot reach a wildcard address"),
     ("[sip]\ntrusted = [\"192.0.2.1/24\"]\n", "error: sm.toml:2: sip.trusted: \"192.0.2.1/24\": bits are set behind the prefix length"),
+    ("[sip]\ndrain_max_s = 86401\n", "error: sm.toml:2: sip.drain_max_s: 86401 is more than 86400"),
     ("[sip]\nshards = 1025\n", "error: sm.toml:2: sip.shards: 1025 is more than 1024"),
     ("[registrar]\nexpires_min_s = 0\n", "error: sm.toml:2: registrar.expires_min_s: 0 is not between 1 and 3600"),
     ("[auth]\nalgorithms = \"MD5\"\n", "error: sm.toml:2: auth.algorithms: \"MD5\" is neither \"auto\" nor a list such as [\"MD5\"]"),

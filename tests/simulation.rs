@@ -1,5 +1,5 @@
-//! Simulation: whole shards, scripted phones, virtual time, seeded loss, duplication, reordering
-//! and store faults.
+//! Simulation: whole shards, scripted phones, virtual time; datagrams lost, doubled, delayed and
+//! overtaken, connections cut anywhere and broken; store faults; all of it from a seed.
 //!
 //! A failing seed prints its plan and a ladder of what happened. `SEED=17 cargo test --test
 //! simulation register` runs that seed alone and shows all of it; `SEEDS=20000` runs that many.
@@ -56,6 +56,7 @@ fn phone(number: u8, rng: &mut Rng) -> Phone {
         private: address,
         instance: None,
         user_agent: "Scripted/1".to_owned(),
+        tcp: false,
         sha256: false,
         keeps_nonce: false,
         server: Nobody.address(),
@@ -95,7 +96,7 @@ fn phones_agree_with_each_other_without_a_server() {
 }
 
 /// How many seeds of each kind of program; `SEEDS` overrides it for a long run, `SEED` picks one.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 500;
 
 /// One run of a seed: what was wrong, and the world it left.
 fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {
@@ -116,6 +117,7 @@ fn count(world: &World<Server>, tally: &mut Tally) {
     for what in ["Locked", "Banned", "RegisterRefused", "the server dies", "civil time jumps"] {
         add(what, world.trace.count(what));
     }
+    add("connections break", world.trace.breaks());
     for phone in &world.phones {
         let bound = matches!(phone.registration.claim, Claim::Bound { .. });
         add(if bound { "bound" } else { "not bound" }, 1);
@@ -157,7 +159,8 @@ fn every_seed(kind: Kind) -> Tally {
 #[test]
 fn register_programs() {
     let tally = every_seed(Kind::Register);
-    for what in ["Locked", "Banned", "RegisterRefused", "the server dies", "civil time jumps", "bound"] {
+    let all = ["Locked", "Banned", "RegisterRefused", "the server dies", "civil time jumps", "bound"];
+    for what in all.into_iter().chain(["connections break"]) {
         assert!(tally[what] > 0 || std::env::var_os("SEED").is_some(), "{what} never happened: {tally:?}");
     }
 }
@@ -167,6 +170,7 @@ fn register_programs() {
 #[test]
 fn call_programs() {
     let tally = every_seed(Kind::Calls);
+    assert!(tally["connections break"] > 0 || std::env::var_os("SEED").is_some(), "{tally:?}");
     let talked = tally.get("talked").copied().unwrap_or_default();
     let enough = talked * 4 > tally.get("not talked").copied().unwrap_or_default();
     assert!(enough || std::env::var_os("SEED").is_some(), "too few calls are answered: {tally:?}");

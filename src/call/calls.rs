@@ -11,8 +11,7 @@ use crate::base::time::{Mono, Now};
 use crate::base::token::Token;
 use crate::sip::reply::{self, ToTag};
 use crate::sip::{Message, Writer};
-use crate::txn::{self, Answered, ClientTxnId, Event, ServerTxnId};
-use bytes::Bytes;
+use crate::txn::{self, Answered, ClientTxnId, Event};
 use slab::Slab;
 
 /// The calls of a shard and the transactions under them.
@@ -150,18 +149,6 @@ impl Calls {
     #[must_use]
     pub const fn txn_counts(&self) -> txn::Counts {
         self.desk.txns.counts()
-    }
-
-    /// Makes a transaction for a new request that the core answers by itself, later or with state.
-    /// `None` if there is no room.
-    pub fn serve(&mut self, now: Now, request: &Message, flow: Flow) -> Option<ServerTxnId> {
-        let user = User { call: CallRef::NONE, role: Role::Rest };
-        self.desk.txns.server(request, reply::destination(request, flow), user, now.mono)
-    }
-
-    /// Answers such a request; `answer` has this status.
-    pub fn respond(&mut self, now: Now, txn: ServerTxnId, status: u16, answer: Bytes) {
-        self.desk.txns.respond(txn, status, answer, now.mono);
     }
 
     /// Whether one more call may begin.

@@ -61,6 +61,14 @@ pub(super) fn refusal(writer: &mut Writer<'_>, message: &Message) {
     }
 }
 
+/// Writes the refusal of an offer, if there is one to be refused; returns the body.
+pub(super) fn refused<'m>(writer: &mut Writer<'_>, refusal: &'m [u8]) -> &'m [u8] {
+    if !refusal.is_empty() {
+        writer.field(Name::ContentType, b"application/sdp");
+    }
+    refusal
+}
+
 /// Whether a request demands an extension; none is carried (RFC 3261 §8.2.2.3).
 pub(super) fn demands(request: &Message) -> bool {
     demanded(request).next().is_some()

@@ -1,10 +1,11 @@
 //! Hanging up.
 
+use super::carry;
 use super::desk::{Desk, Role};
 use super::record::End;
-use super::state::{Call, LegState, Side, Stage, State, Why};
+use super::state::{Call, Leftover, LegState, Side, Stage, State, Why};
 use crate::base::time::{Mono, Now};
-use crate::sip::{Method, Name};
+use crate::sip::Method;
 
 impl Call {
     /// A BYE came on this leg.
@@ -57,7 +58,7 @@ impl Call {
             desk.answer(*to, head, 487, now);
             if let Some(client) = exchange.client.filter(|client| desk.txns.waits(*client)) {
                 desk.txns.limit(client, now);
-                self.leftover = Some(client);
+                self.leftover = Some(Leftover { client, offered: exchange.offered });
             }
             return;
         }
@@ -69,10 +70,7 @@ impl Call {
             // without an answer that is no ACK of an offer (§13.2.2.4).
             let refusal = exchange.stage.refusal();
             leg.acknowledge(desk, exchange.client, exchange.client_cseq, |writer| {
-                if !refusal.is_empty() {
-                    writer.field(Name::ContentType, b"application/sdp");
-                }
-                &refusal
+                carry::refused(writer, &refusal)
             });
         }
         if exchange.initial && self.near.state == LegState::Open {

@@ -142,12 +142,7 @@ impl Call {
         let mut leg =
             Leg { dialog, hop: branch.hop.clone(), aor: branch.aor.clone(), state: LegState::Closed };
         let refusal = refusal(self.offered, response);
-        leg.acknowledge(desk, branch.client, FIRST, |writer| {
-            if !refusal.is_empty() {
-                writer.field(Name::ContentType, b"application/sdp");
-            }
-            &refusal
-        });
+        leg.acknowledge(desk, branch.client, FIRST, |writer| carry::refused(writer, &refusal));
         leg.send(desk, Method::Bye, 70, rest, now, |_, _| b"");
         if branch.is_pending() {
             branch.progress = Progress::Done;
@@ -158,7 +153,7 @@ impl Call {
 
 /// The answer to an offer that came with a 2xx and that nobody is left to answer; empty if there is
 /// none.
-fn refusal(offered: bool, response: &Message) -> Vec<u8> {
+pub(super) fn refusal(offered: bool, response: &Message) -> Vec<u8> {
     if offered || !sdp::is_in(response) { Vec::new() } else { sdp::refusal(response.body()) }
 }
 

@@ -2,6 +2,7 @@
 
 use super::carry;
 use super::desk::{Desk, ReplyTo, Role, retry_after};
+use super::far::refusal;
 use super::record::End;
 use super::setup::{hops_left, refuse};
 use super::state::{Call, Cancelled, Exchange, LegState, Relay, Side, Stage, State};
@@ -112,9 +113,7 @@ impl Call {
         now: Now,
     ) {
         let status = response.status();
-        if self.leftover == Some(client) && status >= 200 {
-            self.leftover = None;
-        }
+        let left = self.leftover.take_if(|left| left.client == client && status >= 200);
         let current = self.exchange.as_ref().filter(|exchange| exchange.client == Some(client));
         let pending = current.filter(|exchange| matches!(exchange.stage, Stage::Pending { .. }));
         match (status, pending) {
@@ -123,10 +122,13 @@ impl Call {
             (_, Some(_)) => self.reinvite_refused(desk, response, now),
             // Its ACK waits for the other side's.
             (200..=299, None) if current.is_some() => {}
-            // The call ended meanwhile; nothing but the ACK is owed.
+            // The call ended meanwhile, with a BYE to this leg or from it; only the ACK is owed, with
+            // an answer if this is the offer (§13.2.2.4). Its transaction repeats it.
             (200..=299, None) => {
+                let refusal = refusal(left.is_none_or(|left| left.offered), response);
                 if let Some(leg) = self.leg(side) {
-                    leg.acknowledge(desk, Some(client), response.cseq().number, |_| b"");
+                    let cseq = response.cseq().number;
+                    leg.acknowledge(desk, Some(client), cseq, |writer| carry::refused(writer, &refusal));
                 }
             }
             _ => {}
@@ -183,9 +185,7 @@ impl Call {
 
     /// The other side never answered a request that was passed to it.
     pub(super) fn leg_lost(&mut self, desk: &mut Desk, client: ClientTxnId, now: Now) {
-        if self.leftover == Some(client) {
-            self.leftover = None;
-        }
+        self.leftover.take_if(|left| left.client == client);
         self.hang_up(desk, End::LegLost, None, now);
     }
 

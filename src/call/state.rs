@@ -178,6 +178,14 @@ pub(super) enum Stage {
     Answered { answer: Bytes, flow: Flow, gap: Duration, again: Mono, until: Mono },
 }
 
+/// A re-INVITE that outlives its call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Leftover {
+    pub(super) client: ClientTxnId,
+    /// Whether it carried the offer; else its 2xx does, and is owed an answer, too.
+    pub(super) offered: bool,
+}
+
 /// An INFO that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Relay {
@@ -209,7 +217,7 @@ pub(super) struct Call {
     pub(super) ring_until: Mono,
     pub(super) exchange: Option<Exchange>,
     /// A re-INVITE of ours that had no answer when the call ended; a 2xx to it is owed an ACK.
-    pub(super) leftover: Option<ClientTxnId>,
+    pub(super) leftover: Option<Leftover>,
     pub(super) relays: SmallVec<[Relay; 1]>,
     /// The alarm that counts; others are stale.
     pub(super) alarm: Option<Mono>,

@@ -67,7 +67,7 @@ fn configure(folder: &Path, file: &Path) -> Result<Config, String> {
     let (sip, http, metrics) = (port(SIP_PORT)?, port(HTTP_PORT)?, port(METRICS_PORT)?);
     let socket = folder.join("admin.sock");
     let text = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]\n\
+        "[sip]\nlisten = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]\ndrain_max_s = 0\n\
          [store]\nurl = \"memory:\"\n\
          [admin]\nsocket = {socket:?}\n\
          [http]\nlisten = \"127.0.0.1:{http}\"\n\

@@ -55,6 +55,9 @@ pub enum Command {
     /// Registered contacts
     #[command(subcommand, arg_required_else_help = true)]
     Binding(Binding),
+    /// What was done, by whom, to whom
+    #[command(subcommand, arg_required_else_help = true)]
+    Audit(Audit),
     /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
     Import {
         /// The file; - is standard input
@@ -291,5 +294,19 @@ pub enum Binding {
         /// Only the binding with this Contact URI
         #[arg(long, value_name = "URI")]
         contact: Option<String>,
+    },
+}
+
+/// Verbs of `audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List what was done: everywhere, to a tenant, or to an extension; the newest last
+    List {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        place: Place,
+        /// Only so many of the newest lines
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        last: u16,
     },
 }

@@ -72,6 +72,7 @@ fn as_json(response: &Response) -> serde_json::Result<String> {
         Response::Devices(rows) => array(rows),
         Response::Bindings(rows) => array(rows),
         Response::Locks(rows) => array(rows),
+        Response::Audit(rows) => array(rows),
     }
 }
 
@@ -96,6 +97,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Devices(rows) => table(rows),
         Response::Bindings(rows) => table(rows),
         Response::Locks(rows) => table(rows),
+        Response::Audit(rows) => table(rows),
     })
 }
 

@@ -1,6 +1,6 @@
 //! From the grammar to what is to be done.
 
-use super::grammar::{App, Binding, Command, Device, Extension, Lock, Password, Policy, Role, Tenant};
+use super::grammar::{App, Audit, Binding, Command, Device, Extension, Lock, Password, Policy, Role, Tenant};
 use super::who::Misnamed;
 use super::{Exit, password};
 use crate::account;
@@ -49,6 +49,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Device(verb) => device(&verb)?,
         Command::Lock(verb) => lock(&verb)?,
         Command::Binding(verb) => binding(verb)?,
+        Command::Audit(verb) => audit(&verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))
@@ -151,6 +152,12 @@ fn binding(verb: Binding) -> Result<Request, Stop> {
         Binding::List(who) => Request::BindingList { login: who.login()? },
         Binding::Remove { who, contact } => Request::BindingRemove { login: who.login()?, contact },
     })
+}
+
+fn audit(verb: &Audit) -> Result<Request, Stop> {
+    let Audit::List { place, last } = verb;
+    let (tenant, number) = place.narrowed()?;
+    Ok(Request::AuditList { tenant, number, last: usize::from(*last) })
 }
 
 fn new_password(generate: bool) -> Result<NewPassword, Stop> {

@@ -9,9 +9,16 @@ use serde::Deserialize;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Most shards: tokens name theirs in 16 bits, and nobody has that many cores.
 const SHARDS_MAX: u16 = 1024;
+
+/// How long calls may go on after the server was asked to end, if nothing else is set.
+const DRAIN_MAX_S: u32 = 20;
+
+/// The longest that can be set: a day.
+const DRAIN_S_MAX: u32 = 86_400;
 
 /// Longest realm; it stands in each challenge.
 const REALM_BYTES_MAX: usize = 128;
@@ -26,6 +33,7 @@ pub(super) struct Raw {
     advertise: String,
     trusted: Vec<String>,
     shards: u16,
+    drain_max_s: u32,
 }
 
 impl Default for Raw {
@@ -37,6 +45,7 @@ impl Default for Raw {
             advertise: String::new(),
             trusted: Vec::new(),
             shards: 0,
+            drain_max_s: DRAIN_MAX_S,
         }
     }
 }
@@ -123,6 +132,8 @@ pub struct SipConfig {
     pub trusted: Vec<Prefix>,
     /// How many shards; 0: one per core.
     pub shards: u16,
+    /// How long a server that was asked to end lets calls go on.
+    pub drain_max: Duration,
 }
 
 impl Default for SipConfig {
@@ -137,19 +148,21 @@ impl Default for SipConfig {
             advertise: None,
             trusted: Vec::new(),
             shards: 0,
+            drain_max: Duration::from_secs(DRAIN_MAX_S.into()),
         }
     }
 }
 
 impl SipConfig {
     pub(super) fn entries(&self, entries: &mut Entries) {
-        let Self { listen, domains, realm, advertise, trusted, shards } = self;
+        let Self { listen, domains, realm, advertise, trusted, shards, drain_max } = self;
         entries.put("sip.listen", listen);
         entries.put("sip.domains", domains);
         entries.put("sip.realm", realm);
         entries.put("sip.advertise", advertise);
         entries.put("sip.trusted", trusted);
         entries.put("sip.shards", shards);
+        entries.put("sip.drain_max_s", drain_max);
     }
 }
 
@@ -184,6 +197,10 @@ impl TryFrom<Raw> for SipConfig {
         if raw.shards > SHARDS_MAX {
             return Err(Fault::new("shards", format_args!("{} is more than {SHARDS_MAX}", raw.shards)));
         }
+        if raw.drain_max_s > DRAIN_S_MAX {
+            let reason = format_args!("{} is more than {DRAIN_S_MAX}", raw.drain_max_s).to_string();
+            return Err(Fault::new("drain_max_s", reason));
+        }
         Ok(Self {
             listen,
             domains: list("domains", &raw.domains, str::parse)?,
@@ -191,6 +208,7 @@ impl TryFrom<Raw> for SipConfig {
             advertise,
             trusted: list("trusted", &raw.trusted, trusted)?,
             shards: raw.shards,
+            drain_max: Duration::from_secs(raw.drain_max_s.into()),
         })
     }
 }

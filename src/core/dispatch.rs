@@ -35,18 +35,14 @@ impl Core {
         let owner = if message.is_request() {
             self.owner_of_request(&message)
         } else {
-            self.owner_of_response(&message)
+            let Some(owner) = self.owner_of_response(&message) else { return self.meters.stray_response() };
+            owner
         };
-        match owner {
-            Some(owner) if owner == self.shard => self.handle(now, flow, &message),
-            Some(owner) => {
-                self.out.push_back(Output::Letter {
-                    to: owner,
-                    letter: Letter::Message { flow, message: Box::new(message) },
-                });
-            }
-            None => self.meters.stray_response(),
+        if owner == self.shard {
+            return self.handle(now, flow, &message);
         }
+        let letter = Letter::Message { flow, message: Box::new(message) };
+        self.out.push_back(Output::Letter { to: owner, letter });
     }
 
     /// Handles a message that this shard owns.
@@ -61,6 +57,7 @@ impl Core {
                 self.call_request(now, flow, message)
             }
             _ if in_dialog => self.call_request(now, flow, message),
+            method if method != Method::Notify && self.turned_away(message, flow) => {}
             Method::Options => self.options(message, flow),
             Method::Subscribe => self.answer(message, flow, 489, None, |writer| {
                 writer.field(Name::AllowEvents, b"keep-alive");
@@ -73,15 +70,14 @@ impl Core {
         }
     }
 
-    fn owner_of_request(&self, message: &Message) -> Option<ShardId> {
+    fn owner_of_request(&self, message: &Message) -> ShardId {
         let tag = message.to().tag();
-        let owner = match message.method() {
+        match message.method() {
             Method::Register => self.shard,
             Method::Invite | Method::Ack | Method::Cancel | Method::Bye => self.owner_of_dialog(tag, message),
             _ if tag.is_some() => self.owner_of_dialog(tag, message),
             _ => self.shard,
-        };
-        Some(owner)
+        }
     }
 
     /// A tag that we minted names its shard; any other dialog belongs to the hash of its Call-ID.

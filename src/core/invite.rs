@@ -9,6 +9,12 @@
 //! | From names somebody else                       | 403 Not Your Address            |
 //! | nobody to ring                                 | 404 or 480, the reason recorded |
 //! | else                                           | a call                          |
+//!
+//! | a request in a dialog                          | answer                          |
+//! |------------------------------------------------|---------------------------------|
+//! | from the leg's peer                            | the call's                      |
+//! | INVITE, UPDATE, REFER from elsewhere           | 407; the call's once the credentials are those of the leg's extension, 403 if they are another's |
+//! | any other from elsewhere                       | 481                             |
 
 use super::Core;
 use super::auth::{Fresh, Presented};
@@ -44,7 +50,11 @@ impl Core {
             Received::Done => {}
             Received::InDialog(leg) => self.in_dialog(now, flow, message, leg),
             Received::NoDialog => self.answer(message, flow, 481, None, |_| {}),
-            Received::New if message.method() == Method::Invite => self.invite(now, flow, message),
+            Received::New if message.method() == Method::Invite => {
+                if !self.turned_away(message, flow) {
+                    self.invite(now, flow, message);
+                }
+            }
             Received::New => self.answer(message, flow, 481, None, |_| {}),
         }
         self.drain_calls();
@@ -78,14 +88,15 @@ impl Core {
         self.out.push_back(Output::Event(Event::Call { record, reason }));
     }
 
-    /// A request in a dialog is taken from the leg's peer only. A foreign BYE is 481; a foreign
-    /// re-INVITE may be the phone on a new network, which its credentials show.
+    /// A request in a dialog is taken from the leg's peer only. A foreign request that gives the
+    /// dialog a new target, or hands it on, may be of the phone on a new network: its credentials
+    /// show that. Nobody else's business is 481, above all a foreign BYE.
     fn in_dialog(&mut self, now: Now, flow: Flow, message: &Message, leg: LegRef) {
         let Some(view) = self.calls.leg(leg) else { return self.answer(message, flow, 481, None, |_| {}) };
         if same_peer(&view.flow, &flow) {
             return self.calls.in_dialog(now, leg, message, flow);
         }
-        if message.method() != Method::Invite {
+        if !matches!(message.method(), Method::Invite | Method::Update | Method::Refer) {
             return self.answer(message, flow, 481, None, |_| {});
         }
         let peer = view.aor.to_vec();
@@ -185,7 +196,9 @@ impl Core {
             }
         };
         self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
-        self.meters.call(End::Refused(refusal.status()));
+        if message.to().tag().is_none() {
+            self.meters.call(End::Refused(refusal.status()));
+        }
         self.refuse(flow, message, refusal);
     }
 

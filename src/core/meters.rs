@@ -49,6 +49,7 @@ labels!(
         Unavailable = "store_unavailable",
         Overload = "overload",
         RefusedAgain = "refused_again",
+        Draining = "draining",
     }
 );
 
@@ -67,6 +68,7 @@ labels!(
         CommitsWaiting = "commits_waiting_full",
         Transactions = "transactions_full",
         Calls = "calls_full",
+        Draining = "draining",
     }
 );
 

@@ -9,6 +9,7 @@ mod auth;
 pub mod boundary;
 
 mod dispatch;
+mod drain;
 mod invite;
 pub mod meters;
 pub mod refusal;
@@ -66,6 +67,7 @@ pub struct Core {
     calls: Calls,
     streams: Streams,
     refusals: Refusals,
+    draining: bool,
 }
 
 impl Core {
@@ -90,6 +92,7 @@ impl Core {
             calls,
             streams: Streams::default(),
             refusals: Refusals::default(),
+            draining: false,
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Refusal {
     StoreUnavailable,
     /// A bound was reached.
     Overload,
+    /// The server is about to end.
+    Draining,
 }
 
 /// Bits of a refusal's number below its kind.
@@ -59,7 +61,7 @@ impl Refusal {
             | Self::NotYours
             | Self::DeviceNotRegistered => 403,
             Self::Register(error) => error.status(),
-            Self::StoreUnavailable | Self::Overload => 503,
+            Self::StoreUnavailable | Self::Overload | Self::Draining => 503,
         }
     }
 
@@ -82,6 +84,7 @@ impl Refusal {
             Self::Register(RegisterError::TooMany) => "Too Many Contacts",
             Self::StoreUnavailable => "Store Unavailable",
             Self::Overload => "Overload",
+            Self::Draining => "Server Stopping",
         }
     }
 
@@ -105,6 +108,7 @@ impl Refusal {
             Self::Register(RegisterError::TooMany) => (12, 0),
             Self::StoreUnavailable => (13, 0),
             Self::Overload => (14, 0),
+            Self::Draining => (15, 0),
         };
         kind << DETAIL_BITS | detail.min((1 << DETAIL_BITS) - 1)
     }
@@ -128,6 +132,7 @@ impl Refusal {
             11 => Self::Register(RegisterError::OutOfOrder),
             12 => Self::Register(RegisterError::TooMany),
             13 => Self::StoreUnavailable,
+            15 => Self::Draining,
             _ => Self::Overload,
         }
     }
@@ -164,7 +169,9 @@ impl Refusal {
                 writer.begin(Name::MinExpires).number(min_s.into()).end();
             }
             Self::Register(RegisterError::OutOfOrder) => retry_after(writer, Duration::from_secs(1)),
-            Self::StoreUnavailable | Self::Overload => retry_after(writer, Duration::from_secs(30)),
+            Self::StoreUnavailable | Self::Overload | Self::Draining => {
+                retry_after(writer, Duration::from_secs(30));
+            }
             _ => {}
         }
     }
@@ -208,6 +215,7 @@ mod tests {
             Refusal::CapReached,
             Refusal::StoreUnavailable,
             Refusal::Overload,
+            Refusal::Draining,
         ] {
             assert!(written(refusal).contains("\r\nRetry-After: "), "{refusal:?}");
         }
@@ -232,6 +240,7 @@ mod tests {
             Refusal::Register(RegisterError::TooMany),
             Refusal::StoreUnavailable,
             Refusal::Overload,
+            Refusal::Draining,
         ] {
             assert_eq!(Refusal::from_number(refusal.number()), refusal);
         }

@@ -56,6 +56,13 @@ impl Core {
             return;
         }
         let presented = self.presented(now, flow, message, Role::Server);
+        if !matches!(presented, Presented::Again { .. }) && self.turned_away(message, flow) {
+            if let Presented::Fresh(fresh) = presented {
+                let outcome = Outcome::Refused(Refusal::Draining.number());
+                self.nonces.settle(fresh.nonce, fresh.hash, outcome);
+            }
+            return self.meters.register(RegisterOutcome::Draining);
+        }
         let unproven = matches!(presented, Presented::Nothing | Presented::Stale);
         if unproven && self.refuse_again(now, flow, message) {
             return;
@@ -177,6 +184,7 @@ const fn outcome_of(refusal: Refusal) -> RegisterOutcome {
         Refusal::Register(_) | Refusal::DeviceNotRegistered => RegisterOutcome::Invalid,
         Refusal::StoreUnavailable => RegisterOutcome::Unavailable,
         Refusal::Overload => RegisterOutcome::Overload,
+        Refusal::Draining => RegisterOutcome::Draining,
     }
 }
 

@@ -70,7 +70,7 @@ impl Settings {
     #[must_use]
     pub fn is_ours(&self, uri: &Uri<'_>) -> bool {
         self.domains.iter().any(|domain| uri.host.eq_ignore_ascii_case(domain.as_bytes()))
-            || crate::sip::header::ip(uri.host).is_some_and(|ip| {
+            || crate::sip::uri::ip(uri.host).is_some_and(|ip| {
                 let ip = ip.to_canonical();
                 self.addresses.contains(&ip)
                     || self.listeners.iter().any(|listener| {

@@ -69,7 +69,8 @@ pub enum CredentialsError {
     /// Another qop than `auth`.
     #[error("Digest Qop Not Supported")]
     Qop,
-    /// The nonce count is not 8 hexadecimal digits.
+    /// The nonce count is not 8 hexadecimal digits, or 0: the first request with a nonce has 1
+    /// (RFC 7616 §3.4).
     #[error("Bad Nonce Count")]
     Nc,
     /// The response is not as many hexadecimal digits as its algorithm gives.
@@ -331,12 +332,14 @@ fn quote_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// `8LHEX` (RFC 3261 §25.1), in any case.
+/// `8LHEX` (RFC 3261 §25.1), in any case, and not 0. A client that counts from 0 has not understood
+/// what the count is for: 400 tells it so, where a stale challenge would only begin the same again.
 fn nonce_count(text: &[u8]) -> Option<u32> {
     if text.len() != 8 {
         return None;
     }
-    text.iter().try_fold(0, |number: u32, &byte| Some(number << 4 | char::from(byte).to_digit(16)?))
+    let digit = |number: u32, &byte: &u8| Some(number << 4 | char::from(byte).to_digit(16)?);
+    text.iter().try_fold(0, digit).filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -424,6 +427,7 @@ mod tests {
             ("=MD5", "=SHA-256", E::Response),
             ("qop=auth", "qop=auth-int", E::Qop),
             ("nc=0000001f", "nc=1", E::Nc),
+            ("nc=0000001f", "nc=00000000", E::Nc),
             ("nc=0000001f", "nc=0000000g", E::Nc),
             ("nc=0000001f", "nc=+000001f", E::Nc),
             ("ABCDEF", "ABCDE", E::Response),

@@ -19,7 +19,6 @@ use crate::core::boundary::{Inbound, Letter};
 use crate::net::meters::{Shed, Tally};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -163,16 +162,6 @@ impl<C> Post<C> {
             },
             PostError::Stopped => PostError::Stopped,
         })
-    }
-
-    /// As [`send`](Self::send), but waits while the mailbox is full. Never from a shard's thread or
-    /// a task: it blocks its thread.
-    ///
-    /// # Errors
-    /// If the shard has stopped.
-    pub fn send_blocking(&self, shard: ShardId, inbound: Inbound) -> Result<(), PostError<Infallible>> {
-        let address = self.addresses.get(shard.index()).ok_or(PostError::Stopped)?;
-        address.posts.blocking_send(Mail::Inbound(inbound)).map_err(|_| PostError::Stopped)
     }
 
     /// Has `visit` called with the shard's core on the shard's thread; what the core wants done
@@ -372,7 +361,6 @@ mod tests {
         assert!(matches!(post.send(ShardId(1), closed()), Err(PostError::Stopped)), "no such shard");
         boxes.clear();
         assert!(matches!(post.send(ShardId(0), closed()), Err(PostError::Stopped)));
-        assert!(post.send_blocking(ShardId(0), closed()).is_err());
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! 1. [`Server::claim`]: every listen address is ours, or the busy one is named.
 //! 2. The store is opened and loaded, the admin socket opened (by the caller, between the two).
 //! 3. [`Server::start`]: each shard's thread, its sockets, its core.
-//! 4. [`Running::stop`]: no new connections, what was heard is answered, the threads end.
+//! 4. [`drain::drain`]: calls go on to their end, nothing new begins.
+//! 5. [`Running::stop`]: no new connections, what was heard is answered, the threads end.
 
 pub mod admin_socket;
 pub mod clock;
+pub mod drain;
 pub mod driver;
 pub mod events;
 pub mod harden;

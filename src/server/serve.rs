@@ -1,11 +1,12 @@
 //! `serve`: the running program, from its first address to its last answer.
 //!
 //! Start: addresses, store, admin socket, SIP sockets, READY. Each step fails with the name of what
-//! it could not have, and leaves nothing behind. Stop: no new work, what was heard is answered, what
-//! was gathered is written, the store closed.
+//! it could not have, and leaves nothing behind. Stop: no new work, calls may end, what was heard is
+//! answered, what was gathered is written, the store closed.
 
 use super::admin_socket::{AdminSocket, AdminSocketError, Execute};
 use super::clock::Clock;
+use super::drain::drain;
 use super::driver::Effect;
 use super::events::Events;
 use super::metrics::{Metrics, UPKEEP_EVERY};
@@ -102,14 +103,15 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
         .enable_all()
         .build()?;
     let (stopper, stop) = Stop::new();
+    let (at_once, hurry) = Stop::new();
     let result = runtime.block_on(async {
         let signals = Signals::hear()?;
         let reload = match on_hang_up {
             HangUp::Reload => Some(Reload::new(file, config.clone(), logging)),
             HangUp::End => None,
         };
-        tokio::spawn(signals.obey(reload, stopper.clone(), stop.clone()));
-        run(&config, &metrics, &stopper, &stop, on_ready).await
+        tokio::spawn(signals.obey(reload, stopper.clone(), at_once, stop.clone()));
+        run(&config, &metrics, &stopper, [&stop, &hurry], on_ready).await
     });
     // Blocking work under way (a command's look at the disk) has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -120,7 +122,7 @@ async fn run(
     config: &Config,
     metrics: &Metrics,
     stopper: &Stopper,
-    stop: &Stop,
+    [stop, hurry]: [&Stop; 2],
     on_ready: Option<OnReady>,
 ) -> Result<(), ServeError> {
     let clock = Clock::new();
@@ -130,8 +132,8 @@ async fn run(
     let [health_listener, metrics_listener] = pages.map(Option::transpose);
     let (health_listener, metrics_listener) = (health_listener?, metrics_listener?);
     let tasks = Tasks::new(stop.clone());
-    // Pages and journal outlive the shards: the ones say that we are draining, the other hears the
-    // shards' last refreshes.
+    // Pages, pulse and journal outlive the shards: the ones say that we are draining, the last hears
+    // the shards' last refreshes.
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
@@ -157,8 +159,8 @@ async fn run(
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
-    tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), stop.clone()));
-    tasks.spawn("watchdog", notify::watchdog(pulse.clone(), stop.clone()));
+    late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
+    late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
     let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
     let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
     late_tasks.spawn("events", events::run(events, late));
@@ -175,6 +177,7 @@ async fn run(
     watch_shards(&running, stop, stopper).await;
 
     pulse.draining();
+    drain(&running.post(), config.sip.drain_max, hurry).await;
     let stopped = tokio::task::spawn_blocking(move || running.stop()).await;
     if let Ok(Err(error)) = stopped {
         tracing::error!(%error, "not every shard ended as it should");

@@ -1,4 +1,4 @@
-//! Signals: SIGTERM and SIGINT end the server, SIGHUP reloads it.
+//! Signals: SIGTERM and SIGINT end the server, a second one at once; SIGHUP reloads it.
 
 use super::notify;
 use super::reload::Reload;
@@ -30,12 +30,13 @@ impl Signals {
         })
     }
 
-    /// Reloads at each SIGHUP; at the first SIGTERM or SIGINT pulls `stopper` and returns. With
-    /// nothing to reload SIGHUP ends too: the terminal is gone. Also returns when `stop` says so.
+    /// Reloads at each SIGHUP; at the first SIGTERM or SIGINT pulls `stopper`, at the second `hurry`,
+    /// and returns. With nothing to reload SIGHUP ends too: the terminal is gone. Also returns when
+    /// `stop` says so before any of them.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn obey(mut self, mut reload: Option<Reload>, stopper: Stopper, stop: Stop) {
+    pub async fn obey(mut self, mut reload: Option<Reload>, stopper: Stopper, hurry: Stopper, stop: Stop) {
         loop {
             tokio::select! {
                 () = stop.stopped() => return,
@@ -52,5 +53,11 @@ impl Signals {
         tracing::info!("asked to end");
         notify::stopping();
         stopper.stop();
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        tracing::info!("asked again to end: at once");
+        hurry.stop();
     }
 }

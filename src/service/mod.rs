@@ -4,6 +4,7 @@
 //! command that finds none running.
 
 pub mod admin;
+pub mod audit;
 pub mod commit;
 pub mod housekeeping;
 pub mod open;

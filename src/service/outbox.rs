@@ -4,33 +4,19 @@
 //! audit first and then leaves the outbox, so a crash between the two repeats the line, under the
 //! same key, and loses none.
 
-use super::Services;
-use super::tables::{AUDIT, EXTENSIONS, extension, put_extension};
+use super::tables::{EXTENSIONS, extension, put_extension};
+use super::{Services, audit};
 use crate::account::LoginName;
 use crate::directory::ExtensionRecord;
-use crate::directory::record::Notice;
-use crate::store::{Change, Expect, Key, StoreError, Txn, Value, WatchEnd, key};
+use crate::store::{Change, Expect, Key, StoreError, Txn, Value, WatchEnd};
 use crate::task::Stop;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// How long a line of the audit is kept.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Extensions whose outboxes are emptied in one job.
 const BATCH: usize = 256;
 
 /// How soon the outboxes are looked at again after the store failed.
 const AGAIN: Duration = Duration::from_secs(5);
-
-/// One line of the audit.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct AuditLine {
-    /// Whose extension it is about.
-    pub login: LoginName,
-    /// When, and what.
-    pub notice: Notice,
-}
 
 /// Empties outboxes until `stop`: what a crash left first, then as they fill.
 pub async fn run(services: Services, stop: Stop) {
@@ -110,12 +96,8 @@ fn empty_one(txn: &mut Txn<'_>, login: &LoginName) -> Result<(), StoreError> {
     if record.outbox.is_empty() {
         return Ok(());
     }
-    for (number, notice) in record.outbox.drain(..).enumerate() {
-        let parts = [&key::ordered(notice.at.as_micros()), login.as_str(), &number.to_string()];
-        let kept_until = notice.at + KEPT;
-        let line = AuditLine { login: login.clone(), notice };
-        AUDIT.put(txn, &parts.map(|part| part), &line, Some(kept_until), Expect::Any)?;
-    }
+    audit::note_outbox(txn, &record)?;
+    record.outbox.clear();
     put_extension(txn, &record, Expect::At(row.revision)).map(|_| ())
 }
 
@@ -124,6 +106,7 @@ mod tests {
     use super::*;
     use crate::base::time::Wall;
     use crate::directory::record::What;
+    use crate::service::tables::AUDIT;
     use crate::store::memory::Memory;
 
     #[test]

@@ -8,7 +8,7 @@
 //! | `audit`   | time, login, number | [`AuditLine`], kept 90 days |
 //! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
 
-use super::outbox::AuditLine;
+use super::audit::AuditLine;
 use crate::account::{LoginName, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
@@ -26,7 +26,7 @@ pub const EXTENSIONS: Table<ExtensionRecord> = Table::new(Namespace::new("ext"),
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
 
 /// The audit, in the order of time.
-pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 1);
+pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);
 
 /// What is written for the lock of a stranger: one record, always the same.
 pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);

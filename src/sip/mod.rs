@@ -13,16 +13,15 @@ pub mod frame;
 pub mod header;
 pub mod message;
 pub mod method;
-pub mod name;
 pub mod reply;
 pub mod status;
 pub mod text;
 pub mod uri;
 pub mod write;
 
+pub use header::Name;
 pub use header::{CSeq, Contacts, NameAddr, Via};
 pub use message::{Fault, Message, ParseError};
 pub use method::Method;
-pub use name::Name;
 pub use uri::{Scheme, Uri};
 pub use write::Writer;

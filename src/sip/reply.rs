@@ -1,6 +1,6 @@
 //! The head of a response to a request, and where it goes (RFC 3261 §8.2.6, §18.2; RFC 3581).
 
-use super::{Message, Name, Via, Writer, header, text};
+use super::{Message, Name, Via, Writer, text, uri};
 use crate::base::flow::{Flow, Transport};
 use bytes::BytesMut;
 use std::net::SocketAddr;
@@ -95,7 +95,7 @@ pub fn destination(request: &Message, flow: Flow) -> Flow {
             let mut back = flow;
             // A sent-by that names the very source address vouches for its port; any other is
             // behind a NAT that only the source port passes.
-            if header::ip(via.host) == Some(flow.remote.ip()) || header::ip(via.host).is_none() {
+            if uri::ip(via.host) == Some(flow.remote.ip()) || uri::ip(via.host).is_none() {
                 back.remote.set_port(via.port.unwrap_or(5060));
             }
             back

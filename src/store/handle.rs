@@ -25,17 +25,6 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What [`Store::update`] is to do with the record.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Next {
-    /// Leave it as it is.
-    Keep,
-    /// Write this.
-    Put(Value),
-    /// Remove it.
-    Delete,
-}
-
 impl Store {
     /// A store on this backend and its committer on a thread of its own.
     ///
@@ -207,38 +196,6 @@ impl Store {
     pub async fn delete(&self, key: &Key, expect: Expect) -> Result<(), StoreError> {
         let key = key.clone();
         self.run(move |txn| txn.delete(&key, expect)).await
-    }
-
-    /// Reads, decides and writes one record: the only read-modify-write. `decide` runs once, with
-    /// the present record; what it returns beside the next one is passed on when that is durable.
-    ///
-    /// # Errors
-    /// Whatever `decide` says, else as [`Store::run`].
-    ///
-    /// # Cancel safety
-    /// As [`Store::run`].
-    pub async fn update<T, E>(
-        &self,
-        key: &Key,
-        decide: impl FnOnce(Option<&Record>) -> Result<(Next, T), E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let key = key.clone();
-        self.run(move |txn| {
-            let (next, told) = decide(txn.get(&key)?.as_ref())?;
-            match next {
-                Next::Keep => {}
-                Next::Put(value) => {
-                    txn.put(&key, value, Expect::Any)?;
-                }
-                Next::Delete => txn.delete(&key, Expect::Any)?,
-            }
-            Ok(told)
-        })
-        .await
     }
 
     /// Watches a prefix: first [`Watch::snapshot`] to its end, then [`Watch::next`]. The changes

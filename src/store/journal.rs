@@ -136,26 +136,6 @@ impl Journal {
     pub fn begin(&self) -> Snapshot {
         Snapshot { seq: self.0.fetch_add(1, Ordering::Relaxed), chunks: 0 }
     }
-
-    /// Writes a whole snapshot and drops what is older: [`Journal::begin`], [`Snapshot::add`] for
-    /// each chunk, [`Snapshot::finish`].
-    ///
-    /// # Errors
-    /// As [`Snapshot::add`].
-    ///
-    /// # Cancel safety
-    /// Cancel safe: an unfinished snapshot counts for nothing and the next one removes it.
-    pub async fn snapshot(
-        &self,
-        store: &Store,
-        chunks: impl IntoIterator<Item = Vec<Refresh>>,
-    ) -> Result<(), StoreError> {
-        let mut snapshot = self.begin();
-        for chunk in chunks {
-            snapshot.add(store, chunk).await?;
-        }
-        snapshot.finish(store).await
-    }
 }
 
 /// A snapshot being written.
@@ -446,8 +426,11 @@ mod tests {
         let (_, table, counts) = replay(&memory);
         assert_eq!(counts, Replayed { refreshes: 7_000, records: 700, corrupt: 0 });
         for _ in 0..2 {
-            let chunks = table.iter().map(|(number, cseq)| vec![refresh(*number, *cseq)]);
-            runtime.block_on(journal.snapshot(&store, chunks)).unwrap();
+            let mut snapshot = journal.begin();
+            for (number, cseq) in &table {
+                runtime.block_on(snapshot.add(&store, vec![refresh(*number, *cseq)])).unwrap();
+            }
+            runtime.block_on(snapshot.finish(&store)).unwrap();
             assert_eq!(keys(&memory), 11, "ten chunks of the newest snapshot, and its head");
         }
         assert_eq!(replay(&memory).1, table);

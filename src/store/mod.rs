@@ -47,7 +47,7 @@ mod contract;
 
 pub use committer::{Committer, Stats};
 pub use envelope::{Record, Value};
-pub use handle::{Next, Store};
+pub use handle::Store;
 pub use key::{Key, Namespace, Prefix};
 pub use open::{Options, StoreUrl};
 pub use table::{Row, Table};

@@ -70,6 +70,12 @@ impl Machine {
         }
     }
 
+    /// Whether what was sent is of no use any more: an INVITE that was answered 2xx only waits for
+    /// that answer to come again.
+    fn needs_no_request(&self) -> bool {
+        matches!(self, Self::Invite(machine) if machine.state() == invite::State::Accepted)
+    }
+
     fn is_over(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.state() == invite::State::Terminated,
@@ -283,6 +289,9 @@ impl<U: Copy> Clients<U> {
             }
         }
         shared.steps = steps;
+        if client.machine.needs_no_request() {
+            client.kept = Bytes::new();
+        }
         if client.machine.is_over() {
             let client = self.slab.remove(id.slot as usize);
             self.by_branch.remove(&(client.branch, client.method == Method::Cancel));

@@ -14,7 +14,7 @@ pub(crate) mod sip;
 pub(crate) mod trace;
 pub(crate) mod txn;
 
-use network::{Network, Weather};
+use network::{Cargo, Network, Packet, Signal, Weather};
 use phone::{Action, Phone};
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
@@ -37,12 +37,18 @@ pub(crate) trait Host {
     fn address(&self) -> SocketAddr;
     /// Takes in a datagram.
     fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]);
+    /// Takes in what happens on a connection.
+    fn signal(&mut self, _: Mono, _: SocketAddr, _: Signal) {}
     /// Does what is due.
     fn fire(&mut self, now: Mono);
     /// When to fire next.
     fn next(&self) -> Option<Mono>;
     /// What it sends.
     fn drain(&mut self) -> Vec<Datagram>;
+    /// What it does on connections.
+    fn signals(&mut self) -> Vec<(SocketAddr, Signal)> {
+        Vec::new()
+    }
     /// What happened in it, for the trace.
     fn notes(&mut self) -> Vec<String>;
 }
@@ -89,7 +95,7 @@ impl<H: Host> World<H> {
         for phone in &phones {
             trace.name(phone.setup.public, &phone.setup.label);
         }
-        trace.name(host.address(), "server");
+        trace.host(host.address());
         program.sort_by_key(|(at, _, _)| *at);
         program.reverse();
         let network = Network::new(weather, rng.split());
@@ -149,8 +155,11 @@ impl<H: Host> World<H> {
             Turn::Phone(at) => self.phones[at].fire(now),
             Turn::Program => {
                 let Some((_, at, action)) = self.program.pop() else { return };
-                if let Action::Move(public) = action {
-                    self.trace.name(public, &self.phones[at].setup.label);
+                let (host, setup) = (self.host.address(), &self.phones[at].setup);
+                match action {
+                    Action::Move(public) => self.trace.name(public, &setup.label),
+                    Action::Break if setup.tcp => self.network.break_off(now, setup.public, host),
+                    _ => {}
                 }
                 self.phones[at].act(now, action);
             }
@@ -160,14 +169,34 @@ impl<H: Host> World<H> {
 
     fn deliver(&mut self) {
         let Some(packet) = self.network.take(self.now) else { return };
-        let path = (packet.from, packet.to);
-        self.trace.add(self.now, Line::Heard { path, bytes: packet.bytes.clone() });
-        if packet.to == self.host.address() {
-            self.host.receive(self.now, packet.from, &packet.bytes);
-        } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.setup.public == packet.to) {
-            phone.receive(self.now, packet.from, &packet.bytes);
+        let Packet { from, to, cargo } = packet;
+        let (bytes, fate) = match cargo {
+            Cargo::Datagram(bytes, fate) => (bytes, fate),
+            Cargo::Signal(signal) => return self.hear(from, to, signal),
+        };
+        self.trace.add(self.now, Line::Heard { path: (from, to), bytes: bytes.clone(), fate });
+        if to == self.host.address() {
+            self.host.receive(self.now, from, &bytes);
+        } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.setup.public == to) {
+            phone.receive(self.now, from, &bytes);
         } else {
-            self.astray.push(packet.to);
+            self.astray.push(to);
+        }
+    }
+
+    /// Something happens on a connection. Who has it no longer says so.
+    fn hear(&mut self, from: SocketAddr, to: SocketAddr, signal: Signal) {
+        let now = self.now;
+        if !matches!(signal, Signal::Bytes(_)) {
+            self.trace.add(now, Line::Signal { path: (from, to), signal: signal.clone() });
+        }
+        if to == self.host.address() {
+            return self.host.signal(now, from, signal);
+        }
+        match self.phones.iter_mut().find(|phone| phone.setup.public == to) {
+            Some(phone) => phone.signal(now, from, signal),
+            None if matches!(signal, Signal::Bytes(_)) => self.network.signal(now, to, from, Signal::Reset),
+            None => {}
         }
     }
 
@@ -181,14 +210,35 @@ impl<H: Host> World<H> {
             self.told.extend(betrayed(phones, trace, &datagram));
             network.send(*now, host.address(), datagram.to, &datagram.bytes, trace);
         }
+        for (to, signal) in host.signals() {
+            if let Signal::Bytes(bytes) = &signal {
+                self.told.extend(betrayed(phones, trace, &Datagram { to, bytes: bytes.clone() }));
+                trace.stream(*now, (host.address(), to), bytes);
+            }
+            network.signal(*now, host.address(), to, signal);
+        }
         for phone in phones {
             for note in phone.notes.drain(..) {
                 trace.add(*now, Line::Note(format!("{}: {note}", phone.setup.label)));
             }
+            if phone.hangs_up() {
+                network.signal(*now, phone.setup.public, host.address(), Signal::Close);
+            }
             for datagram in phone.drain() {
-                network.send(*now, phone.setup.public, datagram.to, &datagram.bytes, trace);
+                if !phone.setup.tcp {
+                    network.send(*now, phone.setup.public, datagram.to, &datagram.bytes, trace);
+                    continue;
+                }
+                let to = host.address();
+                if phone.connect() {
+                    trace.name(phone.setup.public, &phone.setup.label);
+                    network.signal(*now, phone.setup.public, to, Signal::Open);
+                }
+                trace.stream(*now, (phone.setup.public, to), &datagram.bytes);
+                network.signal(*now, phone.setup.public, to, Signal::Bytes(datagram.bytes));
             }
         }
+        network.cut(*now);
     }
 
     /// Whether no phone has anything under way and no packet is on its way.

@@ -9,12 +9,14 @@
 pub(crate) mod call;
 mod callee;
 mod caller;
+mod line;
 pub(crate) mod register;
 
 use super::Datagram;
-use super::sip::{self, Text, param};
-use super::txn::{Client, ClientEnd, Heard, Purpose, Server, ServerEnd};
+use super::sip::{self, Text};
+use super::txn::{Client, ClientEnd, Heard, Purpose, Server, ServerEnd, fits};
 use call::{Call, Ended};
+use line::Line;
 use register::{Ask, Registration};
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
@@ -38,8 +40,10 @@ pub(crate) struct Setup {
     pub(crate) instance: Option<String>,
     /// User-Agent.
     pub(crate) user_agent: String,
+    /// Whether it speaks over a connection.
+    pub(crate) tcp: bool,
     /// Whether it knows SHA-256.
-    pub sha256: bool,
+    pub(crate) sha256: bool,
     /// Whether it uses a nonce again.
     pub(crate) keeps_nonce: bool,
     /// Where it sends what is for no address.
@@ -48,6 +52,12 @@ pub(crate) struct Setup {
     pub(crate) domain: String,
     /// What it does in every call; drawn for each if `None`.
     pub(crate) manner: Option<Manner>,
+}
+
+impl Setup {
+    fn transport(&self) -> &'static str {
+        if self.tcp { "TCP" } else { "UDP" }
+    }
 }
 
 /// What is done to a phone.
@@ -64,6 +74,10 @@ pub(crate) enum Action {
     Boot(u32),
     /// From now on it has this public address.
     Move(SocketAddr),
+    /// Its connection breaks.
+    Break,
+    /// It closes its half of its connection, and opens another.
+    HangUp,
     /// Do not refresh any more.
     Quiet,
     /// Send a request outside any dialog, which must get this answer.
@@ -137,8 +151,11 @@ pub(crate) struct Phone {
     pub(crate) wrongs: Vec<String>,
     /// What only a restart of the server excuses: two different final answers to one request, say.
     pub(crate) contradictions: Vec<String>,
+    /// Bindings that were answered 200 without showing them.
+    pub(crate) overlooked: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
+    line: Line,
     boots: u32,
     on: bool,
     quiet: bool,
@@ -159,7 +176,9 @@ impl Phone {
             calls: Vec::new(),
             wrongs: Vec::new(),
             contradictions: Vec::new(),
+            overlooked: Vec::new(),
             notes: Vec::new(),
+            line: Line::default(),
             boots: 0,
             on: true,
             quiet: false,
@@ -175,7 +194,7 @@ impl Phone {
     pub(crate) fn act(&mut self, now: Mono, action: Action) {
         let fits = match action {
             Action::Boot(_) => !self.on,
-            Action::Move(_) | Action::Quiet => true,
+            Action::Move(_) | Action::Quiet | Action::Break => true,
             _ => self.on,
         };
         if !fits {
@@ -193,6 +212,8 @@ impl Phone {
                 self.register(now, Ask::Bind(expires_s));
             }
             Action::Move(public) => self.setup.public = public,
+            Action::Break => {}
+            Action::HangUp => self.hang_up_line(now),
             Action::Quiet => {
                 self.quiet = true;
                 if self.registration.ended.is_some() {
@@ -301,6 +322,7 @@ impl Phone {
         self.clients.clear();
         self.servers.clear();
         self.alarms.clear();
+        self.line = Line::default();
         for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
             call.end(now, Ended::PowerLost);
         }
@@ -330,7 +352,14 @@ impl Phone {
     fn blank(&mut self, method: &str, uri: &str, ids: Ids<'_>) -> Text {
         let branch = self.token();
         Text::request(method, uri)
-            .with("Via", format!("SIP/2.0/UDP {};rport;branch=z9hG4bK{branch}", self.setup.private))
+            .with(
+                "Via",
+                format!(
+                    "SIP/2.0/{} {};rport;branch=z9hG4bK{branch}",
+                    self.setup.transport(),
+                    self.setup.private
+                ),
+            )
             .with("Max-Forwards", "70")
             .with("From", ids.from)
             .with("To", ids.to)
@@ -378,7 +407,12 @@ impl Phone {
         match purpose {
             Purpose::Register => self.register_unanswered(now),
             Purpose::Invite(call) => {
-                self.end(now, call, if end == ClientEnd::NoFinal { Ended::NoFinal } else { Ended::Timeout })
+                let ended = match end {
+                    ClientEnd::NoFinal => Ended::NoFinal,
+                    ClientEnd::Timeout => Ended::Timeout,
+                    ClientEnd::Broken => Ended::Broken,
+                };
+                self.end(now, call, ended);
             }
             Purpose::Reinvite(call) => self.hang_up(now, call),
             Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Info | Purpose::Probe(_) => {}
@@ -443,33 +477,6 @@ struct Ids<'a> {
     to: &'a str,
     call_id: &'a str,
     cseq: u32,
-}
-
-/// Whether a response repeats what it must of its request (RFC 3261 §8.2.6.2, RFC 3581 §4).
-fn fits(request: &Text, response: &Text, public: SocketAddr) -> Result<(), String> {
-    for name in ["from", "call-id", "cseq"] {
-        if request.field(name) != response.field(name) {
-            return Err(format!("{name} is {:?} for {:?}", response.field(name), request.field(name)));
-        }
-    }
-    if response.fields("via").count() != 1 {
-        return Err(format!("{} Vias", response.fields("via").count()));
-    }
-    let via = response.text("via");
-    let rport = param(via, "rport").and_then(|port| port.parse().ok());
-    if rport != Some(public.port()) {
-        return Err(format!("rport {rport:?} for {public}"));
-    }
-    let received =
-        param(via, "received").unwrap_or_else(|| via.split([' ', ':', ';']).nth(1).unwrap_or_default());
-    if received != public.ip().to_string() {
-        return Err(format!("received {received} for {public}"));
-    }
-    match (request.tag("to"), response.tag("to")) {
-        (None, None) if response.code() > 100 => Err("no To tag".to_owned()),
-        (Some(sent), came) if came != Some(sent) => Err(format!("To tag {came:?} for {sent:?}")),
-        _ => Ok(()),
-    }
 }
 
 /// A random index below `length`.

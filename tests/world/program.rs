@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) shards: u16,
     /// What goes wrong in it.
     pub(crate) faults: Faults,
+    /// The network.
+    pub(crate) weather: Weather,
     /// Phones that do not know their password.
     pub(crate) liars: usize,
     /// When the program is over and everything may settle.
@@ -48,6 +50,7 @@ pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
         kind,
         shards: 1 + u16::try_from(seed % 2).unwrap_or(0),
         faults: Faults { flush_within: Duration::from_millis(20), ..Faults::default() },
+        weather: Weather::draw(&mut rng),
         liars: 0,
         over: at(130),
         settled: at(1_400),
@@ -67,7 +70,7 @@ pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
         Kind::Calls => {}
     }
     let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
-    (World::new(server, phones, Weather::BAD, program, rng.split()), plan)
+    (World::new(server, phones, plan.weather, program, rng.split()), plan)
 }
 
 /// Sixteen new devices of one extension, all at once.
@@ -126,11 +129,14 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
                 let guesses = (0..6).map(|n| (start + Duration::from_secs(6) * n, number, bind(rng)));
                 program.extend(guesses);
             }
+            let tcp = setup.tcp;
             phones.push(Phone::new(setup, rng.split()));
             program.push((moment(rng, 0, 3_000), number, bind(rng)));
             for step in 0..pick(rng, 6) {
                 let when = moment(rng, 10_000, 120_000);
-                match rng.below(10) {
+                match rng.below(12) {
+                    10 => program.push((when, number, Action::Break)),
+                    11 => program.push((when, number, Action::HangUp)),
                     0..=1 => program.push((when, number, bind(rng))),
                     // Again soon after, while it is open whether the removal was kept.
                     2..=3 => {
@@ -147,7 +153,7 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
                         program.push((when, number, Action::Die));
                         program.push((when + down, number, Action::Boot(3_600)));
                     }
-                    7 => {
+                    7 if !tcp => {
                         let public = public(number, 10_000 + 100 * step as u16);
                         program.push((when, number, Action::Move(public)));
                         program.push((when + Duration::from_secs(2), number, bind(rng)));
@@ -231,6 +237,10 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
             program.push((when + down, number, Action::Boot(3_600)));
         }
     }
+    for _ in 0..pick(rng, 3) {
+        let action = if rng.below(2) == 0 { Action::Break } else { Action::HangUp };
+        program.push((moment(rng, 10_000, 100_000), pick(rng, phones.len()), action));
+    }
     for _ in 0..pick(rng, 2) {
         let action = match rng.below(3) {
             0 => Action::StrayBye,
@@ -278,6 +288,7 @@ fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setup {
         private,
         instance: (rng.below(4) > 0).then_some(uuid),
         user_agent: user_agent.to_owned(),
+        tcp: rng.below(4) == 0,
         sha256,
         keeps_nonce: rng.below(2) == 0,
         server: address(),

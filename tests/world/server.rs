@@ -5,14 +5,17 @@
 //! only sockets, threads and the clock are not: what they would do stands in one queue, in an order
 //! that the seed chose.
 
+mod lines;
 mod look;
 mod start;
 
 pub(crate) use start::{Extension, Faults};
 
+use super::network::Signal;
 use super::{Datagram, Host};
 use bytes::Bytes;
-use stationmaster::base::flow::{Flow, ShardId, Transport};
+use lines::{LISTENER, Lines};
+use stationmaster::base::flow::{Flow, FlowId, ShardId, Transport};
 use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
@@ -45,6 +48,8 @@ const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
 enum Event {
     Letter(ShardId, Letter),
     Settled(Settled),
+    Write { from: ShardId, id: FlowId, bytes: Bytes },
+    Dead(ShardId, FlowId),
     Step,
     Journal,
     Crash,
@@ -57,6 +62,7 @@ struct Process {
     number: u64,
     booted: Mono,
     shards: Vec<Core>,
+    lines: Lines,
     services: Services,
     committer: Committer,
     gathered: Vec<Refresh>,
@@ -95,6 +101,9 @@ pub(crate) struct Server {
     unwritten: Arc<Mutex<Vec<Refresh>>>,
     sockets: u64,
     out: Vec<Datagram>,
+    signals: Vec<(SocketAddr, Signal)>,
+    /// When the latest of the letters that keep their order arrives, by sender and receiver.
+    letters: BTreeMap<(usize, usize), Mono>,
     notes: Vec<String>,
 }
 
@@ -132,6 +141,8 @@ impl Server {
             settled: Arc::default(),
             unwritten: Arc::default(),
             out: Vec::new(),
+            signals: Vec::new(),
+            letters: BTreeMap::new(),
             notes: Vec::new(),
             rng,
         };
@@ -181,14 +192,23 @@ impl Server {
     fn perform(&mut self, shard: usize, output: Output) {
         match output {
             Output::Send { flow, bytes } => {
-                if flow.transport != Transport::Udp || flow.listener != 0 {
-                    self.wrongs.push(format!("a message for {flow:?}"));
+                let Flow { transport, listener, remote, stream } = flow;
+                match (transport, listener, stream) {
+                    (Transport::Udp, 0, None) => {
+                        self.out.push(Datagram { to: remote, bytes: bytes.to_vec() });
+                    }
+                    (Transport::Tcp, LISTENER, Some(id)) => self.write(shard, id, bytes),
+                    _ => self.wrongs.push(format!("a message for {flow:?}")),
                 }
-                self.out.push(Datagram { to: flow.remote, bytes: bytes.to_vec() });
             }
             Output::Letter { to, letter } => {
                 if to.index() == shard {
                     self.wrongs.push(format!("shard {shard} writes to itself"));
+                }
+                let Letter::Message { flow, .. } = &letter;
+                if flow.stream.is_some() {
+                    let at = self.in_order(shard, to);
+                    return self.enter(at, Event::Letter(to, letter));
                 }
                 // A full mailbox drops what came as a datagram.
                 if self.rng.below(100) < self.faults.letters_dropped {
@@ -212,6 +232,14 @@ impl Server {
                 self.notes.push(format!("{event:?}"));
             }
         }
+    }
+
+    /// When a letter arrives that overtakes none of its kind.
+    fn in_order(&mut self, from: usize, to: ShardId) -> Mono {
+        let soon = self.soon(Duration::from_millis(2));
+        let last = self.letters.entry((from, to.index())).or_default();
+        *last = soon.max(*last + Duration::from_micros(1));
+        *last
     }
 
     fn gather(&mut self, place: usize, refresh: Refresh) {
@@ -287,6 +315,8 @@ impl Server {
             Event::Settled(settled) => {
                 self.feed(settled.ticket.shard.index(), Some(Inbound::Settled(settled)));
             }
+            Event::Write { from, id, bytes } => self.put(from, id, bytes),
+            Event::Dead(to, id) => self.feed(to.index(), Some(Inbound::FlowClosed(id))),
             Event::Step => self.step(),
             Event::Journal => self.journal(),
             Event::Crash => self.crash(),
@@ -300,6 +330,15 @@ impl Server {
                 self.notes.push(format!("civil time jumps by {by} ms"));
             }
         }
+    }
+
+    /// The kernel gives all datagrams of one peer to the same socket, and a connection to one.
+    fn shard_of(&self, peer: SocketAddr) -> usize {
+        let key = peer
+            .to_string()
+            .bytes()
+            .fold(self.sockets, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        usize::try_from((key >> 32) % u64::from(self.shards)).unwrap_or(0)
     }
 
     fn set(&mut self, now: Mono) {
@@ -323,14 +362,9 @@ impl Host for Server {
         address()
     }
 
-    /// The kernel gives all datagrams of one peer to the same socket.
     fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]) {
         self.set(now);
-        let key = from
-            .to_string()
-            .bytes()
-            .fold(self.sockets, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let shard = usize::try_from((key >> 32) % u64::from(self.shards)).unwrap_or(0);
+        let shard = self.shard_of(from);
         let inbound = Inbound::Message { flow: Flow::udp(0, from), bytes: Bytes::copy_from_slice(bytes) };
         self.feed(shard, Some(inbound));
     }
@@ -360,8 +394,17 @@ impl Host for Server {
         queued.into_iter().chain(self.first_deadline().map(|(due, _)| due)).min()
     }
 
+    fn signal(&mut self, now: Mono, from: SocketAddr, signal: Signal) {
+        self.set(now);
+        self.heard(from, signal);
+    }
+
     fn drain(&mut self) -> Vec<Datagram> {
         std::mem::take(&mut self.out)
+    }
+
+    fn signals(&mut self) -> Vec<(SocketAddr, Signal)> {
+        std::mem::take(&mut self.signals)
     }
 
     fn notes(&mut self) -> Vec<String> {

@@ -169,6 +169,17 @@ pub(crate) fn list(value: &str) -> Vec<&str> {
     parts
 }
 
+/// Takes the first whole message off a connection's bytes, and line ends before it.
+pub(crate) fn cut(buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let blank = buffer.iter().take_while(|byte| b"\r\n".contains(byte)).count();
+    buffer.drain(..blank);
+    let end = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let whole = end + length.and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or(0);
+    (buffer.len() >= whole).then(|| buffer.drain(..whole).collect())
+}
+
 fn long(name: &str) -> &str {
     match name {
         "v" => "via",
@@ -203,6 +214,8 @@ mod tests {
         );
         assert_eq!(list("\"A, B\" <sip:a,b@h>;q=1, <sip:c@h>"), ["\"A, B\" <sip:a,b@h>;q=1", "<sip:c@h>"]);
         assert_eq!(read.body, "v=0\r\n");
+        let mut stream = [b"\r\n", &sent.write()[..], b"OPTIONS"].concat();
+        assert_eq!((cut(&mut stream), cut(&mut stream)), (Some(sent.write()), None));
         assert!(Text::read(b"SIP/2.0 200 OK\r\nContent-Length: 3\r\n\r\n").is_err());
     }
 }

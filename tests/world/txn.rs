@@ -9,7 +9,7 @@
 //! | server non-INVITE  | when the request comes again | J: 64 T1                             | gone |
 
 use super::Datagram;
-use super::sip::Text;
+use super::sip::{Text, param};
 use stationmaster::base::time::Mono;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -79,6 +79,8 @@ pub(crate) enum ClientEnd {
     Timeout,
     /// CANCEL was sent and still no final answer came.
     NoFinal,
+    /// The connection broke before the final answer.
+    Broken,
 }
 
 impl Client {
@@ -91,6 +93,7 @@ impl Client {
         out: &mut Vec<Datagram>,
     ) -> Self {
         out.push(Datagram { to, bytes: request.write() });
+        let reliable = is_reliable(&request);
         Self {
             request,
             purpose,
@@ -98,7 +101,7 @@ impl Client {
             proceeding: false,
             to,
             interval: T1,
-            resend_at: Some(now + T1),
+            resend_at: (!reliable).then(|| now + T1),
             ends_at: Some(now + ALL),
             ack: None,
             abandoned: false,
@@ -159,6 +162,16 @@ impl Client {
             ack = ack.with(name, self.request.text(name));
         }
         ack.with("to", response.text("to")).with("cseq", format!("{} ACK", self.request.cseq().0))
+    }
+
+    /// Its connection is gone; whether it waited for an answer.
+    pub(crate) fn broke(&mut self, now: Mono) -> bool {
+        let waited = self.answered.is_none();
+        if waited {
+            self.answered = Some(408);
+            self.ends_at = Some(now + ALL);
+        }
+        waited
     }
 
     /// CANCEL was sent: the final answer must come in 64 T1 (§9.1).
@@ -284,7 +297,8 @@ impl Server {
         }
         self.answered = Some(code);
         self.ends_at = Some(now + ALL);
-        if self.is_invite() {
+        // A 2xx is sent again over connections, too (§13.3.1.4).
+        if self.is_invite() && (code < 300 || !is_reliable(&self.request)) {
             self.resend_at = Some(now + T1);
         }
     }
@@ -320,6 +334,33 @@ impl Server {
     }
 }
 
+/// Whether a response repeats what it must of its request (RFC 3261 §8.2.6.2, RFC 3581 §4).
+pub(crate) fn fits(request: &Text, response: &Text, public: SocketAddr) -> Result<(), String> {
+    for name in ["from", "call-id", "cseq"] {
+        if request.field(name) != response.field(name) {
+            return Err(format!("{name} is {:?} for {:?}", response.field(name), request.field(name)));
+        }
+    }
+    if response.fields("via").count() != 1 {
+        return Err(format!("{} Vias", response.fields("via").count()));
+    }
+    let via = response.text("via");
+    let rport = param(via, "rport").and_then(|port| port.parse().ok());
+    if rport != Some(public.port()) {
+        return Err(format!("rport {rport:?} for {public}"));
+    }
+    let received =
+        param(via, "received").unwrap_or_else(|| via.split([' ', ':', ';']).nth(1).unwrap_or_default());
+    if received != public.ip().to_string() {
+        return Err(format!("received {received} for {public}"));
+    }
+    match (request.tag("to"), response.tag("to")) {
+        (None, None) if response.code() > 100 => Err("no To tag".to_owned()),
+        (Some(sent), came) if came != Some(sent) => Err(format!("To tag {came:?} for {sent:?}")),
+        _ => Ok(()),
+    }
+}
+
 /// A Via with the source address in it, where it asks for that (RFC 3581 §4).
 fn stamped(via: &str, from: SocketAddr) -> String {
     let stamp = format!(";rport={};received={}", from.port(), from.ip());
@@ -328,6 +369,10 @@ fn stamped(via: &str, from: SocketAddr) -> String {
     } else {
         via.to_owned()
     }
+}
+
+fn is_reliable(request: &Text) -> bool {
+    request.text("via").starts_with("SIP/2.0/TCP")
 }
 
 fn sent_by(via: &str) -> &str {

@@ -1,7 +1,7 @@
 //! Giving up and hanging up, and messages that cross.
 
 use super::wire::Msg;
-use super::world::{ANSWER, OFFER, World, host};
+use super::world::{ANSWER, OFFER, SDP, World, host};
 use crate::base::flow::{FlowId, ShardId};
 use crate::call::{End, Outcome};
 
@@ -377,5 +377,60 @@ impl World {
         self.quiet(1);
         self.quiet(2);
         self.ends(end, &[outcome]);
+    }
+}
+
+/// What a re-INVITE carries, what its 2xx carries that comes after the end of the call, and what its
+/// ACK must.
+const LEFTOVERS: &[(&str, &str, &str)] = &[
+    (OFFER, ANSWER, ""),
+    // A late offer is owed an answer: the one that accepts nothing.
+    (
+        "",
+        ANSWER,
+        "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n",
+    ),
+    ("", "", ""),
+];
+
+/// Whoever hung up while a re-INVITE was under way: its 2xx gets its ACK each time it comes, there
+/// is one BYE on each leg, and nothing is left.
+#[test]
+fn a_reinvite_that_is_answered_after_the_end() {
+    for (offer, body, acknowledged) in LEFTOVERS {
+        for hangs_up in [1, 2] {
+            let mut w = World::new();
+            let mut t = w.talking();
+            let invite = w.request(1, &mut t.near, "INVITE", offer);
+            w.got(1, "100 INVITE");
+            let passed = w.got(2, "INVITE");
+            let mut own = if hangs_up == 1 { t.near.clone() } else { t.far.clone() };
+            w.request(hangs_up, &mut own, "BYE", "");
+            let cancelled = w.got(1, "487 INVITE");
+            w.ack_refusal(1, &invite, &cancelled);
+            let other = 3 - hangs_up;
+            if hangs_up == 1 {
+                w.got(1, "200 BYE");
+                let bye = w.got(other, "BYE");
+                w.answer(2, &passed, 200, body); // before the BYE is answered, or after
+                w.answer(other, &bye, 200, "");
+            } else {
+                let bye = w.got(other, "BYE");
+                w.got(2, "200 BYE");
+                w.answer(other, &bye, 200, "");
+                w.answer(2, &passed, 200, body);
+            }
+            let ack = w.got(2, "ACK");
+            let what = format!(
+                "{} hangs up; {offer:?} is answered {body:?}",
+                ["", "near", "far"][hangs_up as usize]
+            );
+            assert_eq!((ack.body.as_str(), ack.cseq()), (*acknowledged, passed.cseq()), "{what}");
+            assert_eq!(ack.find("Content-Type"), (!acknowledged.is_empty()).then_some(SDP), "{what}");
+            w.answer(2, &passed, 200, body);
+            assert_eq!(w.got(2, "ACK"), ack, "{what}: the same again");
+            let end = if hangs_up == 1 { End::CallerHungUp } else { End::CalledHungUp };
+            w.got_nothing_more_and_ends(end, Outcome::Answered);
+        }
     }
 }

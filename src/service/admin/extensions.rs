@@ -8,6 +8,7 @@ use crate::account::{LoginName, Role, TenantCode};
 use crate::base::limit;
 use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
+use crate::service::audit::{About, Known, of_extension};
 use crate::service::tables::{EXTENSIONS, extension, put_extension};
 use crate::store::{self, Txn};
 
@@ -33,8 +34,8 @@ impl Admin {
                 return Err(Refusal::ExtensionExists(login.to_string()));
             }
             let password = password.as_ref().map(Password::expose);
-            let (mut record, credentials) = services.new_extension(login, name, email, password, txn.now());
-            record.tell(txn.now(), by.note());
+            let (record, credentials) = services.new_extension(login, name, email, password, txn.now());
+            by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
             put_extension(txn, &record, store::Expect::Absent)?;
             Ok((record, credentials))
         };
@@ -111,10 +112,9 @@ impl Admin {
         .await
     }
 
-    pub(super) async fn extension_remove(&self, login: LoginName) -> Result<Response, Refusal> {
+    pub(super) async fn extension_remove(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
         let job = move |txn: &mut Txn<'_>| {
-            record(txn, &login)?;
-            EXTENSIONS.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
+            by.remove(txn, &record(txn, &login)?)?;
             Ok(login)
         };
         let apply = |directory: &Directory, login: &LoginName| {

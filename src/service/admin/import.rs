@@ -11,6 +11,7 @@ use crate::account::{LoginName, Number, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::Services;
+use crate::service::audit::{About, Known, of_extension};
 use crate::service::tables::{TENANTS, extension, put_extension};
 use crate::store::{self, Txn, View};
 use csv::StringRecord;
@@ -31,7 +32,7 @@ impl Admin {
     pub(super) async fn import(&self, by: By, csv: Password) -> Result<Response, Refusal> {
         let services = self.services.clone();
         // Reading, hashing and sealing 100,000 rows takes a second of CPU.
-        let judged = tokio::task::spawn_blocking(move || judge(&services, by, csv.expose()));
+        let judged = tokio::task::spawn_blocking(move || judge(&services, csv.expose()));
         let rows = judged.await.map_err(|error| Refusal::Store(error.to_string()))??;
         check::room(self.services.directory.len(), rows.len())?;
         let mut extensions = 0;
@@ -43,6 +44,8 @@ impl Admin {
                     still_possible(txn, &record.login, extensions)?;
                 }
                 for (record, _) in &group {
+                    let about = About::Extension(record.login.clone());
+                    by.note(txn, about, &Known::new(), &of_extension(record))?;
                     put_extension(txn, record, store::Expect::Absent)?;
                 }
                 Ok(group)
@@ -74,12 +77,11 @@ fn still_possible(txn: &Txn<'_>, login: &LoginName, imported: u64) -> Result<(),
 ///
 /// # Errors
 /// Every fault of every row.
-fn judge(services: &Services, by: By, csv: &str) -> Result<Vec<New>, Refusal> {
+fn judge(services: &Services, csv: &str) -> Result<Vec<New>, Refusal> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(csv.as_bytes());
     let mut judge = Judge {
         services,
         view: services.store.view(),
-        by,
         tenants: HashMap::new(),
         seen: HashSet::new(),
         faults: Vec::new(),
@@ -112,7 +114,6 @@ fn judge(services: &Services, by: By, csv: &str) -> Result<Vec<New>, Refusal> {
 struct Judge<'a> {
     services: &'a Services,
     view: View<'a>,
-    by: By,
     tenants: HashMap<TenantCode, Option<Tenant>>,
     seen: HashSet<LoginName>,
     faults: Vec<RowFault>,
@@ -180,9 +181,7 @@ impl Judge<'_> {
         }
         let now = self.view.now();
         let email = email.map(str::to_owned);
-        let (mut record, credentials) = self.services.new_extension(login, name.into(), email, password, now);
-        record.tell(now, self.by.note());
-        Ok(Some((record, credentials)))
+        Ok(Some(self.services.new_extension(login, name.into(), email, password, now)))
     }
 
     /// The tenant of a row; each is looked up once.

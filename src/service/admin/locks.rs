@@ -7,6 +7,7 @@ use crate::base::flow::Flow;
 use crate::base::time::Wall;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
+use crate::service::audit::{About, Known};
 use crate::service::tables::{BANS, extension};
 use crate::store::{self, Txn, View};
 use std::net::IpAddr;
@@ -57,10 +58,13 @@ impl Admin {
     }
 
     /// Ends a ban; without one nothing is to be done.
-    pub(super) async fn ban_clear(&self, source: IpAddr) -> Result<Response, Refusal> {
+    pub(super) async fn ban_clear(&self, by: By, source: IpAddr) -> Result<Response, Refusal> {
         // As sources are counted: an IPv6 address stands for its /64.
         let source = Flow::udp(0, (source, 0).into()).source();
         let job = move |txn: &mut Txn<'_>| {
+            let found = BANS.get(txn, &[&source.to_string()])?;
+            let known = found.map(|row| ("until".to_owned(), row.value.until.rfc3339()));
+            by.note(txn, About::Source(source), &known.into_iter().collect(), &Known::new())?;
             BANS.remove(txn, &[&source.to_string()], store::Expect::Any)?;
             Ok(source)
         };

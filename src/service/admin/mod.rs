@@ -4,10 +4,11 @@
 //! JSON. With no server running the same request is executed by the command itself.
 //!
 //! Whatever changes something is one job on the store's committer, which decides on the record as it
-//! is then; memory follows on the same thread, in the same order, before the answer goes out
+//! is then and first writes its line of the audit; memory follows on the same thread, in the same order, before the answer goes out
 //! (`Admin::commit`). So when a command returns, every shard acts by it.
 
 mod app;
+mod audit;
 mod check;
 mod devices;
 mod extensions;
@@ -23,9 +24,10 @@ mod tests;
 
 pub use refusal::{Refusal, RowFault};
 pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
-pub use view::{BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
+pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
 
-use super::tables::{TENANTS, extension, overlay, put_extension};
+use super::audit::{About, Change, Known, note, note_outbox, of_extension};
+use super::tables::{EXTENSIONS, TENANTS, extension, overlay, put_extension};
 use super::{Services, tables};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::time::Wall;
@@ -88,13 +90,13 @@ impl Admin {
         use Request as R;
         let by = By { peer, command: request.command() };
         match request {
-            R::TenantAdd { code, settings } => self.tenant_add(code, settings).await,
+            R::TenantAdd { code, settings } => self.tenant_add(by, code, settings).await,
             R::TenantShow { code } => self.tenant_show(code).await,
             R::TenantList { after } => self.tenant_list(after).await,
-            R::TenantSet { code, settings } => self.tenant_set(code, settings).await,
-            R::TenantSuspend { code } => self.tenant_activate(code, false).await,
-            R::TenantResume { code } => self.tenant_activate(code, true).await,
-            R::TenantRemove { code, extensions } => self.tenant_remove(code, extensions).await,
+            R::TenantSet { code, settings } => self.tenant_set(by, code, settings).await,
+            R::TenantSuspend { code } => self.tenant_activate(by, code, false).await,
+            R::TenantResume { code } => self.tenant_activate(by, code, true).await,
+            R::TenantRemove { code, extensions } => self.tenant_remove(by, code, extensions).await,
             R::ExtensionAdd { login, name, email, password } => {
                 self.extension_add(by, login, name, email, password).await
             }
@@ -105,7 +107,7 @@ impl Admin {
             }
             R::ExtensionDisable { login } => self.extension_disable(by, login).await,
             R::ExtensionEnable { login } => self.extension_enable(by, login).await,
-            R::ExtensionRemove { login } => self.extension_remove(login).await,
+            R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
             R::AppDisable { login } => self.app_disable(by, login).await,
@@ -117,7 +119,8 @@ impl Admin {
             R::BindingRemove { login, contact } => self.binding_remove(by, login, contact).await,
             R::LockList { tenant, number } => self.lock_list(tenant, number).await,
             R::LockClear { login } => self.lock_clear(by, login).await,
-            R::BanClear { source } => self.ban_clear(source).await,
+            R::BanClear { source } => self.ban_clear(by, source).await,
+            R::AuditList { tenant, number, last } => self.audit_list(tenant, number, last).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }
@@ -152,8 +155,9 @@ impl Admin {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
             let mut record = row.value;
             overlay(&mut record, &memory);
+            let before = of_extension(&record);
             let changed = decide(&mut record, txn)?;
-            record.tell(txn.now(), by.note());
+            by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
             put_extension(txn, &record, store::Expect::At(row.revision))?;
             Ok((record, changed))
         };
@@ -190,9 +194,18 @@ struct By {
 }
 
 impl By {
-    /// The line of the audit.
-    fn note(self) -> What {
-        What::Administered { by: format!("uid {}", self.peer.uid), command: self.command.to_owned() }
+    /// Writes the line of the audit: before the change itself is written.
+    fn note(self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
+        let what = What::Administered { by: self.peer.to_string(), command: self.command.to_owned() };
+        note(txn, about, what, Change::between(before, after))
+    }
+
+    /// Removes an extension, with its line of the audit and those that its outbox still has.
+    fn remove(self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
+        note_outbox(txn, record)?;
+        let about = About::Extension(record.login.clone());
+        self.note(txn, about, &of_extension(record), &Known::new())?;
+        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::account::{LoginName, Number, Role, TenantCode};
 use crate::base::private::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 use std::net::IpAddr;
 
 /// One command, ready to be executed: names have their form, everything else is still to be judged.
@@ -36,6 +37,7 @@ pub enum Request {
     LockList { tenant: Option<TenantCode>, number: Option<Number> },
     LockClear { login: LoginName },
     BanClear { source: IpAddr },
+    AuditList { tenant: Option<TenantCode>, number: Option<Number>, last: usize },
     Import { csv: Password },
 }
 
@@ -69,6 +71,7 @@ impl Request {
             Self::BindingRemove { .. } => "binding remove",
             Self::LockList { .. } => "lock list",
             Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
+            Self::AuditList { .. } => "audit list",
             Self::Import { .. } => "import",
         }
     }
@@ -85,6 +88,7 @@ impl Request {
                 | Self::DeviceList { .. }
                 | Self::BindingList { .. }
                 | Self::LockList { .. }
+                | Self::AuditList { .. }
         )
     }
 }
@@ -161,6 +165,16 @@ pub struct Peer {
     pub uid: u32,
     /// Its process id, if it is another one.
     pub pid: Option<i32>,
+}
+
+/// As the audit has it: `uid 1000 pid 4711`, or `uid 1000 offline` where no server was running.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "uid {} pid {pid}", self.uid),
+            None => write!(f, "uid {} offline", self.uid),
+        }
+    }
 }
 
 #[cfg(test)]

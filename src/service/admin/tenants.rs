@@ -2,11 +2,12 @@
 
 use super::check::{self, bad, within};
 use super::view::{Response, TenantView};
-use super::{Admin, Defaults, Expect, Refusal, TenantSettings, tenant};
+use super::{Admin, By, Defaults, Expect, Refusal, TenantSettings, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
 use crate::lockout::FAILURES_MAX;
+use crate::service::audit::{About, Known, of_tenant};
 use crate::service::tables::{EXTENSIONS, TENANTS};
 use crate::store::{self, Txn};
 
@@ -19,15 +20,19 @@ const REMOVE_AT_ONCE: usize = 500;
 impl Admin {
     pub(super) async fn tenant_add(
         &self,
+        by: By,
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
         apply(&mut tenant, settings)?;
-        let job = move |txn: &mut Txn<'_>| match TENANTS.insert(txn, &[tenant.code.as_str()], &tenant) {
-            Err(store::StoreError::Conflict) => Err(Refusal::TenantExists(tenant.code.to_string())),
-            Err(error) => Err(error.into()),
-            Ok(_) => Ok(tenant),
+        let job = move |txn: &mut Txn<'_>| {
+            if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
+                return Err(Refusal::TenantExists(tenant.code.to_string()));
+            }
+            by.note(txn, About::Tenant(tenant.code.clone()), &Known::new(), &of_tenant(&tenant))?;
+            TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?;
+            Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
     }
@@ -50,14 +55,20 @@ impl Admin {
 
     pub(super) async fn tenant_set(
         &self,
+        by: By,
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        self.tenant_change(code, move |tenant| apply(tenant, settings)).await
+        self.tenant_change(by, code, move |tenant| apply(tenant, settings)).await
     }
 
-    pub(super) async fn tenant_activate(&self, code: TenantCode, active: bool) -> Result<Response, Refusal> {
-        self.tenant_change(code, move |tenant| {
+    pub(super) async fn tenant_activate(
+        &self,
+        by: By,
+        code: TenantCode,
+        active: bool,
+    ) -> Result<Response, Refusal> {
+        self.tenant_change(by, code, move |tenant| {
             tenant.active = active;
             Ok(())
         })
@@ -66,12 +77,15 @@ impl Admin {
 
     async fn tenant_change(
         &self,
+        by: By,
         code: TenantCode,
         decide: impl FnOnce(&mut Tenant) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
         let job = move |txn: &mut Txn<'_>| {
             let mut tenant = tenant(txn, &code)?;
+            let before = of_tenant(&tenant);
             decide(&mut tenant)?;
+            by.note(txn, About::Tenant(code.clone()), &before, &of_tenant(&tenant))?;
             TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?;
             Ok(tenant)
         };
@@ -81,23 +95,25 @@ impl Admin {
     /// Removes a tenant. Its extensions go first, so that a crash leaves none without a tenant.
     pub(super) async fn tenant_remove(
         &self,
+        by: By,
         code: TenantCode,
         extensions: Expect,
     ) -> Result<Response, Refusal> {
         loop {
             let code = code.clone();
             let job = move |txn: &mut Txn<'_>| {
-                tenant(txn, &code)?;
+                let tenant = tenant(txn, &code)?;
                 let page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
                     return Err(Refusal::TenantNotEmpty { code, extensions });
                 }
-                let logins: Vec<LoginName> = page.into_iter().map(|(_, row)| row.value.login).collect();
-                for login in &logins {
-                    EXTENSIONS.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
+                for (_, row) in &page {
+                    by.remove(txn, &row.value)?;
                 }
+                let logins: Vec<LoginName> = page.into_iter().map(|(_, row)| row.value.login).collect();
                 let gone = if logins.is_empty() {
+                    by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant), &Known::new())?;
                     TENANTS.remove(txn, &[code.as_str()], store::Expect::Any)?;
                     Some(code)
                 } else {

@@ -44,6 +44,8 @@ pub enum Response {
     Bindings(Vec<BindingView>),
     /// Locks and bans.
     Locks(Vec<LockView>),
+    /// Lines of the audit, the newest last.
+    Audit(Vec<AuditView>),
 }
 
 /// A flat object as a row of a table.
@@ -194,6 +196,28 @@ view!(
     }
 );
 
+view!(
+    /// A line of the audit.
+    AuditView {
+        /// When.
+        at: String,
+        /// Who: a command's user and process (`uid 0 pid 4711`), or `phone`.
+        by: String,
+        /// The command, or `activated`, `locked`.
+        action: String,
+        /// The tenant it is about, or whose extension.
+        tenant: Option<String>,
+        /// The number of the extension it is about.
+        extension: Option<String>,
+        /// The source address, where there was one.
+        source: Option<String>,
+        /// What differed before.
+        before: String,
+        /// What differs since.
+        after: String,
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +230,8 @@ mod tests {
             ["id", "name", "model", "instance", "first_seen", "last_seen", "address"]
         );
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
+        let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
+        assert_eq!(AuditView::COLUMNS, audit);
         assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);
     }
 }

@@ -120,7 +120,7 @@ contract! {
     store: a_group_is_run_in_order_and_flushed_once,
         what_comes_during_a_flush_is_the_next_group,
         a_job_sees_what_was_written_before_it,
-        an_update_loses_no_race,
+        a_read_and_a_write_in_one_job_lose_no_race,
         an_expired_record_reads_as_absent,
         after_a_failed_flush_nothing_is_done_until_one_succeeds,
         a_failing_read_or_write_fails_its_job_only, a_failing_write_asks_for_the_health_of_the_store,

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::store::limit::JOBS_MAX;
-use crate::store::{Next, Record};
 
 pub(super) fn a_group_is_run_in_order_and_flushed_once(bench: &Bench) {
     let (store, mut committer) = bench.by_hand();
@@ -62,29 +61,19 @@ pub(super) fn a_job_sees_what_was_written_before_it(bench: &Bench) {
     assert_eq!(*seen.lock().unwrap(), [(0, 0), (1, 1), (2, 2)]);
 }
 
-pub(super) fn an_update_loses_no_race(bench: &Bench) {
+pub(super) fn a_read_and_a_write_in_one_job_lose_no_race(bench: &Bench) {
     let store = bench.threaded();
+    let count = |txn: &mut Txn<'_>| {
+        let before = txn.get(&key("count"))?.map_or(0, |record| record.value.bytes[0]);
+        txn.put(&key("count"), Value::new(vec![before + 1]), Expect::Any)?;
+        Ok::<_, StoreError>(())
+    };
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                for _ in 0..25 {
-                    let count = |record: Option<&Record>| {
-                        let before = record.map_or(0, |record| record.value.bytes[0]);
-                        Ok::<_, StoreError>((Next::Put(Value::new(vec![before + 1])), before))
-                    };
-                    runtime.block_on(store.update(&key("count"), count)).unwrap();
-                }
-            });
+            scope.spawn(|| (0..25).for_each(|_| store.run_blocking(count).unwrap()));
         }
     });
     assert_eq!(store.view().get(&key("count")).unwrap().unwrap().value.bytes, vec![200]);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let keep = |_: Option<&Record>| Ok::<_, StoreError>((Next::Keep, 7));
-    assert_eq!(runtime.block_on(store.update(&key("count"), keep)), Ok(7));
-    let delete = |_: Option<&Record>| Ok::<_, StoreError>((Next::Delete, ()));
-    runtime.block_on(store.update(&key("count"), delete)).unwrap();
-    assert_eq!(runtime.block_on(store.get(&key("count"))), Ok(None));
     store.close();
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Ended {
     NoAck,
     /// The other side knows nothing of the call any more.
     Lost(u16),
+    /// The connection broke before an answer.
+    Broken,
     /// The plug was pulled.
     PowerLost,
 }

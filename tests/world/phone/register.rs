@@ -78,7 +78,12 @@ const TRIES_MAX: u8 = 20;
 impl Registration {
     pub(super) fn new(setup: &Setup, rng: &mut Rng) -> Self {
         Self {
-            contact: format!("sip:{}@{}", setup.login, setup.private),
+            contact: format!(
+                "sip:{}@{}{}",
+                setup.login,
+                setup.private,
+                if setup.tcp { ";transport=tcp" } else { "" }
+            ),
             claim: Claim::Nothing,
             activated: false,
             attempted: false,
@@ -117,6 +122,18 @@ impl Registration {
             (Ask::Bind(_), Claim::Nothing) => Claim::Nothing,
             _ => Claim::Unknown,
         };
+    }
+
+    /// Whether it wants to be bound and does not ask for it at present.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.goal, Some(Ask::Bind(_))) && !self.in_flight
+    }
+
+    /// The connection is gone, and a contact dies with it.
+    pub(super) fn disconnected(&mut self) {
+        if let Claim::Bound { .. } = self.claim {
+            self.claim = Claim::Unknown;
+        }
     }
 
     /// What was asked and not answered may or may not have been done.
@@ -267,6 +284,10 @@ impl Phone {
             (Ask::UnbindAll, Some(_)) => {
                 self.contradictions
                     .push(format!("{}: * was answered 200 and removed nothing", self.setup.label));
+            }
+            (Ask::Bind(_), None) => {
+                registration.claim = Claim::Unknown;
+                self.overlooked.push(format!("{}: 200, and it is not bound", self.setup.label));
             }
             (ask, own) => self.wrong(&format!("{ask:?} was answered 200 with its own contact {own:?}")),
         }

@@ -56,7 +56,7 @@ impl Server {
     /// What is left that should not be, once everything is over.
     pub(crate) fn leaks(&self) -> Vec<String> {
         let Some(process) = &self.process else { return vec!["the server is down".to_owned()] };
-        let mut leaks = Vec::new();
+        let mut leaks = self.line_leaks();
         for (at, shard) in process.shards.iter().enumerate() {
             for (count, what) in [
                 (shard.waiting(), "commits waited for"),

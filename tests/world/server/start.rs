@@ -1,6 +1,7 @@
 //! How the server comes up, with which extensions, and what goes wrong in it.
 
-use super::{DOMAIN, EPOCH, Event, Process, Server, address};
+use super::{DOMAIN, EPOCH, Event, Lines, Process, Server, address};
+use crate::world::network::Signal;
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{ShardId, Transport};
 use stationmaster::base::time::{Mono, Now, Wall};
@@ -55,7 +56,9 @@ pub(super) fn settings() -> Settings {
         realm: DOMAIN.to_owned(),
         domains: vec![DOMAIN.to_owned()],
         addresses: Vec::new(),
-        listeners: vec![Listener::new(Transport::Udp, address(), address())],
+        listeners: [Transport::Udp, Transport::Tcp]
+            .map(|kind| Listener::new(kind, address(), address()))
+            .into(),
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
@@ -154,6 +157,7 @@ impl Server {
             number: self.processes,
             booted: self.now,
             shards,
+            lines: Lines::new(self.shards),
             services,
             committer,
             gathered: Vec::new(),
@@ -164,7 +168,10 @@ impl Server {
 
     /// The process dies: what was not flushed is lost, but for some of what was staged first.
     pub(super) fn crash(&mut self) {
-        self.process = None;
+        if let Some(process) = self.process.take() {
+            self.signals.extend(process.lines.connected().map(|peer| (peer, Signal::Reset)));
+        }
+        self.letters.clear();
         self.queue.retain(|_, event| matches!(event, Event::Crash | Event::Jump(_)));
         self.unwritten.lock().expect("no panic before").clear();
         let staged = self.memory.staged();

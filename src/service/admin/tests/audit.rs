@@ -1,0 +1,145 @@
+//! Each command that changes something leaves one line, with who, whom, before and after.
+
+use super::*;
+use crate::service::tables::AUDIT;
+
+fn lines(bench: &Bench, tenant: Option<&str>, number: Option<&str>) -> Vec<AuditView> {
+    let (tenant, number) = (tenant.map(code), number.map(|number| number.parse().unwrap()));
+    match bench.ask(Request::AuditList { tenant, number, last: 1000 }) {
+        Ok(Response::Audit(rows)) => rows,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tenant_set(settings: TenantSettings) -> Request {
+    Request::TenantSet { code: code("acme"), settings }
+}
+
+/// Every command that changes something: what it is about, and what its line tells of before and after.
+#[rustfmt::skip]
+fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
+    let who = || login("200-acme");
+    let new = || NewPassword::Given(Password::new(GOOD.into()));
+    let text = |text: &str| Some(text.to_owned());
+    let csv = format!("tenant,extension,name,email,password\nacme,300,Bell,b@example.test,{GOOD}\n");
+    let set = Request::ExtensionSet { login: who(), name: text("Ada L."), email: text("a@example.test"), role: None };
+    vec![
+        (Request::TenantAdd { code: code("beta"), settings: TenantSettings { name: text("Beta"), ..TenantSettings::default() } }, None, "", "name=\"Beta\" state=active"),
+        (Request::TenantRemove { code: code("beta"), extensions: Expect::None }, None, "name=\"Beta\" state=active", ""),
+        (tenant_set(TenantSettings { max_devices: Some(2), ..TenantSettings::default() }), None, "", "max_devices=2"),
+        (tenant_set(TenantSettings { max_devices: Some(3), ..TenantSettings::default() }), None, "max_devices=2", "max_devices=3"),
+        (Request::TenantSuspend { code: code("acme") }, None, "state=active", "state=suspended"),
+        (Request::TenantResume { code: code("acme") }, None, "state=suspended", "state=active"),
+        (add("201-acme", None), Some("201"), "", "name=\"Ada\" role=user state=invite app=disabled generation=0"),
+        (Request::ExtensionRemove { login: login("201-acme") }, Some("201"), "name=\"Ada\" role=user state=invite app=disabled generation=0", ""),
+        (set, Some("200"), "name=\"Ada\"", "name=\"Ada L.\" email=a@example.test"),
+        (Request::DeviceRename { login: who(), device: 1, name: "Desk".into() }, Some("200"), "device_1=\"Phone 1\" sha256", "device_1=\"Desk\" sha256"),
+        (Request::DeviceAnyAlgorithm { login: who(), device: 1 }, Some("200"), "device_1=\"Desk\" sha256", "device_1=\"Desk\""),
+        (Request::BindingRemove { login: who(), contact: text("sip:200@192.0.2.2") }, Some("200"), "binding=sip:200@192.0.2.2", ""),
+        (Request::DeviceRevoke { login: who(), device: 1 }, Some("200"), "device_1=\"Desk\" binding=sip:200@192.0.2.1", "device_1=\"Desk\" revoked"),
+        (Request::LockClear { login: who() }, Some("200"), "lock=192.0.2.66 until 2027-01-15T09:00:00Z", ""),
+        (Request::LockClear { login: who() }, Some("200"), "", ""),
+        (Request::ExtensionDisable { login: who() }, Some("200"), "state=active", "state=disabled"),
+        (Request::ExtensionEnable { login: who() }, Some("200"), "state=disabled", "state=active"),
+        (Request::PasswordSet { login: who(), password: new() }, Some("200"), "password=#1", "password=#2"),
+        (Request::AppDisable { login: who() }, Some("200"), "app=enabled device_2=\"Phone 2\" sha256 device_3=\"Phone 3\" sha256 revoked device_1=\"Desk\" revoked", "app=disabled"),
+        (Request::AppEnable { login: who(), email: None, password: NewPassword::Generate }, Some("200"), "app=disabled generation=1 password=#2", "app=enabled generation=2 password=#3"),
+        (Request::Import { csv: Password::new(csv) }, Some("300"), "", "name=\"Bell\" email=b@example.test role=user state=active app=enabled generation=1 password=#1"),
+    ]
+}
+
+#[test]
+fn row_by_row_one_line_with_its_peer() {
+    let bench = Bench::with_everything();
+    let mut before_it = lines(&bench, None, None);
+    for (request, number, before, after) in rows() {
+        let (command, named) = (request.command(), format!("{request:?}"));
+        bench.ask(request).unwrap_or_else(|refusal| panic!("{named}: {refusal}"));
+        let all = lines(&bench, None, None);
+        let mut new = all.clone();
+        for line in before_it {
+            new.remove(new.iter().position(|other| *other == line).unwrap());
+        }
+        let [line] = new.as_slice() else { panic!("{named}: {new:?}") };
+        let told = (line.by.as_str(), line.action.as_str(), line.extension.as_deref());
+        assert_eq!(told, ("uid 1000 pid 4711", command, number), "{named}");
+        assert_eq!((line.before.as_str(), line.after.as_str()), (before, after), "{named}");
+        before_it = all;
+    }
+}
+
+#[test]
+fn what_is_refused_or_only_looks_leaves_no_line() {
+    let bench = Bench::with_everything();
+    let before = lines(&bench, None, None);
+    for refused in [
+        add_tenant("acme"),
+        add("200-acme", None),
+        set_password("200-acme", "short"),
+        Request::ExtensionRemove { login: login("999-acme") },
+        Request::TenantRemove { code: code("acme"), extensions: Expect::None },
+        Request::Import { csv: Password::new("tenant\n".into()) },
+    ] {
+        assert!(bench.ask(refused).is_err());
+    }
+    bench.ask(Request::ExtensionShow { login: login("200-acme") }).unwrap();
+    assert_eq!(lines(&bench, None, None), before);
+}
+
+#[test]
+fn the_end_of_a_ban_is_about_its_source() {
+    let bench = Bench::with_everything();
+    bench.done(Request::BanClear { source: [192, 0, 2, 66].into() });
+    let line = lines(&bench, None, None).into_iter().find(|line| line.tenant.is_none()).unwrap();
+    assert_eq!((line.action.as_str(), line.source.as_deref()), ("lock clear", Some("192.0.2.66")));
+    assert_eq!((line.before.as_str(), line.after.as_str()), ("until=2027-01-15T09:00:00Z", ""));
+}
+
+#[test]
+fn the_outbox_of_what_is_removed_is_told_first() {
+    let bench = Bench::with_everything();
+    let mut record = bench.record("200-acme").unwrap();
+    record.tell(NOW - HOUR, What::Activated { device: 1, address: "192.0.2.1".into() });
+    bench
+        .admin
+        .services
+        .store
+        .run_blocking(move |txn| put_extension(txn, &record, store::Expect::Any))
+        .unwrap();
+    bench.done(Request::TenantRemove { code: code("acme"), extensions: Expect::Any });
+    let told: Vec<_> = lines(&bench, Some("acme"), None)
+        .into_iter()
+        .filter(|line| !line.action.ends_with(" add"))
+        .map(|line| (line.by, line.action, line.extension, line.after))
+        .collect();
+    let own = |text: &str| text.to_owned();
+    let (by, removed) = (own("uid 1000 pid 4711"), own("tenant remove"));
+    assert_eq!(told[0], (own("phone"), own("activated"), Some(own("200")), own("device=1")));
+    assert!(told.contains(&(by.clone(), removed.clone(), Some(own("200")), own(""))), "{told:?}");
+    assert!(told.contains(&(by, removed, None, own(""))), "{told:?}");
+    assert_eq!(told.len(), 3);
+}
+
+#[test]
+fn the_newest_lines_are_listed_and_come_last() {
+    let bench = Bench::with_extension();
+    let services = bench.admin.services.clone();
+    let put = move |txn: &mut Txn<'_>| -> Result<(), StoreError> {
+        for second in 0..20u32 {
+            let at = NOW + Duration::from_secs(second.into());
+            let mut record = ExtensionRecord::new(login("300-acme"), "Ada".into(), None);
+            record.tell(at, What::Activated { device: second, address: "192.0.2.1".into() });
+            note_outbox(txn, &record)?;
+        }
+        Ok(())
+    };
+    services.store.run_blocking(put).unwrap();
+    let Ok(Response::Audit(rows)) = bench.ask(Request::AuditList { tenant: None, number: None, last: 3 })
+    else {
+        panic!()
+    };
+    let told: Vec<_> = rows.iter().map(|row| row.after.as_str()).collect();
+    assert_eq!(told, ["device=17", "device=18", "device=19"]);
+    // Each goes after its time.
+    assert_eq!(AUDIT.scan(&services.store.view(), &[], None, 100).unwrap().len(), 22);
+}

@@ -1,0 +1,229 @@
+//! The audit: who did what to whom, when, and what it was before and after. Never a secret.
+//!
+//! | what | how its line gets here |
+//! |------|------------------------|
+//! | a command of an administrator, a link that was used | [`note`], by the job that does it, line first |
+//! | a shard's doing: an activation, a lock | in the extension's outbox with the change, and from there ([`super::outbox`]) |
+//!
+//! Line first: a crash between the two writes may leave the line of a command that was never answered,
+//! but no change is ever without its line. A line is kept for 90 days.
+
+use super::tables::AUDIT;
+use crate::account::life::Facts;
+use crate::account::{LoginName, Role, Tenant, TenantCode};
+use crate::base::time::Wall;
+use crate::directory::ExtensionRecord;
+use crate::directory::record::{Notice, What};
+use crate::store::{Expect, StoreError, Txn, key};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long a line of the audit is kept.
+pub const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// One line of the audit.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// What it is about.
+    pub about: About,
+    /// When, what, and by whom.
+    pub notice: Notice,
+    /// What it was before and after, as far as it changed.
+    pub change: Change,
+}
+
+/// Whom or what a line is about.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum About {
+    /// A tenant.
+    Tenant(TenantCode),
+    /// An extension.
+    Extension(LoginName),
+    /// A source address.
+    Source(IpAddr),
+}
+
+/// What changed: `name="Ada" app=enabled`, only what differs; nothing before a making and nothing
+/// after a removal.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// As it was.
+    pub before: String,
+    /// As it is.
+    pub after: String,
+}
+
+impl About {
+    /// The extension's tenant and number; of a tenant only the former.
+    #[must_use]
+    pub fn names(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Tenant(code) => (Some(code.as_str()), None),
+            Self::Extension(login) => (Some(login.tenant()), Some(login.number())),
+            Self::Source(_) => (None, None),
+        }
+    }
+
+    /// What it is called in the key of a line.
+    fn label(&self) -> String {
+        match self {
+            Self::Tenant(code) => code.to_string(),
+            Self::Extension(login) => login.to_string(),
+            Self::Source(source) => source.to_string(),
+        }
+    }
+}
+
+impl AuditLine {
+    /// A line of the first schema: of an extension, without before and after.
+    #[must_use]
+    pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
+        let (login, notice) = (schema == 1).then(|| postcard::from_bytes(bytes).ok())??;
+        Some(Self { about: About::Extension(login), notice, change: Change::default() })
+    }
+}
+
+/// Writes the line of a command; call it before the command's own writes.
+///
+/// # Errors
+/// As [`Txn::put`].
+pub fn note(txn: &mut Txn<'_>, about: About, what: What, change: Change) -> Result<(), StoreError> {
+    let (at, label) = (txn.now(), about.label());
+    let line = AuditLine { about, notice: Notice { at, what }, change };
+    // Commands in one microsecond about the same thing: rarely, but each has its line.
+    for number in 0u32.. {
+        let (time, number) = (key::ordered(at.as_micros()), format!("c{number:08}"));
+        let parts = [time.as_str(), label.as_str(), number.as_str()];
+        if AUDIT.get(txn, &parts)?.is_none() {
+            return AUDIT.put(txn, &parts, &line, Some(at + KEPT), Expect::Absent).map(drop);
+        }
+    }
+    Ok(())
+}
+
+/// Writes the lines of what waits in an outbox. Done twice, it writes the same lines again.
+///
+/// # Errors
+/// As [`Txn::put`].
+pub fn note_outbox(txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
+    for (number, notice) in record.outbox.iter().enumerate() {
+        let (time, number) = (key::ordered(notice.at.as_micros()), number.to_string());
+        let parts = [time.as_str(), record.login.as_str(), number.as_str()];
+        let about = About::Extension(record.login.clone());
+        let line = AuditLine { about, notice: notice.clone(), change: Change::default() };
+        AUDIT.put(txn, &parts, &line, Some(notice.at + KEPT), Expect::Any)?;
+    }
+    Ok(())
+}
+
+/// What the audit knows of a thing, by name; secrets only by their number.
+pub type Known = Vec<(String, String)>;
+
+impl Change {
+    /// What differs between two states of a thing; `Known::new()` stands for none.
+    #[must_use]
+    pub fn between(before: &Known, after: &Known) -> Self {
+        let only = |these: &Known, those: &Known| {
+            let mut text = String::new();
+            for (name, value) in these.iter().filter(|fact| !those.contains(fact)) {
+                let _ = write!(text, "{}{name}={value}", if text.is_empty() { "" } else { " " });
+            }
+            text
+        };
+        Self { before: only(before, after), after: only(after, before) }
+    }
+}
+
+/// What the audit knows of a tenant.
+#[must_use]
+pub fn of_tenant(tenant: &Tenant) -> Known {
+    let policies = &tenant.policies;
+    let set = [
+        ("max_devices", policies.max_devices.map(u32::from)),
+        ("max_failures", policies.max_failures.map(u32::from)),
+        ("window_s", policies.window_s),
+        ("duration_s", policies.duration_s),
+    ];
+    let mut known = vec![
+        ("name".into(), format!("{:?}", tenant.name)),
+        ("state".into(), if tenant.active { "active" } else { "suspended" }.into()),
+    ];
+    known.extend(set.into_iter().filter_map(|(name, value)| Some((name.into(), value?.to_string()))));
+    known
+}
+
+/// What the audit knows of an extension.
+#[must_use]
+pub fn of_extension(record: &ExtensionRecord) -> Known {
+    let mut known: Known = Vec::with_capacity(8);
+    let mut put = |name: &str, value: String| known.push((name.to_owned(), value));
+    put("name", format!("{:?}", record.name));
+    if let Some(email) = &record.email {
+        put("email", email.clone());
+    }
+    put("role", if record.role == Role::Admin { "admin" } else { "user" }.into());
+    put("state", record.life.label(Facts::default(), Wall::default()).into());
+    put("app", if record.licence.enabled { "enabled" } else { "disabled" }.into());
+    put("generation", record.licence.generation.to_string());
+    if let Some(credentials) = &record.credentials {
+        put("password", format!("#{}", credentials.epoch));
+    }
+    if let Some(lock) = &record.lock {
+        put("lock", format!("{} until {}", lock.source, lock.until.rfc3339()));
+    }
+    for device in &record.licence.devices {
+        let revoked = if device.revoked { " revoked" } else { "" };
+        let sha256 = if device.sha256 { " sha256" } else { "" };
+        put(&format!("device_{}", device.id.0), format!("{:?}{sha256}{revoked}", device.name));
+    }
+    for binding in &record.bindings {
+        put("binding", String::from_utf8_lossy(&binding.contact).into_owned());
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Memory;
+
+    fn administered() -> What {
+        What::Administered { by: "uid 0".into(), command: "tenant set".into() }
+    }
+
+    #[test]
+    fn commands_in_one_microsecond_have_a_line_each() {
+        let (memory, mut changes) = (Memory::new(), Vec::new());
+        let mut txn = Txn::new(&memory, Wall::from_secs(1), &mut changes);
+        let about = About::Tenant(TenantCode::parse("acme").unwrap());
+        for _ in 0..3 {
+            note(&mut txn, about.clone(), administered(), Change::default()).unwrap();
+        }
+        assert_eq!(AUDIT.scan(&txn, &[], None, 10).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let known = |facts: &[(&str, &str)]| -> Known {
+            facts.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        };
+        let (old, new) = (known(&[("a", "1"), ("b", "2")]), known(&[("a", "1"), ("b", "3"), ("c", "4")]));
+        let told = |before: &str, after: &str| Change { before: before.into(), after: after.into() };
+        assert_eq!(Change::between(&old, &new), told("b=2", "b=3 c=4"));
+        assert_eq!(Change::between(&old, &old), told("", ""));
+        assert_eq!(Change::between(&Known::new(), &old), told("", "a=1 b=2"));
+        assert_eq!(Change::between(&old, &Known::new()), told("a=1 b=2", ""));
+    }
+
+    #[test]
+    fn a_line_of_the_first_schema_is_still_read() {
+        let login = LoginName::parse("200-acme").unwrap();
+        let notice = Notice { at: Wall::from_secs(1), what: administered() };
+        let bytes = postcard::to_stdvec(&(&login, &notice)).unwrap();
+        let line = AuditLine { about: About::Extension(login), notice, change: Change::default() };
+        assert_eq!(AuditLine::of_schema(1, &bytes), Some(line));
+        assert_eq!(AuditLine::of_schema(2, &bytes), None);
+    }
+}
