@@ -21,8 +21,7 @@ pub mod text;
 pub mod uri;
 pub mod write;
 
-pub use header::Name;
-pub use header::{CSeq, Contacts, NameAddr, Via};
+pub use header::{CSeq, Contacts, Malformed, Name, NameAddr, Via};
 pub use message::{Fault, Message, ParseError};
 pub use method::Method;
 pub use uri::{Scheme, Uri};

@@ -1,7 +1,8 @@
-//! Via (RFC 3261 §20.42, RFC 3581).
+//! Via (RFC 3261 §20.42, RFC 3581, RFC 6223).
 
 use crate::sip::text::{self, List, Params};
 use crate::sip::uri;
+use std::net::IpAddr;
 
 /// One Via value (RFC 3261 §20.42).
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,30 @@ impl<'a> Via<'a> {
         self.param("rport").is_some()
     }
 
+    /// The port that a response says the request came from (RFC 3581 §4).
+    #[must_use]
+    pub fn rport(&self) -> Option<u16> {
+        self.param("rport").flatten().and_then(text::decimal).and_then(|port| u16::try_from(port).ok())
+    }
+
+    /// The address that a response says the request came from (RFC 3261 §18.2.1).
+    #[must_use]
+    pub fn received(&self) -> Option<IpAddr> {
+        self.param("received").flatten().and_then(uri::ip)
+    }
+
+    /// Whether the sender is willing to send keep-alives (RFC 6223 §4.3).
+    #[must_use]
+    pub fn offers_keep(&self) -> bool {
+        self.param("keep").is_some()
+    }
+
+    /// How often it is asked to send them, in seconds (RFC 6223 §4.4); 0 leaves it to the sender.
+    #[must_use]
+    pub fn keep_s(&self) -> Option<u32> {
+        self.param("keep").flatten().and_then(text::delta_seconds)
+    }
+
     /// A parameter by name.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
@@ -73,6 +98,7 @@ impl<'a> Via<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn all_of_a_via_field() {
@@ -102,6 +128,40 @@ mod tests {
             ["", "SIP/2.0/UDP", "SIP//UDP a", "SIP/2.0/UDP a:b", "SIP/2.0/UDP a:70000", "SIP/2.0/UDP ;x"]
         {
             assert!(Via::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_response_says() {
+        type Row = (&'static str, Option<u16>, Option<&'static str>, bool, Option<u32>);
+        let rows: [Row; 6] = [
+            ("rport=5061;received=192.0.2.1", Some(5061), Some("192.0.2.1"), false, None),
+            ("RPORT = 9 ; Received = [2001:db8::1]", Some(9), Some("2001:db8::1"), false, None),
+            ("received=2001:db8::1", None, Some("2001:db8::1"), false, None),
+            ("rport=70000;received=example.test", None, None, false, None),
+            ("rport;keep", None, None, true, None),
+            ("keep=30", None, None, true, Some(30)),
+        ];
+        for (params, rport, received, offers, keep_s) in rows {
+            let text = format!("SIP/2.0/UDP a;{params}");
+            let via = Via::parse(text.as_bytes()).unwrap();
+            let received = received.map(|ip| ip.parse().unwrap());
+            assert_eq!((via.rport(), via.received()), (rport, received), "{params}");
+            assert_eq!((via.offers_keep(), via.keep_s()), (offers, keep_s), "{params}");
+        }
+    }
+
+    proptest! {
+        /// Value → text → value, with white space wherever it may stand (§25.1).
+        #[test]
+        fn round_trip(transport in "[A-Z-]{2,9}", host in "[a-z0-9.-]{1,20}|\\[2001:db8::[0-9a-f]{1,4}\\]",
+                      port in prop::option::of(1u16..), branch in "z9hG4bK[a-z0-9.-]{1,20}", space in "[ \t]{0,2}") {
+            let s = &space;
+            let port_text = port.map(|port| format!("{s}:{s}{port}")).unwrap_or_default();
+            let text = format!("SIP{s}/{s}2.0{s}/{s}{transport} {s}{host}{port_text}{s};{s}rport{s};{s}branch{s}={s}{branch}");
+            let via = Via::parse(text.as_bytes()).unwrap();
+            prop_assert_eq!((via.transport, via.host, via.port), (transport.as_bytes(), host.as_bytes(), port));
+            prop_assert_eq!((via.branch(), via.wants_rport()), (Some(branch.as_bytes()), true));
         }
     }
 }

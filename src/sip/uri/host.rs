@@ -54,17 +54,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_third_colon_before_an_ipv4_address_is_forgiven() {
-        for (host, good) in [
-            ("[2001:db8::192.0.2.1]", true),
-            ("[2001:db8:::192.0.2.1]:5061", true),
-            ("[:::192.0.2.1]", true),
-            ("[2001:db8:::1]", false),
-            ("[1.2.3.4:::1.2.3.4]", false),
-            ("[::::1.2.3.4]", false),
-            ("2001:db8::10", false),
+    fn hosts_and_ports() {
+        for (text, found) in [
+            ("a", Some(("a", None))),
+            (" a : 1 ", Some(("a", Some(1)))),
+            ("[::1]", Some(("[::1]", None))),
+            ("[2001:db8::9:1]:6050", Some(("[2001:db8::9:1]", Some(6050)))),
+            ("[::1] : 7", Some(("[::1]", Some(7)))),
+            ("192.0.2.1:65535", Some(("192.0.2.1", Some(65_535)))),
+            ("", None),
+            (":1", None),
+            ("a:", None),
+            ("a:65536", None),
+            ("a b", None),
+            ("[::1", None),
+            ("[::1]a", None),
+            ("[fe80::1%1]", None),
+            ("[127.0.0.1]", None),
+            ("2001:db8::1", None),
+            ("[2001:db8:::192.0.2.1]:5061", Some(("[2001:db8:::192.0.2.1]", Some(5061)))),
+            ("[:::192.0.2.1]", Some(("[:::192.0.2.1]", None))),
+            ("[2001:db8:::1]", None),
+            ("[1.2.3.4:::1.2.3.4]", None),
+            ("[::::1.2.3.4]", None),
         ] {
-            assert_eq!(host_port(host.as_bytes()).is_some(), good, "{host}");
+            let expected = found.map(|(host, port): (&str, _)| (host.as_bytes(), port));
+            assert_eq!(host_port(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        for (host, found) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("::1", Some("::1")),
+            ("[::1]", Some("::1")),
+            ("[::ffff:c000:280]", Some("::ffff:192.0.2.128")),
+            ("[192.0.2.1]", Some("192.0.2.1")),
+            ("192.0.2.01", None),
+            ("[::1", None),
+            ("[fe80::1%eth0]", None),
+            ("example.test", None),
+        ] {
+            assert_eq!(ip(host.as_bytes()), found.map(|ip| ip.parse().unwrap()), "{host}");
         }
     }
 }
