@@ -316,7 +316,7 @@ const HOUR: u64 = 3600;
 const SIGNED: &[Signed] = &[
     ("rfc4475/escnull", Ok(&[("sip:%00@host5.example.com", HOUR), ("sip:%00%00@host5.example.com", HOUR)])),
     ("rfc4475/scalar02", Ok(&[("sip:user@host129.example.com", HOUR)])),
-    ("rfc4475/regbadct", Ok(&[("sip:user@example.com?Route=%3Csip:sip.example.com%3E", HOUR)])),
+    ("rfc4475/regbadct", Err(400)),
     ("rfc4475/unksm2", Err(400)),
     ("rfc4475/cparam01", Ok(&[("sip:+19725552222@gw1.example.net", HOUR)])),
     ("rfc4475/cparam02", Ok(&[("sip:+19725552222@gw1.example.net;unknownparam", HOUR)])),
