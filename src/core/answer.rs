@@ -5,7 +5,7 @@ use super::Core;
 use super::boundary::Output;
 use crate::base::flow::Flow;
 use crate::sip::reply::{self, ToTag};
-use crate::sip::{Fault, Message, Name, Scheme, Uri, Writer, uri};
+use crate::sip::{Fault, Message, Name, Scheme, Uri, Writer};
 
 /// What we implement beyond RFC 3261, for Supported and against Require.
 pub(super) const EXTENSIONS: &[&str] = &[];
@@ -63,7 +63,7 @@ impl Core {
         if Uri::parse(uri).is_some() {
             return false;
         }
-        if uri::scheme(uri).is_none_or(|name| Scheme::of(name).is_some()) {
+        if Scheme::of(uri).is_some() || !uri.contains(&b':') {
             let fault = Fault::RequestUri;
             self.meters.fault(fault);
             self.answer(request, flow, fault.status(), Some(fault.to_string().as_bytes()), |_| {});

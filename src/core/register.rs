@@ -275,7 +275,7 @@ impl Request<'_, '_> {
         }
         let weighed = self.weigh(entry, asked, who, jitter, now);
         match weighed {
-            Weighed::Refresh { device, plan } if !touched(entry, &plan) => {
+            Weighed::Refresh { device, plan } if beyond_doubt(entry, asked, &plan) => {
                 self.refresh(entry, asked, device, &plan)
             }
             Weighed::Otherwise(decision) if !entry.doubt.is_any() => decision,
@@ -291,7 +291,7 @@ impl Request<'_, '_> {
         let unchanged = entry.credentials.as_ref().is_some_and(|credentials| credentials.epoch == epoch);
         if let (Ok(asked), Ok(()), true) = (self.asked, entry.may_sign_in(), unchanged)
             && let Weighed::Refresh { device, plan } = self.weigh(entry, asked, who, jitter, now)
-            && !touched(entry, &plan)
+            && beyond_doubt(entry, asked, &plan)
         {
             return self.refresh(entry, asked, device, &plan);
         }
@@ -352,13 +352,12 @@ impl Request<'_, '_> {
     }
 }
 
-/// Whether a plan is about a binding that memory may not answer for.
-fn touched(entry: &Entry, plan: &Plan) -> bool {
-    let mut numbers = plan.ops.iter().filter_map(|op| match op {
-        Op::Refresh { number, .. } => Some(*number),
-        _ => None,
-    });
-    numbers.any(|number| entry.doubt.touches(number))
+/// Whether memory may answer for all that a plan is about. In doubt each contact must be one that
+/// memory has: of another it cannot even say that there is nothing to end.
+fn beyond_doubt(entry: &Entry, asked: &Asked<'_>, plan: &Plan) -> bool {
+    let Wanted::Contacts(contacts) = &asked.wanted else { return !entry.doubt.is_any() };
+    let sure = |op: &Op| matches!(op, Op::Refresh { number, .. } if !entry.doubt.touches(*number));
+    !entry.doubt.is_any() || (plan.ops.len() == contacts.len() && plan.ops.iter().all(sure))
 }
 
 /// Lets the store decide; until it has, it decides about every REGISTER of the extension.

@@ -223,7 +223,7 @@ impl Dialog {
             .bytes(b"@")
             .bytes(&hop.sent_by);
         if hop.flow.transport.is_reliable() {
-            writer.bytes(b";transport=").text(hop.flow.transport.label());
+            writer.bytes(b";transport=").text(hop.flow.transport.uri());
         }
         writer.bytes(b">").end();
     }

@@ -72,11 +72,6 @@ mod tests {
             ("[fe80::1%1]", None),
             ("[127.0.0.1]", None),
             ("2001:db8::1", None),
-            ("[2001:db8:::192.0.2.1]:5061", Some(("[2001:db8:::192.0.2.1]", Some(5061)))),
-            ("[:::192.0.2.1]", Some(("[:::192.0.2.1]", None))),
-            ("[2001:db8:::1]", None),
-            ("[1.2.3.4:::1.2.3.4]", None),
-            ("[::::1.2.3.4]", None),
         ] {
             let expected = found.map(|(host, port): (&str, _)| (host.as_bytes(), port));
             assert_eq!(host_port(text.as_bytes()), expected, "{text}");
@@ -97,6 +92,21 @@ mod tests {
             ("example.test", None),
         ] {
             assert_eq!(ip(host.as_bytes()), found.map(|ip| ip.parse().unwrap()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_third_colon_before_an_ipv4_address_is_forgiven() {
+        for (host, good) in [
+            ("[2001:db8::192.0.2.1]", true),
+            ("[2001:db8:::192.0.2.1]:5061", true),
+            ("[:::192.0.2.1]", true),
+            ("[2001:db8:::1]", false),
+            ("[1.2.3.4:::1.2.3.4]", false),
+            ("[::::1.2.3.4]", false),
+            ("2001:db8::10", false),
+        ] {
+            assert_eq!(host_port(host.as_bytes()).is_some(), good, "{host}");
         }
     }
 }

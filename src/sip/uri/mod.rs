@@ -9,8 +9,7 @@
 //! | headers | [`Uri::header`], escapes undone |
 //!
 //! Kinder than the grammar: bytes above 127 may stand anywhere but in the host, `%` without two
-//! digits is itself, a local tel number may lack its phone-context, an IPv6 reference may have the
-//! third colon of RFC 5118 §4.10. Refused anywhere: white space,
+//! digits is itself, a local tel number may lack its phone-context. Refused anywhere: white space,
 //! control characters, `<`, `>` and `"`, which would end the URI where it is written.
 
 mod compare;
@@ -37,9 +36,13 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme of this name, in any case; `None` for one that we do not know.
+    /// The scheme of a URI; `None` for one that we do not know, and for what has none.
     #[must_use]
-    pub fn of(scheme: &[u8]) -> Option<Self> {
+    pub fn of(uri: &[u8]) -> Option<Self> {
+        Self::named(scheme(uri)?)
+    }
+
+    fn named(scheme: &[u8]) -> Option<Self> {
         let is = |known: &[u8]| scheme.eq_ignore_ascii_case(known);
         match scheme.len() {
             3 if is(b"sip") => Some(Self::Sip),
@@ -70,12 +73,21 @@ pub struct Uri<'a> {
     pub headers: &'a [u8],
 }
 
+/// What of a URI may stand in a request line: all but its headers (RFC 3261 §19.1.1 table 1). They
+/// are not made header fields either: who registered them could put words into our mouth (§19.1.5).
+#[must_use]
+pub fn without_headers(uri: &[u8]) -> &[u8] {
+    let host = memchr::memchr(b'@', uri).map_or(0, |at| at + 1); // a user part may hold `?`
+    let headers = memchr::memchr(b'?', uri.get(host..).unwrap_or_default());
+    headers.and_then(|at| uri.get(..host + at)).unwrap_or(uri)
+}
+
 impl<'a> Uri<'a> {
     /// Reads a sip, sips or tel URI; `None` for another scheme or a broken one.
     #[must_use]
     pub fn parse(uri: &'a [u8]) -> Option<Self> {
         let colon = memchr::memchr(b':', uri)?;
-        let scheme = Scheme::of(uri.get(..colon)?)?;
+        let scheme = Scheme::named(uri.get(..colon)?)?;
         let rest = uri.get(colon + 1..)?;
         if !is_printable(rest) {
             return None;
@@ -128,15 +140,6 @@ pub fn scheme(uri: &[u8]) -> Option<&[u8]> {
     let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let named = scheme.first().is_some_and(u8::is_ascii_alphabetic) && scheme.iter().all(good);
     (named && rest.len() > 1).then_some(scheme)
-}
-
-/// What of a URI may stand in a request line: all but its headers (RFC 3261 §19.1.1 table 1). They
-/// are not made header fields either: who registered them could put words into our mouth (§19.1.5).
-#[must_use]
-pub fn without_headers(uri: &[u8]) -> &[u8] {
-    let host = memchr::memchr(b'@', uri).map_or(0, |at| at + 1); // a user part may hold `?`
-    let headers = memchr::memchr(b'?', uri.get(host..).unwrap_or_default());
-    headers.and_then(|at| uri.get(..host + at)).unwrap_or(uri)
 }
 
 /// Whether no byte would end a URI where it is written. Without an early end, so that it is done by

@@ -203,3 +203,17 @@ fn what_stands_in_a_request_line() {
         assert_eq!(without_headers(uri.as_bytes()), line.as_bytes(), "{uri}");
     }
 }
+
+#[test]
+fn schemes_that_we_know() {
+    for (uri, scheme) in [
+        ("SIP:a", Some(Scheme::Sip)),
+        ("sips:a", Some(Scheme::Sips)),
+        ("Tel:+1", Some(Scheme::Tel)),
+        ("soap.beep://192.0.2.103:3002", None),
+        ("sip", None),
+        ("", None),
+    ] {
+        assert_eq!(Scheme::of(uri.as_bytes()), scheme, "{uri}");
+    }
+}
