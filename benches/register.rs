@@ -119,6 +119,7 @@ impl Station {
             devices_max: 4,
             trusted: Vec::new(),
             ring_max: Duration::from_secs(120),
+            intervals: stationmaster::txn::Intervals::default(),
         };
         let shared = Shared {
             settings: Arc::new(settings),
