@@ -2,6 +2,7 @@
 //!
 //! | the request                              | answer                                    |
 //! |------------------------------------------|-------------------------------------------|
+//! | To is no SIP URI                         | 400                                       |
 //! | no credentials                           | 401, nothing kept                         |
 //! | stale nonce                              | 401 `stale=true`, response not looked at  |
 //! | same bytes as judged before              | the same answer from the present bindings |
@@ -28,7 +29,7 @@ use crate::directory::Entry;
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
-use crate::sip::{Message, Name, Uri, Writer};
+use crate::sip::{Message, Name, Scheme, Uri, Writer};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -56,6 +57,11 @@ impl Core {
     pub(super) fn register(&mut self, now: Now, flow: Flow, message: &Message) {
         if self.refuse_extensions(message, flow) {
             return;
+        }
+        // An address-of-record is a SIP or SIPS URI, whoever asks (§10.3 step 5, RFC 4475 §3.3.4).
+        if !Uri::parse(message.to().uri).is_some_and(|uri| uri.scheme != Scheme::Tel) {
+            self.meters.register(RegisterOutcome::Malformed);
+            return self.answer(message, flow, 400, Some(b"Bad Address-Of-Record"), |_| {});
         }
         let presented = self.presented(now, flow, message, Role::Server);
         if !matches!(presented, Presented::Again { .. }) && self.turned_away(message, flow) {
