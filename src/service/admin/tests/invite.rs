@@ -118,6 +118,9 @@ fn a_link_works_for_seven_days() {
     }
 }
 
+/// What is done to an invited extension.
+type Kill<'a> = &'a dyn Fn(&Post);
+
 #[test]
 fn what_kills_a_link() {
     let again = |post: &Post| drop(post.invite());
@@ -125,7 +128,7 @@ fn what_kills_a_link() {
     let disable = |post: &Post| post.bench.done(Request::ExtensionDisable { login: login("201-acme") });
     let suspend = |post: &Post| post.bench.done(Request::TenantSuspend { code: code("acme") });
     let remove = |post: &Post| post.bench.done(Request::ExtensionRemove { login: login("201-acme") });
-    let rows: [(&str, &dyn Fn(&Post)); 5] = [
+    let rows: [(&str, Kill<'_>); 5] = [
         ("another one", &again),
         ("a password set by an administrator", &set),
         ("disabling", &disable),
