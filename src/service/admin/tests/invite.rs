@@ -236,6 +236,18 @@ fn enabling_the_app_mails_where_it_is_had_and_no_password() {
 }
 
 #[test]
+fn a_change_of_the_password_is_told_and_the_first_one_is_not() {
+    let post = Post::new();
+    post.bench.done(set_password("201-acme", GOOD));
+    assert_eq!(post.owed(), 0);
+    post.bench.done(set_password("201-acme", "Other-Horse8"));
+    assert!(post.send_to(&post.spool()));
+    let mail = post.mails().remove(0).replace("=\r\n", "");
+    assert!(mail.contains("changed on 2027-01-15 08:00:00 UTC."), "{mail}");
+    assert!(!mail.contains("Other-Horse8"), "{mail}");
+}
+
+#[test]
 fn without_an_address_or_a_way_there_is_no_invitation() {
     let post = Post::new();
     let invite = |name| Request::ExtensionInvite { login: login(name) };
