@@ -28,8 +28,11 @@
 //!   [`registrar::Binding::turn`] tells the later of two states.
 //! - Minting a nonce touches no ring entry; its first use does. So a flood of challenges pushes
 //!   nobody's nonce out.
-//! - While a commit of an extension is under way or may have failed halfway, each of its REGISTERs is
-//!   decided on the record, not in memory ([`directory::Entry::doubt`]).
+//! - While a commit of an extension is under way, each of its REGISTERs is decided on the record, not in
+//!   memory; after one that failed and may have been kept, only what that cannot have ended
+//!   ([`directory::Doubt`]).
+//! - What failures of the store leave open is not left to whoever asked: the committer tells memory,
+//!   and has the records read as soon as it can ([`store::Doubts`]).
 
 pub mod base;
 pub mod sip;

@@ -20,11 +20,12 @@ use crate::config::{Config, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
+use crate::directory::Suspect;
 use crate::http;
 use crate::net::meters::NetMeters;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::mailing::Waiting;
-use crate::service::open::{OpenError, Opening, open};
+use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
 use crate::service::{Services, commit, housekeeping, mailing, outbox};
 use crate::store;
@@ -154,7 +155,7 @@ async fn run(
         serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
     }
 
-    let services = open_services(config, clock)?;
+    let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens));
@@ -163,7 +164,7 @@ async fn run(
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
-    let running = start_shards(server, clock, &services, &settings, meters, &trays)?;
+    let running = start_shards(server, clock, &services, suspects, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     let mails = Waiting::default();
@@ -242,12 +243,12 @@ fn credentials() -> Option<PathBuf> {
 /// Opens store, key and directory as the configuration says.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeError> {
+/// As [`open::start`].
+pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
     let key_file = config.key_file(credentials().as_deref()).map_err(ServeError::KeyFile)?;
-    let (services, replayed) = open(Opening {
+    let opened = open::start(Opening {
         url: &config.store.url,
         options: store::Options {
             cache_bytes: u64::from(config.store.cache_mib) << 20,
@@ -261,16 +262,17 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeErr
         now: clock.now(),
         rng: Rng::from_seed(seed),
     })?;
-    if replayed.corrupt > 0 {
-        tracing::warn!(records = replayed.corrupt, "journal records could not be read to their end");
+    if opened.replayed.corrupt > 0 {
+        tracing::warn!(records = opened.replayed.corrupt, "journal records could not be read to their end");
     }
-    Ok(services)
+    Ok(opened)
 }
 
 fn start_shards(
     server: Server<Core>,
     clock: Clock,
     services: &Services,
+    suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
     net_meters: NetMeters,
     trays: &[Tray],
@@ -297,7 +299,8 @@ fn start_shards(
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
-        let core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        core.probe(&suspects);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
