@@ -101,6 +101,11 @@ const WRONG: &[(&str, &str)] = &[
     ("[mail]\ntemplates = \"mail\"\n", "error: sm.toml:2: mail.templates: \"mail\" is no absolute path"),
     ("[mail]\nlanguage = \"de\"\n", "error: sm.toml:2: mail.language: \"de\": there are en, fr"),
     ("[mail]\ndownloads = [\"https://a\",\n\"ftp://b\"]\n", "error: sm.toml:3: mail.downloads: \"ftp://b\" is no web address"),
+    ("[mail]\nsmtp = \"mail.example.com\"\n", "error: sm.toml:2: mail.smtp: \"mail.example.com\" is not such as \"smtps://mail.example.com\" or \"smtp://HOST:587\""),
+    ("[mail]\nsmtp = \"smtp-plain://192.0.2.1\"\n", "error: sm.toml:2: mail.smtp: \"smtp-plain://192.0.2.1\": without TLS only to this machine"),
+    ("[mail]\nsmtp_password_file = \"x\"\n", "error: sm.toml:2: mail.smtp_password_file: \"x\" is neither an absolute path nor \"credential:NAME\""),
+    ("[mail]\nsmtp_user = \"x\"\n", "error: sm.toml:1: mail.smtp_password_file: a user without a password"),
+    ("[mail]\nsmtp_password_file = \"/x\"\n", "error: sm.toml:1: mail.smtp_user: a password without a user"),
     // contradictions
     ("[sip]\nrealm = \"x\"\nlisten = [\"udp:0.0.0.0:5060\"]\n", "error: sm.toml:3: sip.listen: a wildcard address needs sip.advertise: the address that phones are to be told"),
     ("[registrar]\nexpires_min_s = 600\nexpires_max_s = 300\n", "error: sm.toml:3: registrar.expires_max_s: 300 is not between expires_min_s (600) and 604800"),
@@ -133,6 +138,7 @@ fn what_is_right_at_the_edge() {
         "[http]\nlisten = \"[::1]:8080\"\npublic_url = \"https://phones.example.com:8443/portal/\"\n",
         "[invitation]\ndays = 90\n",
         "[mail]\nfrom = \"a@b\"\nspool = \"/m\"\nlanguage = \"fr\"\ndownloads = [\"https://a/b?c#d\"]\n",
+        "[mail]\nsmtp = \"smtps://[2001:db8::1]:465\"\nsmtp_user = \"x\"\nsmtp_password_file = \"credential:smtp\"\n",
         "[log]\nformat = \"json\"\nlevel = \"trace\"\nshow_private = true\n",
     ] {
         assert_eq!(parse(text).map(drop), Ok(()), "{text}");
