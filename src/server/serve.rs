@@ -101,6 +101,7 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
     let logging = logging::start(&config.log);
     harden::keep_memory_private()?;
     harden::raise_open_files()?;
+    harden::share_one_heap();
     let metrics = Metrics::install().map_err(std::io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SLOW_THREADS)
