@@ -90,7 +90,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Err(errors) => return print::faults(&errors),
     };
     match todo {
-        Configured::Check => print::checked(line.config.as_deref(), line.json),
+        Configured::Check => match config.read_tls(line.config.as_deref()) {
+            Ok(_) => print::checked(line.config.as_deref(), line.json),
+            Err(errors) => print::faults(&errors),
+        },
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
         }
