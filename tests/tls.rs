@@ -92,9 +92,12 @@ fn a_phone_registers_refreshes_calls_and_is_called_over_tls() {
         assert_eq!(answer.status(), 200, "{answer}");
         let contact = answer.field("Contact");
         assert!(contact.contains(&format!("@{};transport=tls", world.tls)), "{contact}");
+        let ack = caller.in_dialog("ACK", &invite, &answer);
+        caller.send(&ack);
         let bye = called.bye_to(&rung);
         called.send(&bye);
-        caller.awaits("BYE");
+        let heard = caller.awaits("BYE");
+        caller.answers(&heard, 200, "OK");
         assert_eq!(called.answer_to(&bye).status(), 200);
     }
     // And is called over its connection.

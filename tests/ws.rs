@@ -96,10 +96,14 @@ fn a_phone_registers_calls_and_is_called_over_both() {
         assert!(rung.field("Via").starts_with(&via), "{rung}");
         assert!(rung.field("Contact").contains(&format!("@{addr};transport=ws>")), "{rung}");
         web.answers(&rung, 200, "OK");
-        assert_eq!(desk.answer_to(&invite).status(), 200);
+        let answer = desk.answer_to(&invite);
+        assert_eq!(answer.status(), 200, "{answer}");
+        let ack = desk.in_dialog("ACK", &invite, &answer);
+        desk.send(&ack);
         let bye = web.bye_to(&rung);
         web.send(&bye);
-        desk.awaits("BYE");
+        let heard = desk.awaits("BYE");
+        desk.answers(&heard, 200, "OK");
         assert_eq!(web.answer_to(&bye).status(), 200);
         let counted = format!("stationmaster_messages_total{{transport=\"{transport}\",direction=\"out\"}}");
         assert!(server.metric(&counted) >= 4);
