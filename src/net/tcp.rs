@@ -18,6 +18,7 @@
 
 use super::connection::{self, Connection};
 use super::desk::{Arrival, Desk, Door, Handshake};
+use super::faces::Faces;
 use super::flows::Flows;
 use super::layers::Layers;
 use super::listen;
@@ -75,6 +76,7 @@ pub struct Streams {
     desk: Rc<Desk>,
     sources: Sources,
     terms: Arc<Terms>,
+    faces: Rc<Faces>,
     acceptors: Vec<JoinHandle<()>>,
 }
 
@@ -87,12 +89,19 @@ impl fmt::Debug for Streams {
 impl Streams {
     /// No connections yet.
     #[must_use]
-    pub fn new(shard: ShardId, sources: Sources, terms: Arc<Terms>, tally: Rc<Tally>) -> Self {
+    pub fn new(
+        shard: ShardId,
+        sources: Sources,
+        terms: Arc<Terms>,
+        faces: Rc<Faces>,
+        tally: Rc<Tally>,
+    ) -> Self {
         Self {
             flows: Flows::new(shard, limit::STREAMS_MAX),
             desk: Rc::new(Desk::new(tally)),
             sources,
             terms,
+            faces,
             acceptors: Vec::new(),
         }
     }
@@ -212,7 +221,8 @@ impl Streams {
     }
 
     fn admit(&mut self, door: Door, stream: TcpStream, remote: SocketAddr, handshake: Option<Handshake>) {
-        let Door { transport, number: listener } = door;
+        let Door { transport, number } = door;
+        let listener = stream.local_addr().map_or(number, |local| self.faces.number(number, local.ip()));
         let mut flow = Flow { transport, listener, remote, stream: None };
         let begins = if handshake.is_some() { Begins::ShakingHands } else { Begins::Open };
         let counted = match self.sources.count(flow.source(), begins) {

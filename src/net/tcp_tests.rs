@@ -26,7 +26,7 @@ fn with<T: Future>(
         let addr = socket.local_addr().unwrap();
         let tally = Rc::new(Tally::new(NetMeters::new()));
         let sources = Sources::new(Arc::new(move |_| exempt));
-        let mut streams = Streams::new(ShardId(0), sources, Arc::default(), tally);
+        let mut streams = Streams::new(ShardId(0), sources, Arc::default(), Rc::default(), tally);
         streams.listen(0, transport, socket).unwrap();
         test(streams, addr).await
     })
