@@ -122,7 +122,8 @@ fn a_refused_reinvite_moves_nothing() {
     let mut t = w.talking();
     for status in [488, 200] {
         let branch = w.branch();
-        let invite = t.near.request("INVITE", &host(1), &branch).with("Contact", "<sip:moved@192.0.2.1>");
+        let invite = t.near.request("INVITE", &host(1), &branch).carrying("application/sdp", HOLD);
+        let invite = invite.with("Contact", "<sip:moved@192.0.2.1>");
         w.send(1, &invite);
         w.got(1, "100 INVITE");
         let far = w.got(2, "INVITE");
