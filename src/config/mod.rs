@@ -17,6 +17,7 @@ mod mail;
 mod registrar;
 mod sip;
 mod store;
+mod tls;
 
 pub use auth::AuthConfig;
 pub use fault::{ConfigError, ConfigErrors, Fault};
@@ -30,15 +31,18 @@ pub use mail::MailConfig;
 pub use registrar::RegistrarConfig;
 pub use sip::{Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
+pub use tls::{Pair, Place, TlsConfig, WsConfig};
 
-use crate::mail::text::TextError;
-use crate::mail::{Carrier, Spool, Texts};
+use crate::base::private::Secret;
+use crate::mail::{Carrier, Smtp, Spool, Texts};
 use crate::service::admin::{Carries, Defaults, Links, Mailing};
 use crate::service::mailing::Sender;
 use crate::store::StoreUrl;
 use crate::store::key_file::KeyFile;
+use rustls::ServerConfig;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "/etc/stationmaster/stationmaster.toml";
@@ -48,6 +52,10 @@ pub const DEFAULT_FILE: &str = "/etc/stationmaster/stationmaster.toml";
 pub struct Config {
     /// `[sip]`: addresses and names.
     pub sip: SipConfig,
+    /// `[tls]`: certificates.
+    pub tls: TlsConfig,
+    /// `[ws]`: which web pages may come.
+    pub ws: WsConfig,
     /// `[registrar]`: expiries.
     pub registrar: RegistrarConfig,
     /// `[auth]`: digest.
@@ -79,6 +87,8 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 struct Raw {
     sip: sip::Raw,
+    tls: tls::Raw,
+    ws: tls::RawWs,
     registrar: registrar::Raw,
     auth: auth::Raw,
     store: store::Raw,
@@ -125,6 +135,8 @@ impl Config {
         let mut faults = Faults(Vec::new());
         let config = Self {
             sip: faults.part("sip", raw.sip),
+            tls: faults.part("tls", raw.tls),
+            ws: faults.part("ws", raw.ws),
             registrar: faults.part("registrar", raw.registrar),
             auth: faults.part("auth", raw.auth),
             store: faults.part("store", raw.store),
@@ -138,6 +150,11 @@ impl Config {
             mail: faults.part("mail", raw.mail),
             log: faults.part("log", raw.log),
         };
+        let secure = config.sip.listen.iter().position(|listen| listen.transport.is_secure());
+        if let (Some(n), None, true) = (secure, &config.tls.main, faults.0.is_empty()) {
+            let reason = "TLS needs tls.certificate and tls.key";
+            faults.0.push(("sip", Fault::at("listen", n, reason)));
+        }
         if faults.0.is_empty() {
             return Ok(config);
         }
@@ -145,13 +162,33 @@ impl Config {
         Err(ConfigErrors(faults.0.into_iter().map(|(section, fault)| source.place(section, fault)).collect()))
     }
 
+    /// Reads the certificates and keys that the configuration names; `None` without TLS. `file` is
+    /// where the configuration was read from, to tell the line of a mistake.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or used.
+    pub fn read_tls(&self, file: Option<&Path>) -> Result<Option<Arc<ServerConfig>>, ConfigErrors> {
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let read = || {
+            let identities = self.tls.identities(credentials.as_deref())?;
+            identities.map(|identities| identities.read().map_err(Fault::from)).transpose()
+        };
+        read().map_err(|fault| {
+            let named = file.unwrap_or(Path::new(DEFAULT_FILE));
+            let text = std::fs::read_to_string(named).unwrap_or_default();
+            ConfigErrors(vec![fault::Source::new(named, &text).place("tls", fault)])
+        })
+    }
+
     /// Every key as `section.key` with its value, in the order of the file.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
-        let Self { sip, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
+        let Self { sip, tls, ws, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
         let Self { lockout, licence, invitation, mail, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
+        tls.entries(&mut entries);
+        ws.entries(&mut entries);
         registrar.entries(&mut entries);
         auth.entries(&mut entries);
         store.entries(&mut entries);
@@ -184,10 +221,29 @@ impl Config {
             expires_max: self.registrar.expires_max,
             mailing: Mailing {
                 invitation_for: self.invitation.valid_for,
-                carrier: if self.spool().is_some() { Carries::Mails } else { Carries::Nothing },
+                carrier: self.carries(),
                 links: if self.http.link_base().is_some() { Links::Known } else { Links::Nowhere },
             },
         }
+    }
+
+    fn texts(&self) -> Result<Texts, Fault> {
+        Texts::load(self.mail.language, self.mail.templates.as_deref())
+            .map_err(|error| Fault::new("templates", error))
+    }
+
+    /// Whether the operator's own texts of mails can be used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_texts(&self) -> Result<(), Fault> {
+        self.texts().map(drop)
+    }
+
+    /// Whether mails have anywhere to go.
+    fn carries(&self) -> Carries {
+        let somewhere = self.mail.smtp.is_some() || self.spool().is_some();
+        if somewhere { Carries::Mails } else { Carries::Nothing }
     }
 
     /// The folder of the mail spool, by default beside the store; a store in memory has none.
@@ -199,19 +255,27 @@ impl Config {
         }
     }
 
-    /// What writes mails and hands them over; `None` if they have nowhere to go.
+    /// What writes mails and hands them over; `None` if they have nowhere to go. `credentials` is as for
+    /// [`Config::key_file`].
     ///
     /// # Errors
-    /// If the operator's own texts cannot be used.
-    pub fn mail_sender(&self) -> Result<Option<Sender>, TextError> {
-        let texts = Texts::load(self.mail.language, self.mail.templates.as_deref())?;
-        Ok(self.spool().map(|folder| Sender {
-            carrier: Carrier::Spool(Spool::new(folder)),
-            texts,
-            from: self.mail.from.clone(),
-            base: self.http.link_base(),
-            downloads: self.mail.downloads.clone(),
-        }))
+    /// If the operator's own texts cannot be used, or the mail server's password cannot be read.
+    pub fn mail_sender(&self, credentials: Option<&Path>) -> Result<Option<Sender>, Fault> {
+        let (mail, texts) = (&self.mail, self.texts()?);
+        let carrier = match (&mail.smtp, self.spool()) {
+            (Some(relay), _) => {
+                let password = mail.smtp_login.as_ref().map(|(_, place)| password(place, credentials));
+                let password = password.transpose()?;
+                let login = mail.smtp_login.as_ref().zip(password.as_ref());
+                let login = login.map(|((user, _), password)| (user.as_str(), password));
+                let smtp = Smtp::new(relay, login, &mail.from).map_err(|error| Fault::new("smtp", error))?;
+                Carrier::Smtp(smtp)
+            }
+            (None, Some(folder)) => Carrier::Spool(Spool::new(folder)),
+            (None, None) => return Ok(None),
+        };
+        let (from, downloads) = (mail.from.clone(), mail.downloads.clone());
+        Ok(Some(Sender { carrier, texts, from, base: self.http.link_base(), downloads }))
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.
@@ -230,6 +294,24 @@ impl Config {
             (KeyPlace::BesideStore, StoreUrl::Memory) => (PathBuf::new(), false),
         };
         Ok(KeyFile { path, credential })
+    }
+}
+
+/// The first line of the file that holds the mail server's password.
+fn password(place: &KeyPlace, credentials: Option<&Path>) -> Result<Secret<String>, Fault> {
+    let fault = |reason: String| Fault::new("smtp_password_file", reason);
+    let path = match (place, credentials) {
+        (KeyPlace::Path(path), _) => path.clone(),
+        (KeyPlace::Credential(name), Some(folder)) => folder.join(name),
+        (KeyPlace::Credential(_) | KeyPlace::BesideStore, _) => {
+            return Err(fault("systemd passed no credentials to this process".into()));
+        }
+    };
+    let text = std::fs::read_to_string(&path);
+    let text = text.map(Secret::new).map_err(|error| fault(format!("{}: {error}", path.display())))?;
+    match text.expose().lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
+        _ => Err(fault(format!("{} has no password in its first line", path.display()))),
     }
 }
 

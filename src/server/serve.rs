@@ -16,14 +16,14 @@ use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
 use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
-use crate::config::{Config, Fault};
+use crate::config::{Config, ConfigErrors, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
 use crate::http;
-use crate::mail::text::TextError;
 use crate::net::meters::NetMeters;
+use crate::net::tls::Terms;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
@@ -54,9 +54,12 @@ pub enum ServeError {
     /// The configuration names a key that systemd did not pass.
     #[error("secrets.{}: {}", .0.key, .0.reason)]
     KeyFile(Fault),
-    /// The operator's own texts for mails.
-    #[error("mail.templates: {0}")]
-    Mail(#[from] TextError),
+    /// The texts of mails, or the way to the mail server.
+    #[error("mail.{}: {}", .0.key, .0.reason)]
+    Mail(Fault),
+    /// The configuration names certificates or keys that cannot be used.
+    #[error("{}", .0.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Tls(ConfigErrors),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminSocketError),
@@ -79,7 +82,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) | Self::Mail(_) => true,
+            Self::KeyFile(_) | Self::Mail(_) | Self::Tls(_) => true,
             _ => false,
         }
     }
@@ -99,9 +102,12 @@ pub fn command(serving: Serving) -> Exit {
 
 fn serve(serving: Serving) -> Result<(), ServeError> {
     let Serving { file, config, on_hang_up, on_ready } = serving;
+    let tls = config.read_tls(file.as_deref()).map_err(ServeError::Tls)?;
+    let terms = Arc::new(Terms::new(tls, &config.ws.origins));
     let logging = logging::start(&config.log);
     harden::keep_memory_private()?;
     harden::raise_open_files()?;
+    harden::share_one_heap();
     let metrics = Metrics::install().map_err(std::io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SLOW_THREADS)
@@ -113,11 +119,11 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
     let result = runtime.block_on(async {
         let signals = Signals::hear()?;
         let reload = match on_hang_up {
-            HangUp::Reload => Some(Reload::new(file, config.clone(), logging)),
+            HangUp::Reload => Some(Reload::new(file, config.clone(), logging, Arc::clone(&terms))),
             HangUp::End => None,
         };
         tokio::spawn(signals.obey(reload, stopper.clone(), at_once, stop.clone()));
-        run(&config, &metrics, &stopper, [&stop, &hurry], on_ready).await
+        run(&config, &terms, &metrics, &stopper, [&stop, &hurry], on_ready).await
     });
     // Blocking work under way (a command's look at the disk) has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -126,6 +132,7 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
 
 async fn run(
     config: &Config,
+    terms: &Arc<Terms>,
     metrics: &Metrics,
     stopper: &Stopper,
     [stop, hurry]: [&Stop; 2],
@@ -143,7 +150,8 @@ async fn run(
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
-    let (door, mail_sender) = (http::Door::default(), config.mail_sender()?);
+    let (door, mail_sender) =
+        (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     if let Some(listener) = health_listener {
         let invitations = http::invitations::invitation_pages(Arc::clone(&door));
         let pages = http::health_pages(pulse.clone()).merge(invitations);
@@ -164,7 +172,10 @@ async fn run(
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
-    let running = start_shards(server, clock, &services, suspects, &settings, meters, &trays)?;
+    let listed = Arc::clone(&settings);
+    let exempt = Arc::new(move |source| listed.origin(source) == crate::lockout::Origin::Listed);
+    let shell = Shell::new(clock, meters, exempt).with_terms(Arc::clone(terms));
+    let running = start_shards(server, shell, &services, suspects, &settings, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     let mails = Waiting::default();
@@ -235,6 +246,11 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|error| ServeError::Http { address, error })
 }
 
+/// Where systemd has put the credentials that the unit names.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
 /// Opens store, key and directory as the configuration says.
 ///
 /// # Errors
@@ -242,8 +258,7 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
 pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let key_file = config.key_file(credentials.as_deref()).map_err(ServeError::KeyFile)?;
+    let key_file = config.key_file(credentials().as_deref()).map_err(ServeError::KeyFile)?;
     let opened = open::start(Opening {
         url: &config.store.url,
         options: store::Options {
@@ -266,11 +281,10 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError
 
 fn start_shards(
     server: Server<Core>,
-    clock: Clock,
+    shell: Shell,
     services: &Services,
     suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
-    net_meters: NetMeters,
     trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
@@ -286,9 +300,7 @@ fn start_shards(
         hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
     };
-    let (trusted, meters) = (Arc::clone(settings), Meters::register_all());
-    let exempt = Arc::new(move |source| trusted.origin(source) == crate::lockout::Origin::Listed);
-    let shell = Shell::new(clock, net_meters, exempt);
+    let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
     let (services, trays) = (services.clone(), trays.to_vec());
     Ok(server.start(shell, move |seat| {
