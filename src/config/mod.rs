@@ -33,6 +33,7 @@ pub use sip::{Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 pub use tls::{Pair, Place, TlsConfig, WsConfig};
 
+use crate::base::language::Language;
 use crate::base::private::Secret;
 use crate::mail::{Carrier, Smtp, Spool, Texts};
 use crate::service::admin::{Carries, Defaults, Links, Mailing};
@@ -222,14 +223,17 @@ impl Config {
             mailing: Mailing {
                 invitation_for: self.invitation.valid_for,
                 carrier: self.carries(),
+                language: self.mail.language,
                 links: if self.http.link_base().is_some() { Links::Known } else { Links::Nowhere },
             },
         }
     }
 
-    fn texts(&self) -> Result<Texts, Fault> {
-        Texts::load(self.mail.language, self.mail.templates.as_deref())
-            .map_err(|error| Fault::new("templates", error))
+    fn texts(&self) -> Result<[Texts; Language::ALL.len()], Fault> {
+        let load = |language| Texts::load(language, self.mail.templates.as_deref());
+        let fault = |error| Fault::new("templates", error);
+        let [english, french] = Language::ALL.map(load);
+        Ok([english.map_err(fault)?, french.map_err(fault)?])
     }
 
     /// Whether the operator's own texts of mails can be used.
@@ -275,7 +279,8 @@ impl Config {
             (None, None) => return Ok(None),
         };
         let (from, downloads) = (mail.from.clone(), mail.downloads.clone());
-        Ok(Some(Sender { carrier, texts, from, base: self.http.link_base(), downloads }))
+        let (base, language) = (self.http.link_base(), mail.language);
+        Ok(Some(Sender { carrier, texts, language, from, base, downloads }))
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.
