@@ -14,7 +14,7 @@
 //! |   | [`call`] | the B2BUA machine |
 //! | 4 | [`directory`] | what shards share: one entry per extension behind its lock |
 //! |   | [`core`] | one shard: a message comes in, what must be done comes out |
-//! |   | [`task`], [`store`], [`net`] | named tasks; the seam for state; sockets |
+//! |   | [`task`], [`store`], [`net`], [`mail`] | named tasks; the seam for state; sockets; messages to people |
 //! | 5 | [`service`] | the slow half by use case: what must wait for the store |
 //! |   | [`http`], [`config`], [`cli`] | pages; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |
@@ -60,6 +60,8 @@ pub mod task;
 pub mod store;
 
 pub mod net;
+
+pub mod mail;
 
 pub mod service;
 

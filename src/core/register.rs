@@ -2,6 +2,7 @@
 //!
 //! | the request                              | answer                                    |
 //! |------------------------------------------|-------------------------------------------|
+//! | To is no SIP URI                         | 400                                       |
 //! | no credentials                           | 401, nothing kept                         |
 //! | stale nonce                              | 401 `stale=true`, response not looked at  |
 //! | same bytes as judged before              | the same answer from the present bindings |
@@ -28,7 +29,7 @@ use crate::directory::Entry;
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
-use crate::sip::{Message, Name, Uri, Writer};
+use crate::sip::{Message, Name, Scheme, Uri, Writer};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -56,6 +57,11 @@ impl Core {
     pub(super) fn register(&mut self, now: Now, flow: Flow, message: &Message) {
         if self.refuse_extensions(message, flow) {
             return;
+        }
+        // An address-of-record is a SIP or SIPS URI, whoever asks (§10.3 step 5, RFC 4475 §3.3.4).
+        if !Uri::parse(message.to().uri).is_some_and(|uri| uri.scheme != Scheme::Tel) {
+            self.meters.register(RegisterOutcome::Malformed);
+            return self.answer(message, flow, 400, Some(b"Bad Address-Of-Record"), |_| {});
         }
         let presented = self.presented(now, flow, message, Role::Server);
         if !matches!(presented, Presented::Again { .. }) && self.turned_away(message, flow) {
@@ -269,7 +275,7 @@ impl Request<'_, '_> {
         }
         let weighed = self.weigh(entry, asked, who, jitter, now);
         match weighed {
-            Weighed::Refresh { device, plan } if !touched(entry, &plan) => {
+            Weighed::Refresh { device, plan } if beyond_doubt(entry, asked, &plan) => {
                 self.refresh(entry, asked, device, &plan)
             }
             Weighed::Otherwise(decision) if !entry.doubt.is_any() => decision,
@@ -285,7 +291,7 @@ impl Request<'_, '_> {
         let unchanged = entry.credentials.as_ref().is_some_and(|credentials| credentials.epoch == epoch);
         if let (Ok(asked), Ok(()), true) = (self.asked, entry.may_sign_in(), unchanged)
             && let Weighed::Refresh { device, plan } = self.weigh(entry, asked, who, jitter, now)
-            && !touched(entry, &plan)
+            && beyond_doubt(entry, asked, &plan)
         {
             return self.refresh(entry, asked, device, &plan);
         }
@@ -346,13 +352,12 @@ impl Request<'_, '_> {
     }
 }
 
-/// Whether a plan is about a binding that memory may not answer for.
-fn touched(entry: &Entry, plan: &Plan) -> bool {
-    let mut numbers = plan.ops.iter().filter_map(|op| match op {
-        Op::Refresh { number, .. } => Some(*number),
-        _ => None,
-    });
-    numbers.any(|number| entry.doubt.touches(number))
+/// Whether memory may answer for all that a plan is about. In doubt each contact must be one that
+/// memory has: of another it cannot even say that there is nothing to end.
+fn beyond_doubt(entry: &Entry, asked: &Asked<'_>, plan: &Plan) -> bool {
+    let Wanted::Contacts(contacts) = &asked.wanted else { return !entry.doubt.is_any() };
+    let sure = |op: &Op| matches!(op, Op::Refresh { number, .. } if !entry.doubt.touches(*number));
+    !entry.doubt.is_any() || (plan.ops.len() == contacts.len() && plan.ops.iter().all(sure))
 }
 
 /// Lets the store decide; until it has, it decides about every REGISTER of the extension.

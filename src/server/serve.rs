@@ -22,11 +22,13 @@ use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
 use crate::http;
+use crate::mail::text::TextError;
 use crate::net::meters::NetMeters;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
+use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping, outbox};
+use crate::service::{Services, commit, housekeeping, mailing, outbox};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -52,6 +54,9 @@ pub enum ServeError {
     /// The configuration names a key that systemd did not pass.
     #[error("secrets.{}: {}", .0.key, .0.reason)]
     KeyFile(Fault),
+    /// The operator's own texts for mails.
+    #[error("mail.templates: {0}")]
+    Mail(#[from] TextError),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminSocketError),
@@ -74,7 +79,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) => true,
+            Self::KeyFile(_) | Self::Mail(_) => true,
             _ => false,
         }
     }
@@ -138,8 +143,11 @@ async fn run(
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
+    let (door, mail_sender) = (http::Door::default(), config.mail_sender()?);
     if let Some(listener) = health_listener {
-        serve_pages(&late_tasks, "health pages", listener, http::health_pages(pulse.clone()));
+        let invitations = http::invitations::invitation_pages(Arc::clone(&door));
+        let pages = http::health_pages(pulse.clone()).merge(invitations);
+        serve_pages(&late_tasks, "health pages", listener, pages);
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
@@ -152,13 +160,21 @@ async fn run(
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens));
     let admin = Admin::new(services.clone(), config.defaults());
+    let _ = door.set(admin.clone()); // the only time
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
     let running = start_shards(server, clock, &services, suspects, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
-    tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
+    let mails = Waiting::default();
+    tasks.spawn("outboxes", outbox::run(services.clone(), mails.clone(), stop.clone()));
+    if let Some(sender) = mail_sender {
+        tasks.spawn(
+            "mails",
+            mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
+        );
+    }
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));

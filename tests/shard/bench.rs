@@ -16,7 +16,9 @@ use stationmaster::directory::{Directory, ExtensionRecord};
 use stationmaster::licence::Licence;
 use stationmaster::lockout;
 use stationmaster::registrar::{Refresh, Terms};
-use stationmaster::service::admin::{Admin, Defaults, Peer, Refusal, Request, Response};
+use stationmaster::service::admin::{
+    Admin, Carries, Defaults, Links, Mailing, Peer, Refusal, Request, Response,
+};
 use stationmaster::service::tables::{TENANTS, extension, put_extension};
 use stationmaster::service::{Services, commit, open};
 use stationmaster::store::committer::Step;
@@ -254,7 +256,9 @@ impl Bench {
 
     /// Begins an administrator's command, which waits for the store.
     pub(crate) fn administer(&mut self, request: Request) -> Result<Response, Refusal> {
-        let defaults = Defaults { devices_max: 4, lockout: lockout::Policy::default(), expires_max: HOUR };
+        let mailing = Mailing { invitation_for: HOUR, carrier: Carries::Nothing, links: Links::Nowhere };
+        let lockout = lockout::Policy::default();
+        let defaults = Defaults { devices_max: 4, lockout, expires_max: HOUR, mailing };
         let admin = Admin::new(self.services.clone(), defaults);
         let mut execution = pin!(admin.execute(request, Peer { uid: 0, pid: None }));
         let mut cx = Context::from_waker(Waker::noop());

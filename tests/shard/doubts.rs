@@ -185,17 +185,41 @@ fn a_refresh_behind_a_newcomer() {
     }
 }
 
+/// Of a binding that is open memory cannot even say that there is none to end.
+#[test]
+fn a_contact_that_is_open_is_not_un_registered_in_memory() {
+    for (outcome, bound) in [("kept", 2), ("lost", 2)] {
+        let mut bench = Bench::new(&["201"]);
+        let [first, mut second] = phones(&mut bench);
+        bench.breaks();
+        let mut moved = moved(&first);
+        unavailable(moved.clone(), &mut bench, 3600);
+        moved.call_id = "again".into();
+        assert_eq!(moved.registers(&mut bench, 0), 503, "{outcome}");
+        assert_eq!(second.registers(&mut bench, 3600), 200, "{outcome}");
+        if outcome == "kept" {
+            bench.mends()
+        } else {
+            bench.mends_with_a_loss()
+        }
+        assert_eq!(bench.bindings("201").len(), bound, "{outcome}");
+        assert_eq!(moved.registers(&mut bench, 0), 200, "{outcome}");
+        assert!(!bench.bindings("201").contains(&moved.contact), "{outcome}");
+    }
+}
+
 /// A change that is open because it could not even be staged counts as ending everything.
 #[test]
 fn what_could_not_be_staged() {
     let mut bench = Bench::new(&["201"]);
     let mut phones = phones(&mut bench);
     bench.stages_in_secret();
-    refused(&mut bench, Request::DeviceRevoke { login: login("201"), device: 1 });
+    unavailable(phones[0].clone(), &mut bench, 0);
     bench.breaks();
     assert_eq!(refresh(&mut bench, &mut phones), [503, 503]);
     bench.mends();
-    assert_eq!(refresh(&mut bench, &mut phones), [403, 200], "it was kept");
+    assert_eq!(bench.bindings("201"), [phones[1].contact.clone()], "it was kept");
+    assert_eq!(refresh(&mut bench, &mut phones), [200, 200]);
 }
 
 /// What cannot be read when the store is back stays open until it can.

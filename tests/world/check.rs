@@ -75,6 +75,7 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
             .map(|to| format!("a packet was sent to {to}")),
     );
     wrong.extend(world.told.iter().cloned());
+    unanswered(world, plan, &mut wrong);
     for phone in phones.iter().filter(|phone| !may_share_a_place(phones, phone)) {
         wrong.extend(phone.overlooked.iter().cloned());
     }
@@ -89,6 +90,20 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
         devices(world, login, &mut wrong);
     }
     wrong
+}
+
+/// Each request that reached the server has got a final answer: unless the server died since, told
+/// its other shard in vain, or keeps silent towards a banned source.
+fn unanswered(world: &World<Server>, plan: &Plan, wrong: &mut Vec<String>) {
+    if plan.faults.letters_dropped > 0 || world.trace.count("Banned") > 0 {
+        return;
+    }
+    let last_crash = plan.faults.crashes.iter().max().copied().unwrap_or_default();
+    for ((branch, method), asked) in &world.asked {
+        if asked.is_some_and(|asked| asked > last_crash) {
+            wrong.push(format!("{method} {branch} was never answered"));
+        }
+    }
 }
 
 /// One phone and the registrar agree.

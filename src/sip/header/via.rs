@@ -7,6 +7,8 @@ use std::net::IpAddr;
 /// One Via value (RFC 3261 §20.42).
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
+    /// The version of SIP that the sender speaks, as written: `2.0`.
+    pub version: &'a [u8],
     /// `UDP`, `TCP` …, as written.
     pub transport: &'a [u8],
     /// The sent-by host; an IPv6 reference keeps its brackets.
@@ -20,7 +22,7 @@ pub struct Via<'a> {
 }
 
 impl<'a> Via<'a> {
-    /// The first value of a Via field.
+    /// The first value of a Via field, of any version of SIP: who speaks another one is told so.
     #[must_use]
     pub fn parse(field: &'a [u8]) -> Option<Self> {
         let raw = List::new(field).next()?;
@@ -30,21 +32,23 @@ impl<'a> Via<'a> {
         }
         let rest = &raw[slash + 1..];
         let slash = memchr::memchr(b'/', rest)?;
-        if rest[..slash].trim_ascii() != b"2.0" {
-            return None;
-        }
+        let version = rest[..slash].trim_ascii();
         let rest = rest[slash + 1..].trim_ascii_start();
         let space = rest.iter().position(u8::is_ascii_whitespace)?;
         let (transport, rest) = (&rest[..space], rest[space..].trim_ascii_start());
         let (sent_by, params) = rest.split_at(memchr::memchr(b';', rest).unwrap_or(rest.len()));
         let (host, port) = uri::host_port(sent_by)?;
-        if transport.is_empty()
-            || !transport.iter().copied().all(text::is_token)
-            || !text::quotes_close(params)
-        {
+        if !text::is_all_token(version) || !text::is_all_token(transport) || !text::quotes_close(params) {
             return None;
         }
-        Some(Self { transport, host, port, params, raw })
+        Some(Self { version, transport, host, port, params, raw })
+    }
+
+    /// Whether all that stands in a Via field are Via values, the first of them of SIP/2.0.
+    #[must_use]
+    pub fn is_good(field: &'a [u8]) -> bool {
+        let Some(first) = Self::parse(field).filter(|via| via.version == b"2.0") else { return false };
+        first.raw.len() == field.len() || List::new(field).all(|value| Self::parse(value).is_some())
     }
 
     /// The branch; `None` if it is missing or empty.
@@ -96,6 +100,21 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn all_of_a_via_field() {
+        for (field, good) in [
+            ("SIP/2.0/UDP a;branch=1", true),
+            ("SIP/2.0/UDP a;;x;, SIP/2.0/TCP b:5061 ,", true),
+            ("SIP/2.0/UDP a, SIP/3.0/UDP b", true),
+            ("SIP/3.0/UDP a", false),
+            ("SIP/2.0/UDP a;;,;,,", false),
+            ("SIP/2.0/UDP a, b", false),
+        ] {
+            assert_eq!(Via::is_good(field.as_bytes()), good, "{field}");
+        }
+        assert_eq!(Via::parse(b"SIP/7.0/UDP a:1").unwrap().version, b"7.0");
+    }
+
+    #[test]
     fn vias() {
         let via = Via::parse(b"SIP / 2.0 / UDP first.example.com: 4000;ttl=16 ;maddr=224.2.0.1 ;branch=z9hG4bKa7c6a8dlze.1, SIP/2.0/TCP b").unwrap();
         assert_eq!((via.transport, via.host, via.port), (&b"UDP"[..], &b"first.example.com"[..], Some(4000)));
@@ -105,7 +124,7 @@ mod tests {
         assert_eq!((via.host, via.port, via.branch()), (&b"[2001:db8::9:1]"[..], Some(6050), None));
         assert!(via.wants_rport());
         for bad in
-            ["", "SIP/2.0/UDP", "SIP/3.0/UDP a", "SIP/2.0/UDP a:b", "SIP/2.0/UDP a:70000", "SIP/2.0/UDP ;x"]
+            ["", "SIP/2.0/UDP", "SIP//UDP a", "SIP/2.0/UDP a:b", "SIP/2.0/UDP a:70000", "SIP/2.0/UDP ;x"]
         {
             assert!(Via::parse(bad.as_bytes()).is_none(), "{bad}");
         }

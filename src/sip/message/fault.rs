@@ -44,7 +44,7 @@ pub enum Fault {
     /// The CSeq cannot be read, or its method is not the request's (§8.1.1.5).
     #[error("Bad CSeq")]
     CSeq,
-    /// The topmost Via cannot be read.
+    /// The topmost Via, or another in the same line, cannot be read.
     #[error("Bad Via")]
     Via,
     /// From or To cannot be read.

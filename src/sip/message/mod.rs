@@ -112,7 +112,7 @@ impl Message {
     /// What every message must have, checked once so that those who use it need not.
     fn semantic_fault(&self) -> Option<Fault> {
         let Some(via) = self.field(Name::Via) else { return Some(Fault::Missing) };
-        if Via::parse(via).is_none() {
+        if !Via::is_good(via) {
             return Some(Fault::Via);
         }
         for name in [Name::From, Name::To] {

@@ -15,7 +15,7 @@ pub(in crate::sip) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let (host, rest) = text.split_at(host_end);
     let host = host.trim_ascii_end();
     let good = match host {
-        [b'[', inner @ .., b']'] => ip(inner).is_some_and(|ip| ip.is_ipv6()),
+        [b'[', inner @ .., b']'] => is_ipv6(inner),
         _ => {
             !host.is_empty()
                 && host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
@@ -29,6 +29,17 @@ pub(in crate::sip) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
         _ => return None,
     };
     good.then_some((host, port))
+}
+
+/// Whether this is an IPv6 address, or what the ABNF of RFC 3261 makes of one by mistake: with a
+/// third colon before an IPv4 address (RFC 5118 §4.10).
+fn is_ipv6(text: &[u8]) -> bool {
+    let good = |text: &[u8]| ip(text).is_some_and(|ip| ip.is_ipv6());
+    good(text)
+        || memchr::memmem::find(text, b":::").is_some_and(|at| {
+            let (before, after) = (&text[..at + 2], &text[at + 3..]);
+            ip(after).is_some_and(|ip| ip.is_ipv4()) && good(&[before, after].concat())
+        })
 }
 
 /// An IP address as it stands in a URI or Via host: IPv6 with or without brackets.
@@ -81,6 +92,21 @@ mod tests {
             ("example.test", None),
         ] {
             assert_eq!(ip(host.as_bytes()), found.map(|ip| ip.parse().unwrap()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_third_colon_before_an_ipv4_address_is_forgiven() {
+        for (host, good) in [
+            ("[2001:db8::192.0.2.1]", true),
+            ("[2001:db8:::192.0.2.1]:5061", true),
+            ("[:::192.0.2.1]", true),
+            ("[2001:db8:::1]", false),
+            ("[1.2.3.4:::1.2.3.4]", false),
+            ("[::::1.2.3.4]", false),
+            ("2001:db8::10", false),
+        ] {
+            assert_eq!(host_port(host.as_bytes()).is_some(), good, "{host}");
         }
     }
 }

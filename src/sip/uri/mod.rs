@@ -36,7 +36,13 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    fn of(scheme: &[u8]) -> Option<Self> {
+    /// The scheme of a URI; `None` for one that we do not know, and for what has none.
+    #[must_use]
+    pub fn of(uri: &[u8]) -> Option<Self> {
+        Self::named(scheme(uri)?)
+    }
+
+    fn named(scheme: &[u8]) -> Option<Self> {
         let is = |known: &[u8]| scheme.eq_ignore_ascii_case(known);
         match scheme.len() {
             3 if is(b"sip") => Some(Self::Sip),
@@ -67,12 +73,21 @@ pub struct Uri<'a> {
     pub headers: &'a [u8],
 }
 
+/// What of a URI may stand in a request line: all but its headers (RFC 3261 §19.1.1 table 1). They
+/// are not made header fields either: who registered them could put words into our mouth (§19.1.5).
+#[must_use]
+pub fn without_headers(uri: &[u8]) -> &[u8] {
+    let host = memchr::memchr(b'@', uri).map_or(0, |at| at + 1); // a user part may hold `?`
+    let headers = memchr::memchr(b'?', uri.get(host..).unwrap_or_default());
+    headers.and_then(|at| uri.get(..host + at)).unwrap_or(uri)
+}
+
 impl<'a> Uri<'a> {
     /// Reads a sip, sips or tel URI; `None` for another scheme or a broken one.
     #[must_use]
     pub fn parse(uri: &'a [u8]) -> Option<Self> {
         let colon = memchr::memchr(b':', uri)?;
-        let scheme = Scheme::of(uri.get(..colon)?)?;
+        let scheme = Scheme::named(uri.get(..colon)?)?;
         let rest = uri.get(colon + 1..)?;
         if !is_printable(rest) {
             return None;

@@ -190,3 +190,30 @@ proptest! {
         let _ = scheme(&text);
     }
 }
+
+#[test]
+fn what_stands_in_a_request_line() {
+    for (uri, line) in [
+        ("sip:a@b;x?Route=%3Csip:c%3E", "sip:a@b;x"),
+        ("sip:a?b@c:5061", "sip:a?b@c:5061"),
+        ("sip:a?b@c?d=e", "sip:a?b@c"),
+        ("sip:b?d=e", "sip:b"),
+        ("sip:b", "sip:b"),
+    ] {
+        assert_eq!(without_headers(uri.as_bytes()), line.as_bytes(), "{uri}");
+    }
+}
+
+#[test]
+fn schemes_that_we_know() {
+    for (uri, scheme) in [
+        ("SIP:a", Some(Scheme::Sip)),
+        ("sips:a", Some(Scheme::Sips)),
+        ("Tel:+1", Some(Scheme::Tel)),
+        ("soap.beep://192.0.2.103:3002", None),
+        ("sip", None),
+        ("", None),
+    ] {
+        assert_eq!(Scheme::of(uri.as_bytes()), scheme, "{uri}");
+    }
+}

@@ -112,6 +112,14 @@ impl Server {
         }
     }
 
+    /// From now on every flush of the store fails, or none.
+    pub(crate) fn store_fails(&mut self, fails: bool) {
+        self.backend.follow(move |operation| match operation {
+            Operation::Flush if fails => Fault::Fails,
+            _ => Fault::None,
+        });
+    }
+
     /// From now on nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
         self.backend.follow(|_| Fault::None);
