@@ -4,6 +4,7 @@ use super::sip::Text;
 use bytes::Bytes;
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{Flow, ShardId, Transport};
+use stationmaster::base::language::Language;
 use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
@@ -267,7 +268,12 @@ impl Bench {
 
     /// Begins an administrator's command, which waits for the store.
     pub(crate) fn administer(&mut self, request: Request) -> Result<Response, Refusal> {
-        let mailing = Mailing { invitation_for: HOUR, carrier: Carries::Nothing, links: Links::Nowhere };
+        let mailing = Mailing {
+            invitation_for: HOUR,
+            carrier: Carries::Nothing,
+            links: Links::Nowhere,
+            language: Language::English,
+        };
         let lockout = lockout::Policy::default();
         let defaults = Defaults { devices_max: 4, lockout, expires_max: HOUR, mailing };
         let admin = Admin::new(self.services.clone(), defaults);
