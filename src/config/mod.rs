@@ -23,7 +23,7 @@ pub use listen::{AdminConfig, HttpConfig, MetricsConfig};
 pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use registrar::RegistrarConfig;
-pub use sip::{Host, SipConfig};
+pub use sip::{Advertised, Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 pub use tls::{Pair, Place, TlsConfig, WsConfig};
 

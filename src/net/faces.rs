@@ -96,8 +96,7 @@ mod tests {
 
     #[test]
     fn wildcards_have_the_faces_of_their_family() {
-        let ips: Vec<IpAddr> =
-            ["192.0.2.1", "2001:db8::1", "127.0.0.1"].map(|ip| ip.parse().unwrap()).into();
+        let ips: Vec<IpAddr> = ["192.0.2.1", "2001:db8::1", "127.0.0.1"].map(|ip| ip.parse().unwrap()).into();
         let listens = [
             listen(Transport::Udp, "0.0.0.0:5060"),
             listen(Transport::Tls, "[::]:5061"),

@@ -135,10 +135,9 @@ mod tests {
             0, 2, 0xa1, 0x47, 0x01, 0x13, 0xa9, 0xfa, 0xa5, 0xd3, 0xf1, 0x79, 0xbc, 0x25, 0xf4, 0xb5, 0xbe,
             0xd2, 0xb9, 0xd9,
         ];
-        for (source, value) in [
-            ("192.0.2.1:32853", &v4[..]),
-            ("[2001:db8:1234:5678:11:2233:4455:6677]:32853", &v6[..]),
-        ] {
+        for (source, value) in
+            [("192.0.2.1:32853", &v4[..]), ("[2001:db8:1234:5678:11:2233:4455:6677]:32853", &v6[..])]
+        {
             let optional: [&[(u16, &[u8])]; 2] = [&[], &[(0x8022, b"phone 1.0 of 17b.")]];
             for attributes in optional {
                 let mut request = request(BINDING_REQUEST, attributes);

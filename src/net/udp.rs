@@ -113,9 +113,7 @@ fn receive_asked(socket: &UdpSocket, into: &mut [u8], asked: &mut Vec<u8>) -> io
     let flags = MsgFlags::MSG_DONTWAIT;
     let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut pieces, Some(asked), flags)?;
     let to = received.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes()))
-        }
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes())),
         ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
         _ => None,
     });
@@ -263,7 +261,8 @@ mod tests {
         let socket = Script { incoming: RefCell::new(incoming.into()), ..Script::default() };
         let mut receiver = Receiver::default();
         let bytes = Bytes::from_static(b"x");
-        for expected in [Heard::Noise, Heard::Noise, Heard::Datagram { from: peer(), to: None, bytes }, Heard::Nothing]
+        for expected in
+            [Heard::Noise, Heard::Noise, Heard::Datagram { from: peer(), to: None, bytes }, Heard::Nothing]
         {
             assert_eq!(receiver.receive(&socket), expected);
         }

@@ -156,7 +156,7 @@ async fn run(
     let services = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
-    let settings = Arc::new(settings::settings(config, &listens));
+    let settings = Arc::new(settings::settings(config, &listens, server.faces()));
     let admin = Admin::new(services.clone(), config.defaults());
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
