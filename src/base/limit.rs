@@ -10,8 +10,19 @@ pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Longest header section of a message on a stream before its end must have come.
 pub const HEADER_BYTES_MAX: usize = 16_384;
 
+/// Longest start line, and longest header field with all lines over which it is folded, in bytes;
+/// longer: 400.
+pub const LINE_BYTES_MAX: usize = 8_192;
+
+/// Longest Request-URI, in bytes; longer: 414.
+pub const REQUEST_URI_BYTES_MAX: usize = 2_048;
+
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
+
+/// Parameters, and headers, of a URI that are compared one by one; URIs with more are the same only
+/// if these are the same bytes.
+pub const URI_PARTS_MAX: usize = 32;
 
 /// Contact values in one REGISTER; more: 400.
 pub const REGISTER_CONTACTS_MAX: usize = 16;
@@ -148,6 +159,19 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 /// Notices waiting in an extension's outbox; past it the oldest go.
 pub const OUTBOX_MAX: usize = 64;
 
+/// Messages in the mail spool; past it mails wait in the store.
+pub const SPOOL_FILES_MAX: usize = 100_000;
+
+/// Longest body of an HTTP request, in bytes; longer: 413.
+pub const HTTP_BODY_BYTES_MAX: usize = 16_384;
+
+/// How long the body of an HTTP request may take; longer: 408.
+pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Sources whose HTTP requests without a sign-in are counted; past it those of new ones are refused
+/// (429) until others have been quiet.
+pub const HTTP_SOURCES_MAX: usize = 16_384;
+
 /// HTTP connections of one listener at a time; one more waits.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
 
@@ -169,3 +193,10 @@ pub const REFRESHES_UNWRITTEN_MAX: usize = 500_000;
 
 /// Events of one shard that wait to be logged; more are dropped and counted.
 pub const EVENTS_MAX: usize = 65_536;
+
+/// Phones that one shard asks in a second, after a start, whether they are still there.
+pub const PROBES_PER_SECOND: usize = 500;
+
+/// Phones of one shard that have been asked and have not answered; the others wait. More than those
+/// that are asked within the 32 s that an answer may take.
+pub const PROBES_WAITING_MAX: usize = 32_768;

@@ -7,10 +7,13 @@
 
 mod auth;
 mod fault;
+mod http;
+mod invitation;
 mod licence;
 mod listen;
 mod lockout;
 mod log;
+mod mail;
 mod registrar;
 mod sip;
 mod store;
@@ -18,16 +21,22 @@ mod tls;
 
 pub use auth::AuthConfig;
 pub use fault::{ConfigError, ConfigErrors, Fault};
+pub use http::HttpConfig;
+pub use invitation::InvitationConfig;
 pub use licence::LicenceConfig;
-pub use listen::{AdminConfig, HttpConfig, MetricsConfig};
+pub use listen::{AdminConfig, MetricsConfig};
 pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
+pub use mail::MailConfig;
 pub use registrar::RegistrarConfig;
 pub use sip::{Advertised, Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 pub use tls::{Pair, Place, TlsConfig, WsConfig};
 
-use crate::service::admin::Defaults;
+use crate::base::private::Secret;
+use crate::mail::{Carrier, Smtp, Spool, Texts};
+use crate::service::admin::{Carries, Defaults, Links, Mailing};
+use crate::service::mailing::Sender;
 use crate::store::StoreUrl;
 use crate::store::key_file::KeyFile;
 use rustls::ServerConfig;
@@ -57,7 +66,7 @@ pub struct Config {
     pub secrets: SecretsConfig,
     /// `[admin]`: the socket of the command line.
     pub admin: AdminConfig,
-    /// `[http]`: health and readiness.
+    /// `[http]`: health, readiness, and the pages behind links in mails.
     pub http: HttpConfig,
     /// `[metrics]`: the scrape target.
     pub metrics: MetricsConfig,
@@ -65,6 +74,10 @@ pub struct Config {
     pub lockout: LockoutConfig,
     /// `[licence]`: the cap.
     pub licence: LicenceConfig,
+    /// `[invitation]`: how long its link works.
+    pub invitation: InvitationConfig,
+    /// `[mail]`: how people are written to.
+    pub mail: MailConfig,
     /// `[log]`: what goes to standard error.
     pub log: LogConfig,
 }
@@ -81,10 +94,12 @@ struct Raw {
     store: store::Raw,
     secrets: store::RawSecrets,
     admin: listen::RawAdmin,
-    http: listen::RawHttp,
+    http: http::Raw,
     metrics: listen::RawMetrics,
     lockout: lockout::Raw,
     licence: licence::Raw,
+    invitation: invitation::Raw,
+    mail: mail::Raw,
     log: log::Raw,
 }
 
@@ -131,6 +146,8 @@ impl Config {
             metrics: faults.part("metrics", raw.metrics),
             lockout: faults.part("lockout", raw.lockout),
             licence: faults.part("licence", raw.licence),
+            invitation: faults.part("invitation", raw.invitation),
+            mail: faults.part("mail", raw.mail),
             log: faults.part("log", raw.log),
         };
         let secure = config.sip.listen.iter().position(|listen| listen.transport.is_secure());
@@ -166,21 +183,8 @@ impl Config {
     /// Every key as `section.key` with its value, in the order of the file.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
-        let Self {
-            sip,
-            tls,
-            ws,
-            registrar,
-            auth,
-            store,
-            secrets,
-            admin,
-            http,
-            metrics,
-            lockout,
-            licence,
-            log,
-        } = self;
+        let Self { sip, tls, ws, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
+        let Self { lockout, licence, invitation, mail, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
         tls.entries(&mut entries);
@@ -194,6 +198,8 @@ impl Config {
         metrics.entries(&mut entries);
         lockout.entries(&mut entries);
         licence.entries(&mut entries);
+        invitation.entries(&mut entries);
+        mail.entries(&mut entries);
         log.entries(&mut entries);
         entries.0
     }
@@ -213,7 +219,63 @@ impl Config {
             devices_max: self.licence.max_devices.into(),
             lockout: self.lockout.policy(),
             expires_max: self.registrar.expires_max,
+            mailing: Mailing {
+                invitation_for: self.invitation.valid_for,
+                carrier: self.carries(),
+                links: if self.http.link_base().is_some() { Links::Known } else { Links::Nowhere },
+            },
         }
+    }
+
+    fn texts(&self) -> Result<Texts, Fault> {
+        Texts::load(self.mail.language, self.mail.templates.as_deref())
+            .map_err(|error| Fault::new("templates", error))
+    }
+
+    /// Whether the operator's own texts of mails can be used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_texts(&self) -> Result<(), Fault> {
+        self.texts().map(drop)
+    }
+
+    /// Whether mails have anywhere to go.
+    fn carries(&self) -> Carries {
+        let somewhere = self.mail.smtp.is_some() || self.spool().is_some();
+        if somewhere { Carries::Mails } else { Carries::Nothing }
+    }
+
+    /// The folder of the mail spool, by default beside the store; a store in memory has none.
+    fn spool(&self) -> Option<PathBuf> {
+        match (&self.mail.spool, &self.store.url) {
+            (Some(folder), _) => Some(folder.clone()),
+            (None, StoreUrl::Sled(folder)) => Some(folder.join("mail")),
+            (None, StoreUrl::Memory) => None,
+        }
+    }
+
+    /// What writes mails and hands them over; `None` if they have nowhere to go. `credentials` is as for
+    /// [`Config::key_file`].
+    ///
+    /// # Errors
+    /// If the operator's own texts cannot be used, or the mail server's password cannot be read.
+    pub fn mail_sender(&self, credentials: Option<&Path>) -> Result<Option<Sender>, Fault> {
+        let (mail, texts) = (&self.mail, self.texts()?);
+        let carrier = match (&mail.smtp, self.spool()) {
+            (Some(relay), _) => {
+                let password = mail.smtp_login.as_ref().map(|(_, place)| password(place, credentials));
+                let password = password.transpose()?;
+                let login = mail.smtp_login.as_ref().zip(password.as_ref());
+                let login = login.map(|((user, _), password)| (user.as_str(), password));
+                let smtp = Smtp::new(relay, login, &mail.from).map_err(|error| Fault::new("smtp", error))?;
+                Carrier::Smtp(smtp)
+            }
+            (None, Some(folder)) => Carrier::Spool(Spool::new(folder)),
+            (None, None) => return Ok(None),
+        };
+        let (from, downloads) = (mail.from.clone(), mail.downloads.clone());
+        Ok(Some(Sender { carrier, texts, from, base: self.http.link_base(), downloads }))
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.
@@ -232,6 +294,24 @@ impl Config {
             (KeyPlace::BesideStore, StoreUrl::Memory) => (PathBuf::new(), false),
         };
         Ok(KeyFile { path, credential })
+    }
+}
+
+/// The first line of the file that holds the mail server's password.
+fn password(place: &KeyPlace, credentials: Option<&Path>) -> Result<Secret<String>, Fault> {
+    let fault = |reason: String| Fault::new("smtp_password_file", reason);
+    let path = match (place, credentials) {
+        (KeyPlace::Path(path), _) => path.clone(),
+        (KeyPlace::Credential(name), Some(folder)) => folder.join(name),
+        (KeyPlace::Credential(_) | KeyPlace::BesideStore, _) => {
+            return Err(fault("systemd passed no credentials to this process".into()));
+        }
+    };
+    let text = std::fs::read_to_string(&path);
+    let text = text.map(Secret::new).map_err(|error| fault(format!("{}: {error}", path.display())))?;
+    match text.expose().lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
+        _ => Err(fault(format!("{} has no password in its first line", path.display()))),
     }
 }
 

@@ -62,6 +62,9 @@ impl Core {
 
     /// A response to a request of a call.
     pub(super) fn call_response(&mut self, now: Now, message: &Message) {
+        if self.probe_response(now, message) {
+            return;
+        }
         if !self.calls.response(now, message) {
             self.meters.stray_response();
         }
@@ -280,7 +283,7 @@ impl Core {
     }
 
     /// How a phone at the end of this flow reaches us.
-    fn sent_by(&self, flow: Flow) -> Bytes {
+    pub(super) fn sent_by(&self, flow: Flow) -> Bytes {
         self.settings
             .listeners
             .get(usize::from(flow.listener))

@@ -12,6 +12,7 @@ mod dispatch;
 mod drain;
 mod invite;
 pub mod meters;
+mod probe;
 pub mod refusal;
 mod refusals;
 mod register;
@@ -68,6 +69,7 @@ pub struct Core {
     streams: Streams,
     refusals: Refusals,
     draining: bool,
+    probes: probe::Probes,
 }
 
 impl Core {
@@ -75,8 +77,10 @@ impl Core {
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
         let Shared { settings, directory, nonces, hash, shards } = shared;
-        let call = call::Settings { ring_max: settings.ring_max, ..call::Settings::default() };
+        let Settings { ring_max, intervals, .. } = *settings;
+        let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
+        let probes = probe::Probes::new(intervals, &mut rng);
         Self {
             shard,
             shards,
@@ -93,6 +97,7 @@ impl Core {
             streams: Streams::default(),
             refusals: Refusals::default(),
             draining: false,
+            probes,
         }
     }
 
@@ -111,6 +116,7 @@ impl Core {
         self.calls.handle_timeout(now);
         self.drain_calls();
         self.waiting.forget_late(now.mono);
+        self.probe_further(now);
     }
 
     /// The next thing to do; `None` when there is nothing left to do for now.
@@ -122,7 +128,7 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
-        calls.into_iter().chain(waiting).min()
+        calls.into_iter().chain(waiting).chain(self.probes.next_deadline()).min()
     }
 
     /// How many requests wait for the store.
@@ -140,7 +146,7 @@ impl Core {
     /// How many transactions stand.
     #[must_use]
     pub fn transactions(&self) -> usize {
-        self.calls.transactions()
+        self.calls.transactions() + self.probes.transactions()
     }
 
     fn jitter(&mut self) -> u8 {

@@ -1,7 +1,7 @@
 //! The durable half of an extension: the one record that holds every promise made to it, so that
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
-use crate::account::{Life, LoginName, Role};
+use crate::account::{Invitation, Life, LoginName, OwedMails, Role};
 use crate::base::time::Wall;
 use crate::licence::Licence;
 use crate::lockout::Lock;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The schema number of [`ExtensionRecord`].
-pub const EXTENSION_SCHEMA: u16 = 1;
+pub const EXTENSION_SCHEMA: u16 = 2;
 
 /// How long a password is remembered after it was changed.
 pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -43,6 +43,10 @@ pub struct ExtensionRecord {
     pub lock: Option<Lock>,
     /// What is still to be told because of changes made with this record.
     pub outbox: Vec<Notice>,
+    /// The invitation that was sent and not used; its link dies with it.
+    pub invitation: Option<Invitation>,
+    /// Mails still to be sent because of changes made with this record.
+    pub mails: OwedMails,
 }
 
 impl ExtensionRecord {
@@ -62,7 +66,16 @@ impl ExtensionRecord {
             next_binding: 1,
             lock: None,
             outbox: Vec::new(),
+            invitation: None,
+            mails: OwedMails::default(),
         }
+    }
+
+    /// A record of the first schema: it had neither an invitation nor mails, which stand at the end.
+    #[must_use]
+    pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
+        let rest = postcard::to_stdvec(&(None::<Invitation>, OwedMails::default())).ok()?;
+        (schema == 1).then(|| postcard::from_bytes(&[bytes, &rest].concat()).ok())?
     }
 
     /// Puts a notice into the outbox; the oldest goes when it is full.
@@ -118,4 +131,23 @@ pub enum What {
         /// The command.
         command: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_the_first_schema_has_neither_invitation_nor_mails() {
+        let login = LoginName::parse("200-acme").unwrap();
+        let mut record = ExtensionRecord::new(login, "Ada".into(), Some("a@b".into()));
+        record.tell(Wall::from_secs(1), What::Activated { device: 1, address: "192.0.2.1".into() });
+        let today = postcard::to_stdvec(&record).unwrap();
+        let tail = postcard::to_stdvec(&(&record.invitation, &record.mails)).unwrap();
+        let first = today.strip_suffix(tail.as_slice()).unwrap();
+        let read = ExtensionRecord::of_schema(1, first).unwrap();
+        assert_eq!(postcard::to_stdvec(&read).unwrap(), today);
+        assert!(ExtensionRecord::of_schema(3, first).is_none());
+        assert!(ExtensionRecord::of_schema(1, &first[..9]).is_none());
+    }
 }

@@ -109,43 +109,11 @@ fn asked_contact<'a>(
         return Err(RegisterError::BadContact);
     }
     let max_s = u32::try_from(terms.expires_max.as_secs()).unwrap_or(u32::MAX);
-    let expires_s = match contact.param("expires").flatten() {
-        Some(value) => text::delta_seconds(value).unwrap_or(3600),
-        None => header.unwrap_or(max_s),
-    };
+    let expires_s = contact.expires_s().or(header).unwrap_or(max_s);
     Ok(AskedContact {
         uri: contact.uri,
         expires_s: expires_s.min(max_s),
-        q: contact.param("q").flatten().map_or(1000, thousandths),
+        q: contact.q(),
         instance: contact.param("+sip.instance").flatten(),
     })
-}
-
-/// A qvalue (§25.1) in thousandths; 1000 for one that cannot be read.
-fn thousandths(value: &[u8]) -> u16 {
-    let (whole, fraction) =
-        value.split_at(value.iter().position(|&byte| byte == b'.').unwrap_or(value.len()));
-    let digits = fraction.get(1..).unwrap_or_default();
-    if digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
-        return 1000;
-    }
-    let part = digits.iter().chain(b"000").take(3).fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    match whole {
-        b"0" => part,
-        _ => 1000,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn qvalues() {
-        for (text, q) in
-            [("1", 1000), ("1.0", 1000), ("0", 0), ("0.5", 500), ("0.25", 250), ("0.125", 125), ("x", 1000)]
-        {
-            assert_eq!(thousandths(text.as_bytes()), q, "{text}");
-        }
-    }
 }

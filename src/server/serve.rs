@@ -20,13 +20,15 @@ use crate::config::{Config, ConfigErrors, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
+use crate::directory::Suspect;
 use crate::http;
 use crate::net::meters::NetMeters;
 use crate::net::tls::Terms;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
-use crate::service::open::{OpenError, Opening, open};
+use crate::service::mailing::Waiting;
+use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping, outbox};
+use crate::service::{Services, commit, housekeeping, mailing, outbox};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -55,6 +57,9 @@ pub enum ServeError {
     /// The configuration names certificates or keys that cannot be used.
     #[error("{}", .0.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Tls(ConfigErrors),
+    /// The texts of mails, or the way to the mail server.
+    #[error("mail.{}: {}", .0.key, .0.reason)]
+    Mail(Fault),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminSocketError),
@@ -77,7 +82,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) | Self::Tls(_) => true,
+            Self::KeyFile(_) | Self::Tls(_) | Self::Mail(_) => true,
             _ => false,
         }
     }
@@ -102,6 +107,7 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
     let logging = logging::start(&config.log);
     harden::keep_memory_private()?;
     harden::raise_open_files()?;
+    harden::share_one_heap();
     let metrics = Metrics::install().map_err(std::io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SLOW_THREADS)
@@ -144,8 +150,12 @@ async fn run(
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
+    let (door, mail_sender) =
+        (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     if let Some(listener) = health_listener {
-        serve_pages(&late_tasks, "health pages", listener, http::health_pages(pulse.clone()));
+        let invitations = http::invitations::invitation_pages(Arc::clone(&door));
+        let pages = http::health_pages(pulse.clone()).merge(invitations);
+        serve_pages(&late_tasks, "health pages", listener, pages);
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
@@ -153,21 +163,29 @@ async fn run(
         serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
     }
 
-    let services = open_services(config, clock)?;
+    let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));
     let admin = Admin::new(services.clone(), config.defaults());
+    let _ = door.set(admin.clone()); // the only time
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
     let listed = Arc::clone(&settings);
     let exempt = Arc::new(move |source| listed.origin(source) == crate::lockout::Origin::Listed);
     let shell = Shell::new(clock, meters, exempt).with_terms(Arc::clone(terms));
-    let running = start_shards(server, shell, &services, &settings, &trays)?;
+    let running = start_shards(server, shell, &services, suspects, &settings, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
-    tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
+    let mails = Waiting::default();
+    tasks.spawn("outboxes", outbox::run(services.clone(), mails.clone(), stop.clone()));
+    if let Some(sender) = mail_sender {
+        tasks.spawn(
+            "mails",
+            mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
+        );
+    }
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
@@ -228,16 +246,20 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|error| ServeError::Http { address, error })
 }
 
+/// Where systemd has put the credentials that the unit names.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
 /// Opens store, key and directory as the configuration says.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeError> {
+/// As [`open::start`].
+pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let key_file = config.key_file(credentials.as_deref()).map_err(ServeError::KeyFile)?;
-    let (services, replayed) = open(Opening {
+    let key_file = config.key_file(credentials().as_deref()).map_err(ServeError::KeyFile)?;
+    let opened = open::start(Opening {
         url: &config.store.url,
         options: store::Options {
             cache_bytes: u64::from(config.store.cache_mib) << 20,
@@ -251,16 +273,17 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeErr
         now: clock.now(),
         rng: Rng::from_seed(seed),
     })?;
-    if replayed.corrupt > 0 {
-        tracing::warn!(records = replayed.corrupt, "journal records could not be read to their end");
+    if opened.replayed.corrupt > 0 {
+        tracing::warn!(records = opened.replayed.corrupt, "journal records could not be read to their end");
     }
-    Ok(services)
+    Ok(opened)
 }
 
 fn start_shards(
     server: Server<Core>,
     shell: Shell,
     services: &Services,
+    suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
     trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
@@ -284,7 +307,8 @@ fn start_shards(
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
-        let core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        core.probe(&suspects);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }

@@ -13,12 +13,13 @@ use crate::core::refusal::Refusal;
 use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
-use crate::directory::{Directory, Doubt, ExtensionRecord};
+use crate::directory::{Directory, ExtensionRecord};
 use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
 use crate::lockout::{Begun, Lock};
 use crate::registrar::{self, Asked, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What came of a job, to be told once its group is durable.
 struct Staged {
@@ -41,44 +42,46 @@ pub fn submit(
         Durable::Register(request) => Some(request.login.clone()),
         Durable::Locked { .. } | Durable::Banned { .. } => None,
     };
-    let (memory, settings) = (Arc::clone(directory), Arc::clone(settings));
-    let job = move |txn: &mut Txn<'_>| stage(txn, &memory, &settings, at, what);
+    let (memory, settings, whose) = (Arc::clone(directory), Arc::clone(settings), login.clone());
+    let held = Arc::new(AtomicBool::new(false));
+    let holds = Arc::clone(&held);
+    let job = move |txn: &mut Txn<'_>| {
+        if let Some(login) = &whose {
+            memory.with(login.as_str(), |entry| entry.doubt.hold());
+            holds.store(true, Ordering::Relaxed);
+        }
+        stage(txn, &memory, &settings, at, what)
+    };
     let (memory, answer, whose) = (Arc::clone(directory), reply.clone(), login.clone());
     let done = move |result: Result<Staged, StoreError>| {
-        let result = settle(&memory, whose.as_ref(), result);
-        answer(Settled { ticket, result });
+        let (result, revision) = settle(&memory, result);
+        over(&memory, whose.as_ref(), held.load(Ordering::Relaxed));
+        answer(Settled { ticket, result, revision });
     };
     if store.transact(job, done).is_err() {
-        over(directory, login.as_ref(), Doubt::end);
-        reply(Settled { ticket, result: Err(Refusal::Overload) });
+        over(directory, login.as_ref(), false);
+        reply(Settled { ticket, result: Err(Refusal::Overload), revision: None });
     }
 }
 
+/// Memory follows the record.
 fn settle(
     directory: &Directory,
-    login: Option<&LoginName>,
     result: Result<Staged, StoreError>,
-) -> Result<Option<DeviceId>, Refusal> {
+) -> (Result<Option<DeviceId>, Refusal>, Option<u32>) {
     match result {
         Ok(Staged { record, result }) => {
-            over(directory, login, Doubt::end);
-            if let Some(record) = &record {
-                directory.refresh(record);
-            }
-            result
+            (result, record.as_ref().and_then(|record| directory.revise(record)))
         }
-        // What was staged may have been kept.
-        Err(_) => {
-            over(directory, login, Doubt::fail);
-            Err(Refusal::StoreUnavailable)
-        }
+        // What was staged may have been kept; memory has been told by now.
+        Err(_) => (Err(Refusal::StoreUnavailable), None),
     }
 }
 
-/// The commit of a REGISTER is over.
-fn over(directory: &Directory, login: Option<&LoginName>, how: fn(&mut Doubt)) {
+/// The commit of a REGISTER is over; `held` if its job was run.
+fn over(directory: &Directory, login: Option<&LoginName>, held: bool) {
     if let Some(login) = login {
-        directory.with(login.as_str(), |entry| how(&mut entry.doubt));
+        directory.with(login.as_str(), |entry| entry.doubt.end(held));
     }
 }
 

@@ -5,7 +5,8 @@
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
-//! | `audit`   | time, login, number | [`AuditLine`], kept 90 days |
+//! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
+//! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
 //! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
 
 use super::audit::AuditLine;
@@ -20,10 +21,14 @@ use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Ta
 pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 1);
 
 /// Extensions by tenant and number.
-pub const EXTENSIONS: Table<ExtensionRecord> = Table::new(Namespace::new("ext"), EXTENSION_SCHEMA);
+pub const EXTENSIONS: Table<ExtensionRecord> =
+    Table::new(Namespace::new("ext"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
+
+/// Tokens of links by their hash: of which extension. They are gone when the link ends.
+pub const TOKENS: Table<LoginName> = Table::new(Namespace::new("token"), 1);
 
 /// The audit, in the order of time.
 pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);

@@ -6,8 +6,18 @@
 //! of transactions, accounts or time.
 //!
 //! Where we are kinder than the grammar: a lone LF ends a line, white space may stand before the
-//! colon, Max-Forwards may be missing. Where we are stricter: a lone CR, a header field that may
-//! stand once but stands twice, a Content-Length that promises more than came.
+//! colon, behind the version and within `< >`, Max-Forwards may be missing, a parameter or a value
+//! of a list may be empty, a display name may be unquoted whatever it holds, an IPv6 reference may
+//! have the third colon of RFC 5118 §4.10, and a field that nobody asks for may hold anything. Where
+//! we are stricter: a lone CR, a header field that may stand once but stands twice, a Content-Length
+//! that promises more than came, an address with `?` that stands without `<` and `>`.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | which header fields exist, and how each is read | [`header`] |
+//! | what can be wrong with a message | [`Fault`] |
+//! | its bounds | [`crate::base::limit`]: `MESSAGE_BYTES_MAX` … `URI_PARTS_MAX` |
+//! | how a stream is cut | [`frame`] |
 
 pub mod frame;
 pub mod header;
@@ -19,8 +29,7 @@ pub mod text;
 pub mod uri;
 pub mod write;
 
-pub use header::Name;
-pub use header::{CSeq, Contacts, NameAddr, Via};
+pub use header::{CSeq, Contacts, Malformed, Name, NameAddr, Via};
 pub use message::{Fault, Message, ParseError};
 pub use method::Method;
 pub use uri::{Scheme, Uri};

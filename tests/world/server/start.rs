@@ -66,6 +66,7 @@ pub(super) fn settings() -> Settings {
         devices_max: 4,
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
+        intervals: stationmaster::txn::Intervals::default(),
     }
 }
 
@@ -112,6 +113,14 @@ impl Server {
         }
     }
 
+    /// From now on every flush of the store fails, or none.
+    pub(crate) fn store_fails(&mut self, fails: bool) {
+        self.backend.follow(move |operation| match operation {
+            Operation::Flush if fails => Fault::Fails,
+            _ => Fault::None,
+        });
+    }
+
     /// From now on nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
         self.backend.follow(|_| Fault::None);
@@ -133,7 +142,7 @@ impl Server {
         };
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
         let expires_max = self.settings.terms.expires_max;
-        directory.each_mut(|entry| entry.grant_grace(now.wall, expires_max, open::RESTART_GRACE));
+        let suspects = directory.grant_grace(now.wall, expires_max, open::RESTART_GRACE);
         let shared = Shared {
             settings: self.settings.clone(),
             directory: directory.clone(),
@@ -142,7 +151,11 @@ impl Server {
             shards: self.shards,
         };
         let shards = (0..self.shards)
-            .map(|shard| Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split()))
+            .map(|shard| {
+                let mut core = Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split());
+                core.probe(&suspects);
+                core
+            })
             .collect();
         let services = Services {
             store,
@@ -152,6 +165,7 @@ impl Server {
             journal,
             rng: Arc::new(Mutex::new(rng.split())),
         };
+        services.mind_doubts();
         self.processes += 1;
         self.process = Some(Process {
             number: self.processes,
