@@ -19,7 +19,8 @@
 //! |   | [`http`], [`config`], [`cli`] | pages; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |
 //!
-//! **The way of a message**: [`net::udp`] or [`net::tcp`] → [`server::driver`] → `core::dispatch`
+//! **The way of a message**: [`net::udp`] or [`net::tcp`] (whose
+//! `layers` are TLS, WebSocket, framing) → [`server::driver`] → `core::dispatch`
 //! → REGISTER: `core::register`, [`directory::sign_in`], [`registrar::plan()`], and where it must be
 //! durable first, [`service::commit`]; INVITE: `core::invite`, [`route::route()`], [`call`].
 //!

@@ -61,6 +61,9 @@ const WRONG: &[(&str, &str)] = &[
     ("[sip]\nlisten = [\"quic:127.0.0.1:5060\"]\n", "error: sm.toml:2: sip.listen: \"quic:127.0.0.1:5060\": the transports are udp, tcp, tls, ws, wss"),
     ("[sip]\nlisten = [\"5060\"]\n", "error: sm.toml:2: sip.listen: \"5060\" is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\""),
     ("[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n", "error: sm.toml:2: sip.listen: udp:127.0.0.1:5060 stands there twice"),
+    ("[sip]\nlisten = [\"udp:10.0.0.1:5060 advertise x\"]\n", "error: sm.toml:2: sip.listen: \"x\" is neither ADDRESS nor ADDRESS:PORT"),
+    ("[sip]\nlisten = [\"udp:10.0.0.1:5060 advertise 0.0.0.0\"]\n", "error: sm.toml:2: sip.listen: phones cannot reach \"0.0.0.0\""),
+    ("[sip]\nlisten = [\"udp:10.0.0.1:5060 advertise 2001:db8::1\"]\n", "error: sm.toml:2: sip.listen: \"udp:10.0.0.1:5060 advertise 2001:db8::1\" advertises an address of the other family"),
     ("[sip]\ndomains = [\"example.com\", \"exa mple\"]\n", "error: sm.toml:2: sip.domains: \"exa mple\" is neither a host name nor an IP address"),
     ("[sip]\nrealm = \"a\\\"b\"\n", "error: sm.toml:2: sip.realm: 1 to 128 printable ASCII characters without \" and \\ are needed"),
     ("[sip]\nrealm = \"\"\n", "error: sm.toml:2: sip.realm: 1 to 128 printable ASCII characters without \" and \\ are needed"),
@@ -120,7 +123,6 @@ const WRONG: &[(&str, &str)] = &[
     ("[[tls.domain]]\nname = \"a.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:1: tls.certificate: certificates of domains need a main one"),
     ("[tls]\nclient_required = true\n", "error: sm.toml:2: tls.client_required: needs client_ca: whose certificates are good"),
     ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"a.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"A.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:8: tls.domain: \"a.b\" stands there twice"),
-    ("[sip]\nrealm = \"x\"\nlisten = [\"udp:0.0.0.0:5060\"]\n", "error: sm.toml:3: sip.listen: a wildcard address needs sip.advertise: the address that phones are to be told"),
     ("[registrar]\nexpires_min_s = 600\nexpires_max_s = 300\n", "error: sm.toml:3: registrar.expires_max_s: 300 is not between expires_min_s (600) and 604800"),
     // a key that is not written: its section's line; all sections at once
     ("# a\n[registrar]\nexpires_max_s = 30\n[licence]\nmax_devices = 0\n", "error: sm.toml:3: registrar.expires_max_s: 30 is not between expires_min_s (60) and 604800\nerror: sm.toml:5: licence.max_devices: 0 is not between 1 and 16"),
@@ -138,6 +140,7 @@ fn each_mistake_is_told_with_file_line_key_and_reason() {
 fn what_is_right_at_the_edge() {
     for text in [
         "[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"tcp:[::]:5060\"]\nadvertise = \"203.0.113.7\"\n",
+        "[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"tcp:10.0.0.1:5060 advertise 203.0.113.7:5062\", \"udp:[::1]:5060 advertise [2001:db8::1]:5060\"]\n",
         "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"udp:127.0.0.1:0\"]\n",
         "[sip]\nadvertise = \"2001:db8::1\"\ntrusted = [\"192.0.2.0/24\", \"2001:db8::1\"]\nshards = 1024\n",
         "[sip]\nt1_ms = 100\nt2_ms = 100\nt4_ms = 500\ndrain_max_s = 0\n",

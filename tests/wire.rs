@@ -16,7 +16,7 @@ use stationmaster::server::{Running, Seat, Server, Shell, StartError};
 use stationmaster::sip::Message;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -104,14 +104,19 @@ fn any(transport: Transport) -> Listen {
 }
 
 fn world(shards: u16) -> World {
+    world_at(shards, &PLAIN.map(any), &[])
+}
+
+/// A world that listens elsewhere, on a machine with these addresses.
+fn world_at(shards: u16, listens: &[Listen], addresses: &[IpAddr]) -> World {
     let recorder = PrometheusBuilder::new().build_recorder();
     let meters = metrics::with_local_recorder(&recorder, NetMeters::new);
     let shell = Shell::new(Clock::new(), meters, Arc::new(|_| false));
     let (tell, closed) = mpsc::channel();
     let alive = Arc::new(());
-    let witness = Arc::clone(&alive);
+    let (witness, number) = (Arc::clone(&alive), listens.len());
     let make = move |seat: &Seat<Echo>| {
-        assert_eq!((seat.listens.len(), seat.post.shards()), (2, usize::from(shards)));
+        assert_eq!((seat.listens.len(), seat.post.shards()), (number, usize::from(shards)));
         let echo = Echo {
             shard: seat.shard,
             outputs: VecDeque::new(),
@@ -121,7 +126,7 @@ fn world(shards: u16) -> World {
         };
         (echo, Box::new(|_, _| {}) as Effect)
     };
-    let server = Server::claim(&PLAIN.map(any), shards).unwrap();
+    let server = Server::claim_at(listens, shards, addresses).unwrap();
     let running = server.start(shell, make).unwrap();
     World { running, closed, alive, metrics: recorder.handle() }
 }
@@ -226,6 +231,45 @@ fn an_answer_goes_to_where_the_question_came_from() {
         assert_eq!(socket.hear(), format!("0 {number}"));
     }
     world.stop();
+}
+
+#[test]
+fn an_answer_leaves_from_the_address_that_was_asked() {
+    for (wildcard, here, asked) in
+        [("0.0.0.0:0", "127.0.0.1", ["127.0.0.2", "127.0.0.1"]), ("[::]:0", "::1", ["::1"; 2])]
+    {
+        let listen = Listen { transport: Transport::Udp, addr: wildcard.parse().unwrap() };
+        let addresses = asked.map(|ip| ip.parse().unwrap());
+        let world = world_at(1, &[listen], &addresses);
+        let port = world.addr(Transport::Udp).port();
+        for asked in addresses {
+            let socket = UdpSocket::bind((here, 0)).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            // A connected socket hears nobody but whom it asked.
+            socket.connect((asked, port)).unwrap();
+            assert_eq!(Datagrams(socket).ask("whence"), "0 whence");
+        }
+        world.stop();
+    }
+}
+
+#[test]
+fn stun_is_answered_and_the_core_not_asked() {
+    let world = world(1);
+    let socket = world.udp();
+    let id = *b"twelve bytes";
+    let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42][..], &id].concat();
+    socket.0.send(&request).unwrap();
+    let mut answer = [0; 64];
+    let length = socket.0.recv(&mut answer).unwrap();
+    assert_eq!((length, &answer[..4], &answer[8..20]), (32, &[1, 1, 0, 12][..], &id[..]));
+    let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
+    assert_eq!(port, socket.0.local_addr().unwrap().port());
+    // What is STUN but no request for us is not answered, and does no harm.
+    socket.0.send(&[&[0, 17], &request[2..]].concat()).unwrap();
+    assert_eq!(socket.ask("still there"), "0 still there");
+    let counted = world.stop();
+    assert!(counted.contains("messages_total{transport=\"udp\",direction=\"in\"} 1\n"), "{counted}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use support::phone::Phone;
 use support::secure::{self, Authority, Channel};
 use support::server::{DOMAIN, Server, Setup};
@@ -29,14 +29,21 @@ struct World {
 }
 
 fn world() -> World {
+    world_at(Ipv4Addr::LOCALHOST.into(), &[])
+}
+
+/// A world that listens on this address, and for these further transports.
+fn world_at(ip: IpAddr, further: &[(&str, u16)]) -> World {
     let authority = Authority::new();
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = authority.issue_to(folder.path(), "main", &[DOMAIN]);
     let sections = format!(
         "[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n[ws]\norigins = [\"https://a.test\", \"{PAGE}\"]\n"
     );
-    let [ws, wss] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
-    let listens = [format!("ws:{ws}"), format!("wss:{wss}")];
+    let [ws, wss] = [(); 2].map(|()| SocketAddr::from((ip, free_port())));
+    let mut listens = vec![format!("ws:{ws}"), format!("wss:{wss}")];
+    let at = |&(transport, port)| format!("{transport}:{}", SocketAddr::from((ip, port)));
+    listens.extend(further.iter().map(at));
     let server = Server::start_with(&Setup { listens: &listens, sections: &sections, ..Setup::default() });
     World { server, ws, wss, authority }
 }
@@ -110,6 +117,38 @@ fn a_phone_registers_calls_and_is_called_over_both() {
     }
     let flow = || server.bindings("acme", "202")[0]["flow"].to_string();
     until("the binding ends with its connection", || flow().contains("(closed)").then_some(()));
+    world.server.stop();
+}
+
+#[test]
+fn every_transport_over_ipv6() {
+    let ip = IpAddr::from(Ipv6Addr::LOCALHOST);
+    let [udp, tcp, tls] = [(); 3].map(|()| free_port());
+    let world = world_at(ip, &[("udp", udp), ("tcp", tcp), ("tls", tls)]);
+    let server = &world.server;
+    server.populate("acme", &["201", "202", "203", "204", "205", "206"]);
+    let mut desk = Phone::new(server, "206").registered();
+    let trust = world.authority.trust();
+    let peers = [
+        Peer::udp(ip, (ip, udp).into()),
+        Peer::tcp(ip, (ip, tcp).into()),
+        Peer::tls((ip, tls).into(), &trust, DOMAIN),
+        Peer::web(Channel::plain(world.ws).upgrade("sip", None).unwrap()),
+        Peer::web(world.secure().upgrade("sip", None).unwrap()),
+    ];
+    for (peer, number) in peers.into_iter().zip(["201", "202", "203", "204", "205"]) {
+        let mut phone = Phone::of(peer, server.sip(), number).registered();
+        let request = desk.invite_request(number);
+        let challenge = desk.ask(&request);
+        let invite = desk.signed(&request, &challenge);
+        desk.send(&invite);
+        let rung = phone.awaits("INVITE");
+        let via = format!("SIP/2.0/{} [::1]:", phone.peer.transport());
+        assert!(rung.field("Via").starts_with(&via), "{rung}");
+        assert!(rung.field("Contact").contains("@[::1]:"), "{rung}");
+        phone.answers(&rung, 486, "Busy Here");
+        assert_eq!(desk.answer_to(&invite).status(), 486);
+    }
     world.server.stop();
 }
 

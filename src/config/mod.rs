@@ -29,7 +29,7 @@ pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use mail::MailConfig;
 pub use registrar::RegistrarConfig;
-pub use sip::{Host, SipConfig};
+pub use sip::{Advertised, Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 pub use tls::{Pair, Place, TlsConfig, WsConfig};
 

@@ -63,6 +63,44 @@ impl Default for Raw {
     }
 }
 
+/// What phones are told instead of a listen address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Advertised {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port, if it is another than the listener's.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Advertised {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = text
+            .parse::<IpAddr>()
+            .map(|ip| Self { ip, port: None })
+            .or_else(|_| text.parse::<SocketAddr>().map(|at| Self { ip: at.ip(), port: Some(at.port()) }))
+            .map_err(|_| format!("{text:?} is neither ADDRESS nor ADDRESS:PORT"))?;
+        if found.ip.is_unspecified() || found.port == Some(0) {
+            return Err(format!("phones cannot reach {text:?}"));
+        }
+        Ok(found)
+    }
+}
+
+/// Reads `TRANSPORT:ADDRESS:PORT [advertise ADDRESS[:PORT]]`.
+fn door(text: &str) -> Result<(Listen, Option<Advertised>), String> {
+    let Some((address, advertised)) = text.split_once(" advertise ") else {
+        return Ok((listen(text)?, None));
+    };
+    let advertised: Advertised = advertised.trim().parse()?;
+    let listen = listen(address.trim_end())?;
+    if advertised.ip.is_ipv4() != listen.addr.is_ipv4() {
+        return Err(format!("{text:?} advertises an address of the other family"));
+    }
+    Ok((listen, Some(advertised)))
+}
+
 /// Reads `TRANSPORT:ADDRESS:PORT`; port 0 is any free one.
 fn listen(text: &str) -> Result<Listen, String> {
     const FORM: &str = "is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\"";
@@ -134,12 +172,14 @@ impl fmt::Display for Host {
 pub struct SipConfig {
     /// Where SIP is heard; at least one, at most [`LISTENERS_MAX`].
     pub listen: Vec<Listen>,
+    /// What phones are told instead of each of them, where that is set for it alone.
+    pub advertised: Vec<Option<Advertised>>,
     /// Hosts of addresses-of-record, beside the listen and advertised addresses.
     pub domains: Vec<Host>,
     /// The digest realm; printable, without `"` and `\`.
     pub realm: String,
-    /// The public address behind 1:1 NAT, told to phones in place of the listen address; the port
-    /// is the listener's.
+    /// The public address behind 1:1 NAT, told to phones in place of listen addresses of its family
+    /// that have none of their own; the port is the listener's.
     pub advertise: Option<IpAddr>,
     /// Sources that are never banned.
     pub trusted: Vec<Prefix>,
@@ -158,6 +198,7 @@ impl Default for SipConfig {
             listen: [Transport::Udp, Transport::Tcp]
                 .map(|transport| Listen { transport, addr: loopback })
                 .into(),
+            advertised: vec![None; 2],
             domains: Vec::new(),
             realm: "stationmaster".into(),
             advertise: None,
@@ -171,8 +212,9 @@ impl Default for SipConfig {
 
 impl SipConfig {
     pub(super) fn entries(&self, entries: &mut Entries) {
-        let Self { listen, domains, realm, advertise, trusted, shards, drain_max, intervals } = self;
-        entries.put("sip.listen", listen);
+        let Self { listen, advertised, domains, realm, advertise, trusted, shards, drain_max, intervals } =
+            self;
+        entries.put("sip.listen", &(listen, advertised));
         entries.put("sip.domains", domains);
         entries.put("sip.realm", realm);
         entries.put("sip.advertise", advertise);
@@ -190,7 +232,8 @@ impl TryFrom<Raw> for SipConfig {
     type Error = Fault;
 
     fn try_from(raw: Raw) -> Result<Self, Fault> {
-        let listen: Vec<Listen> = list("listen", &raw.listen, listen)?;
+        let doors = list("listen", &raw.listen, door)?;
+        let (listen, advertised): (Vec<Listen>, Vec<_>) = doors.into_iter().unzip();
         if listen.is_empty() || listen.len() > LISTENERS_MAX {
             return Err(Fault::new(
                 "listen",
@@ -203,11 +246,6 @@ impl TryFrom<Raw> for SipConfig {
             }
         }
         let advertise = advertise(&raw.advertise)?;
-        let wildcard = listen.iter().position(|listen| listen.addr.ip().is_unspecified());
-        if let (Some(n), None) = (wildcard, &advertise) {
-            let reason = "a wildcard address needs sip.advertise: the address that phones are to be told";
-            return Err(Fault::at("listen", n, reason));
-        }
         let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
         if !(1..=REALM_BYTES_MAX).contains(&raw.realm.len()) || !raw.realm.bytes().all(good) {
             let reason =
@@ -224,6 +262,7 @@ impl TryFrom<Raw> for SipConfig {
         }
         Ok(Self {
             listen,
+            advertised,
             domains: list("domains", &raw.domains, str::parse)?,
             realm: raw.realm,
             advertise,

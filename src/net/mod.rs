@@ -3,7 +3,8 @@
 //! A shard owns its UDP sockets and its connections; nothing here is shared between threads but
 //! the count of connections per source. Nothing here knows what a message means: datagrams and
 //! framed messages go up as bytes with their [`Flow`](crate::base::flow::Flow), bytes for a flow
-//! come down. There are no outgoing connections yet.
+//! come down. Between a connection's socket and its messages lie its `layers` (TLS, WebSocket or
+//! framing), which are pure. There are no outgoing connections yet.
 
 mod connection;
 mod desk;

@@ -166,7 +166,7 @@ async fn run(
     let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
-    let settings = Arc::new(settings::settings(config, &listens));
+    let settings = Arc::new(settings::settings(config, &listens, server.faces()));
     let admin = Admin::new(services.clone(), config.defaults());
     let _ = door.set(admin.clone()); // the only time
     let socket = AdminSocket::open(&config.admin.socket)?;

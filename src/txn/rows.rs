@@ -72,8 +72,8 @@ pub(super) type Event<M> = (&'static str, &'static [<M as Machine>::Input], &'st
 pub(super) fn walk_docs<M: Machine>(source: &str, ways: &[Way<M>], events: &[Event<M>]) {
     let mut table: Vec<[&str; 4]> = rows_of(source).collect();
     let timers = TIMERS.map(|timer| (format!("timer {timer:?}"), [M::fired(timer)]));
-    let mut all: Vec<(&str, &[M::Input], &[M::Input])> = events.to_vec();
-    all.extend(timers.iter().map(|(name, input)| (name.as_str(), input.as_slice(), [].as_slice())));
+    let fired = timers.iter().map(|(name, input)| (name.as_str(), input.as_slice(), [].as_slice()));
+    let all: Vec<_> = events.iter().copied().chain(fired).collect();
     let mut walked = vec![false; table.len()];
     for (state, before) in ways {
         for (event, inputs, first) in &all {
