@@ -10,6 +10,13 @@ pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Longest header section of a message on a stream before its end must have come.
 pub const HEADER_BYTES_MAX: usize = 16_384;
 
+/// Longest start line, and longest header field with all lines over which it is folded, in bytes;
+/// longer: 400.
+pub const LINE_BYTES_MAX: usize = 8_192;
+
+/// Longest Request-URI, in bytes; longer: 414.
+pub const REQUEST_URI_BYTES_MAX: usize = 2_048;
+
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
 
