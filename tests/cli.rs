@@ -121,6 +121,7 @@ fn exit_codes() {
         ("tenant add ACME --name X", 2),
         ("tenant show acme extra", 2),
         ("tenant set acme", 2),
+        ("tenant set acme --language de", 2),
         ("extension show acme", 2),
         ("extension show 200-ACME", 2),
         ("extension set acme 200", 2),
@@ -191,7 +192,8 @@ fn lists_are_arrays_of_flat_objects_and_empty_ones_are_empty_arrays() {
     }
 
     let tenants = place.json("tenant list");
-    let names = ["code", "duration_s", "max_devices", "max_failures", "name", "state", "window_s"];
+    let names =
+        ["code", "duration_s", "language", "max_devices", "max_failures", "name", "state", "window_s"];
     assert_eq!(fields(&tenants[0]), names);
     assert_eq!(tenants[0], place.json("tenant show acme"));
 
@@ -233,8 +235,8 @@ fn people_get_tables() {
     let place = Place::with_extension();
     assert_eq!(
         place.good("tenant list", ""),
-        "CODE  NAME  STATE   MAX_DEVICES  MAX_FAILURES  WINDOW_S  DURATION_S\n\
-         acme  Acme  active  4            5             900       900\n"
+        "CODE  NAME  STATE   MAX_DEVICES  MAX_FAILURES  WINDOW_S  DURATION_S  LANGUAGE\n\
+         acme  Acme  active  4            5             900       900         en\n"
     );
     let sheet = place.good("extension show acme 200", "");
     assert!(sheet.contains("\nstate          active\n"), "{sheet}");
@@ -263,9 +265,10 @@ fn an_extension_through_its_life() {
 #[test]
 fn a_tenant_through_its_life() {
     let place = Place::with_extension();
-    place.good("tenant set acme --max-devices 2 --lock-duration-s 3600", "");
+    place.good("tenant set acme --max-devices 2 --lock-duration-s 3600 --language fr", "");
     let tenant = place.json("tenant show acme");
     assert_eq!((&tenant["max_devices"], &tenant["duration_s"]), (&2.into(), &3600.into()));
+    assert_eq!(tenant["language"], "fr");
     place.good("tenant suspend acme", "");
     assert_eq!(place.json("tenant show acme")["state"], "suspended");
     place.good("tenant resume acme", "");

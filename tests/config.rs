@@ -44,7 +44,7 @@ const WRONG: &[(&str, &str)] = &[
     ("[sip\n", "error: sm.toml:1: "),
     ("[log]\nlevel = \"info\"\nlevel = \"warn\"\n", "error: sm.toml:3: log.level: duplicate key"),
     // unknown
-    ("\n[sipp]\n", "error: sm.toml:2: sipp: unknown key `sipp`, expected one of `sip`, `registrar`,"),
+    ("\n[sipp]\n", "error: sm.toml:2: sipp: unknown key `sipp`, expected one of `sip`, `tls`,"),
     ("[sip]\n\nlistn = []\n", "error: sm.toml:3: sip.listn: unknown key `listn`, expected one of `listen`, `domains`,"),
     ("licence.max = 4\n", "error: sm.toml:1: licence.max: unknown key `max`, expected `max_devices`"),
     // wrong type
@@ -58,7 +58,7 @@ const WRONG: &[(&str, &str)] = &[
     // wrong value
     ("[sip]\nlisten = []\n", "error: sm.toml:2: sip.listen: between 1 and 256 addresses are needed"),
     ("[sip]\nlisten = [\n  \"udp:127.0.0.1:5060\",\n  \"udp:localhost:5060\",\n]\n", "error: sm.toml:4: sip.listen: \"udp:localhost:5060\" is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\" (names are not resolved; IPv6 stands in brackets)"),
-    ("[sip]\nlisten = [\"quic:127.0.0.1:5060\"]\n", "error: sm.toml:2: sip.listen: \"quic:127.0.0.1:5060\": the transports are udp, tcp"),
+    ("[sip]\nlisten = [\"quic:127.0.0.1:5060\"]\n", "error: sm.toml:2: sip.listen: \"quic:127.0.0.1:5060\": the transports are udp, tcp, tls, ws, wss"),
     ("[sip]\nlisten = [\"5060\"]\n", "error: sm.toml:2: sip.listen: \"5060\" is not TRANSPORT:ADDRESS:PORT such as \"udp:192.0.2.1:5060\""),
     ("[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n", "error: sm.toml:2: sip.listen: udp:127.0.0.1:5060 stands there twice"),
     ("[sip]\ndomains = [\"example.com\", \"exa mple\"]\n", "error: sm.toml:2: sip.domains: \"exa mple\" is neither a host name nor an IP address"),
@@ -106,7 +106,20 @@ const WRONG: &[(&str, &str)] = &[
     ("[mail]\nsmtp_password_file = \"x\"\n", "error: sm.toml:2: mail.smtp_password_file: \"x\" is neither an absolute path nor \"credential:NAME\""),
     ("[mail]\nsmtp_user = \"x\"\n", "error: sm.toml:1: mail.smtp_password_file: a user without a password"),
     ("[mail]\nsmtp_password_file = \"/x\"\n", "error: sm.toml:1: mail.smtp_user: a password without a user"),
+    ("[tls]\ncertificate = \"c.pem\"\nkey = \"/k\"\n", "error: sm.toml:2: tls.certificate: \"c.pem\" is neither an absolute path nor \"credential:NAME\""),
+    ("[tls]\ncertificate = \"/c\"\nkey = \"credential:\"\n", "error: sm.toml:3: tls.key: \"credential:\" is neither an absolute path nor \"credential:NAME\""),
+    ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"192.0.2.1\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:4: tls.domain: \"192.0.2.1\" is no name; clients cannot ask for an address"),
+    ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"a.b\"\nkey = \"/k\"\n", "error: sm.toml:4: tls.domain: missing field `certificate`"),
+    ("[ws]\norigins = [\"https://a.example\",\n\"a.example\"]\n", "error: sm.toml:3: ws.origins: \"a.example\" is no origin such as \"https://phone.example.com\" (without a path), nor \"*\""),
+    ("[ws]\norigins = [\"https://a.example/\"]\n", "error: sm.toml:2: ws.origins: \"https://a.example/\" is no origin"),
     // contradictions
+    ("[sip]\nlisten = [\"udp:127.0.0.1:5060\",\n\"tls:127.0.0.1:5061\"]\n", "error: sm.toml:3: sip.listen: TLS needs tls.certificate and tls.key"),
+    ("[sip]\nlisten = [\"wss:127.0.0.1:5061\"]\n", "error: sm.toml:2: sip.listen: TLS needs tls.certificate and tls.key"),
+    ("[tls]\ncertificate = \"/c\"\n", "error: sm.toml:1: tls.key: a certificate needs its key"),
+    ("[tls]\nkey = \"/k\"\n", "error: sm.toml:1: tls.certificate: a key needs its certificate"),
+    ("[[tls.domain]]\nname = \"a.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:1: tls.certificate: certificates of domains need a main one"),
+    ("[tls]\nclient_required = true\n", "error: sm.toml:2: tls.client_required: needs client_ca: whose certificates are good"),
+    ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"a.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"A.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:8: tls.domain: \"a.b\" stands there twice"),
     ("[sip]\nrealm = \"x\"\nlisten = [\"udp:0.0.0.0:5060\"]\n", "error: sm.toml:3: sip.listen: a wildcard address needs sip.advertise: the address that phones are to be told"),
     ("[registrar]\nexpires_min_s = 600\nexpires_max_s = 300\n", "error: sm.toml:3: registrar.expires_max_s: 300 is not between expires_min_s (600) and 604800"),
     // a key that is not written: its section's line; all sections at once
@@ -129,6 +142,8 @@ fn what_is_right_at_the_edge() {
         "[sip]\nadvertise = \"2001:db8::1\"\ntrusted = [\"192.0.2.0/24\", \"2001:db8::1\"]\nshards = 1024\n",
         "[sip]\nt1_ms = 100\nt2_ms = 100\nt4_ms = 500\ndrain_max_s = 0\n",
         "[sip]\nt1_ms = 2000\nt2_ms = 30000\nt4_ms = 30000\ndrain_max_s = 86400\n",
+        "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"ws:127.0.0.1:80\"]\n[tls]\ncertificate = \"/c\"\nkey = \"credential:k\"\nclient_ca = \"/ca\"\nclient_required = true\n",
+        "[ws]\norigins = [\"*\", \"https://a.example\", \"http://localhost:8080\"]\n",
         "[registrar]\nexpires_max_s = 120\n",
         "[registrar]\nexpires_min_s = 3600\nexpires_max_s = 604800\n",
         "[auth]\nalgorithms = [\"SHA-256\", \"MD5\"]\nallow_without_qop = true\n",

@@ -91,8 +91,8 @@ fn what_is_wrong_is_told_and_counted() {
     }
     // As long as a datagram may be: many fields, one field, a body.
     let fields = "X: y\r\n".repeat(9_000);
-    let field = format!("X: {}\r\n", "y".repeat(60_000));
-    for (more, status) in [(fields, 400), (field, 200)] {
+    let field = |bytes: usize| format!("X: {}\r\n", "y".repeat(bytes - "X: ".len()));
+    for (more, status) in [(fields, 400), (field(60_000), 400), (field(8_192), 200)] {
         peer.send(options("long").replace("Max-Forwards", &(more + "Max-Forwards")).as_bytes());
         assert_eq!(peer.hear().status(), status);
     }
@@ -104,6 +104,7 @@ fn what_is_wrong_is_told_and_counted() {
     peer.send(carries.carry(&"b".repeat(60_000)).to_string().as_bytes());
     assert_eq!(peer.hear().status(), 200);
     assert_eq!(server.metric(&error_kind("too_many_headers")), 1);
+    assert_eq!(server.metric(&error_kind("line_too_long")), 1);
     server.stop();
 }
 

@@ -9,6 +9,8 @@ mod bench;
 mod digest;
 #[path = "shard/doubts.rs"]
 mod doubts;
+#[path = "shard/loops.rs"]
+mod loops;
 #[path = "shard/phone.rs"]
 mod phone;
 #[path = "shard/probes.rs"]

@@ -2,6 +2,7 @@
 
 use super::password;
 use super::{LoginName, Number, TenantCode};
+use crate::base::language::Language;
 use serde::{Deserialize, Serialize};
 
 /// One customer company.
@@ -32,6 +33,8 @@ pub struct Policies {
     pub password: password::Policy,
     /// Whether MD5 is refused to all devices, known to speak SHA-256 or not.
     pub require_sha256: bool,
+    /// The language that its people are written to in.
+    pub language: Option<Language>,
 }
 
 impl Tenant {
@@ -39,6 +42,13 @@ impl Tenant {
     #[must_use]
     pub fn new(code: TenantCode, name: &str) -> Self {
         Self { code, name: name.into(), active: true, policies: Policies::default() }
+    }
+
+    /// A tenant of the first schema: it had no language, which stands at the end.
+    #[must_use]
+    pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
+        let rest = postcard::to_stdvec(&None::<Language>).ok()?;
+        (schema == 1).then(|| postcard::from_bytes(&[bytes, &rest].concat()).ok())?
     }
 }
 
@@ -106,5 +116,8 @@ mod tests {
         tenant.policies.max_failures = Some(3);
         let bytes = postcard::to_allocvec(&tenant).unwrap();
         assert_eq!(postcard::from_bytes::<Tenant>(&bytes).unwrap(), tenant);
+        let first = &bytes[..bytes.len() - 1];
+        assert_eq!(Tenant::of_schema(1, first), Some(tenant));
+        assert_eq!(Tenant::of_schema(2, first), None);
     }
 }

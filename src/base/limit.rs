@@ -134,6 +134,9 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 32;
 /// Listen addresses; more: a bad configuration. A flow names its listener in 8 bits.
 pub const LISTENERS_MAX: usize = 256;
 
+/// Answers of one shard to STUN keep-alives in a second; more requests are dropped.
+pub const STUN_ANSWERS_PER_S: u32 = 5_000;
+
 /// Receive and send buffer asked of the kernel for each UDP socket, in bytes; the kernel may give less
 /// (`net.core.rmem_max`), and drops what does not fit.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;

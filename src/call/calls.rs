@@ -45,6 +45,7 @@ impl Calls {
                 self.cancel(now, request, flow, target.map(|(_, user)| user));
                 Received::Done
             }
+            txn::Received::Merged => Received::Merged,
             txn::Received::New => match (request.to().tag(), self.leg_of(request)) {
                 (_, Some(leg)) => Received::InDialog(leg),
                 (Some(_), None) => Received::NoDialog,

@@ -91,6 +91,9 @@ pub enum Received {
     InDialog(LegRef),
     /// New, and it says that it is within a dialog, but there is no such: 481.
     NoDialog,
+    /// The copy of a request outside of any dialog that came by another path and is being served:
+    /// 482 (RFC 3261 §8.2.2.2).
+    Merged,
     /// New, and outside of any dialog.
     New,
 }
@@ -101,7 +104,7 @@ pub enum Refused {
     /// There is no room: the caller must be answered 503 with a Retry-After. Nothing was sent.
     #[error("no room for another call")]
     Full,
-    /// It was answered with this status: 400, 420 or 483.
+    /// It was answered with this status: 400, 420, 440 or 483.
     #[error("answered {0}")]
     Answered(u16),
 }

@@ -75,9 +75,7 @@ impl Call {
         }
         let head = ReplyHead::new(&mut desk.out, request, to.source.remote, ToTag::AsIs);
         desk.trying(to, &head, request, now.mono);
-        if let Some(leg) = self.leg_mut(side) {
-            leg.dialog.refresh(request);
-        }
+        let target = self.leg(side).and_then(|leg| leg.dialog.target_in(request));
         let user = self.user(Role::ReinviteTo(side.other()));
         let sent = self.leg_mut(side.other()).and_then(|other| {
             let client =
@@ -99,7 +97,7 @@ impl Call {
             offered: sdp::is_in(request),
             client: Some(client),
             client_cseq,
-            stage: Stage::Pending { to, head, heard: false, cancelled: Cancelled::No, until },
+            stage: Stage::Pending { to, head, target, heard: false, cancelled: Cancelled::No, until },
         });
     }
 
@@ -150,7 +148,10 @@ impl Call {
 
     fn reinvite_answered(&mut self, desk: &mut Desk, side: Side, response: &Message, now: Now) {
         let Some(mut exchange) = self.exchange.take() else { return };
-        let Stage::Pending { to, head, .. } = &exchange.stage else { return };
+        let Stage::Pending { to, head, target, .. } = &mut exchange.stage else { return };
+        if let Some(leg) = self.leg_mut(exchange.from) {
+            leg.dialog.move_to(target.take());
+        }
         if let Some(leg) = self.leg_mut(side) {
             leg.dialog.refresh(response);
             if exchange.offered {

@@ -17,6 +17,9 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::time::Duration;
 
+/// Max-Breadth of a request that says none (RFC 5393 §5.3.3).
+const BREADTH: usize = 60;
+
 /// Who calls or is called, as it is told to others.
 #[derive(Clone, Debug)]
 pub struct Party {
@@ -132,7 +135,12 @@ impl Call {
         now: Now,
     ) {
         let [from, to] = parties.map(|party| carry::name_addr(&party.display, &party.user, &party.host));
-        for (number, target) in (0u8..).zip(targets.iter().take(limit::FORKS_MAX)) {
+        // What may be forked is divided among the branches; with less than there are phones, the last
+        // are not rung (RFC 5393 §5.3.3.1).
+        let breadth = breadth(request);
+        let rung = targets.len().min(limit::FORKS_MAX).min(breadth);
+        for (number, target) in (0u8..).zip(targets.iter().take(rung)) {
+            let share = breadth / rung + usize::from(usize::from(number) < breadth % rung);
             let tag = desk.mint();
             let dialog = Dialog::of_ours(desk.mint(), tag, &from, &to, &target.contact);
             desk.tags.insert(tag, (self.me, Place::Branch(number)));
@@ -141,6 +149,7 @@ impl Call {
             let user = self.user(Role::Branch(number));
             let client = leg.send(desk, Method::Invite, hops_left(request), user, now.mono, |leg, writer| {
                 leg.dialog.contact(writer, &leg.hop);
+                writer.begin(Name::MaxBreadth).number(share as u64).end();
                 writer.field(Name::Allow, carry::ALLOW);
                 carry::invite(writer, request);
                 carry::content(writer, request)
@@ -166,8 +175,8 @@ impl Call {
     }
 }
 
-/// Refuses what no call can carry: Max-Forwards at its end (RFC 3261 §16.3), required extensions
-/// (§8.2.2.3). The status it was answered with.
+/// Refuses what no call can carry: Max-Forwards at its end (RFC 3261 §16.3), Max-Breadth as well
+/// (RFC 5393 §5.3), required extensions (§8.2.2.3). The status it was answered with.
 pub(super) fn refuse(
     desk: &mut Desk,
     to: ReplyTo,
@@ -179,11 +188,21 @@ pub(super) fn refuse(
         desk.reply(to, request, 483, tag, now, |_| {});
         return Some(483);
     }
+    if breadth(request) == 0 {
+        desk.reply(to, request, 440, tag, now, |_| {});
+        return Some(440);
+    }
     if carry::demands(request) {
         desk.reply(to, request, 420, tag, now, |writer| carry::unsupported(writer, request));
         return Some(420);
     }
     None
+}
+
+/// How many branches may be rung at a time for a request, by us and whoever comes after us.
+fn breadth(request: &Message) -> usize {
+    let asked = request.field(Name::MaxBreadth).and_then(text::delta_seconds);
+    asked.map_or(BREADTH, |breadth| usize::try_from(breadth).unwrap_or(usize::MAX))
 }
 
 /// Max-Forwards on the other leg.

@@ -168,6 +168,8 @@ pub(super) enum Stage {
     Pending {
         to: ReplyTo,
         head: ReplyHead,
+        /// Where its sender is to be reached once it is accepted, if elsewhere than before.
+        target: Option<Bytes>,
         /// Whether the other side has answered provisionally.
         heard: bool,
         cancelled: Cancelled,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::account::TenantCode;
+use crate::base::language::Language;
 
 /// A SIP registrar and B2BUA with softphone device licensing.
 #[derive(Debug, Parser)]
@@ -88,7 +89,7 @@ pub enum Tenant {
     List,
     /// Change a tenant
     #[command(group = ArgGroup::new("something").required(true).multiple(true)
-        .args(["name", "max_devices", "max_failures", "lock_window_s", "lock_duration_s"]))]
+        .args(["name", "max_devices", "max_failures", "lock_window_s", "lock_duration_s", "language"]))]
     Set {
         /// Its code
         code: TenantCode,
@@ -134,6 +135,9 @@ pub struct Policy {
     /// For so many seconds
     #[arg(long, value_name = "S")]
     pub lock_duration_s: Option<u32>,
+    /// The language that its people are written to in: en or fr
+    #[arg(long, value_name = "CODE")]
+    pub language: Option<Language>,
 }
 
 /// Verbs of `extension`.

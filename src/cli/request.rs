@@ -79,6 +79,7 @@ fn settings(name: Option<String>, policy: &Policy) -> TenantSettings {
         max_failures: policy.max_failures,
         window_s: policy.lock_window_s,
         duration_s: policy.lock_duration_s,
+        language: policy.language,
     }
 }
 

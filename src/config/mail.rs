@@ -2,8 +2,9 @@
 
 use super::store::secret_place;
 use super::{Entries, Fault, KeyPlace};
+use crate::base::language::Language;
+use crate::mail::Mailbox;
 use crate::mail::smtp::Relay;
-use crate::mail::{Language, Mailbox};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -43,7 +44,7 @@ pub struct MailConfig {
     pub from: Mailbox,
     /// The folder that messages are put into; `None`: beside the store.
     pub spool: Option<PathBuf>,
-    /// The language of what is sent.
+    /// The language of what is sent where a tenant has none of its own.
     pub language: Language,
     /// A folder of the operator's own texts.
     pub templates: Option<PathBuf>,
@@ -92,11 +93,9 @@ impl TryFrom<Raw> for MailConfig {
             let reason = format!("{:?} is neither \"ADDRESS\" nor \"NAME <ADDRESS>\"", raw.from);
             Fault::new("from", reason)
         })?;
-        let language = Language::ALL.into_iter().find(|language| language.code() == raw.language);
-        let language = language.ok_or_else(|| {
-            let known: Vec<_> = Language::ALL.into_iter().map(Language::code).collect();
-            Fault::new("language", format!("{:?}: there are {}", raw.language, known.join(", ")))
-        })?;
+        let language = raw.language.parse();
+        let language =
+            language.map_err(|why| Fault::new("language", format_args!("{:?}: {why}", raw.language)))?;
         if let Some((item, link)) = raw.downloads.iter().enumerate().find(|(_, link)| !is_link(link)) {
             return Err(Fault::at("downloads", item, format_args!("{link:?} is no web address")));
         }

@@ -3,6 +3,8 @@
 //!
 //! | an INVITE outside a dialog                     | answer                          |
 //! |------------------------------------------------|---------------------------------|
+//! | a copy by another path of one that is served   | 482 (RFC 3261 §8.2.2.2)         |
+//! | one of ours that has come back                 | 482 (RFC 5393)                  |
 //! | no credentials, wrong ones, unknown user       | 407                             |
 //! | from no device with a live binding             | 403 Device Not Registered       |
 //! | app disabled, device revoked, not active       | 403, each with its phrase       |
@@ -32,7 +34,7 @@ use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
 use crate::licence::{DeviceId, Rung, Who};
 use crate::route::{Reason, Route, route};
-use crate::sip::{Contacts, Message, Method, Uri};
+use crate::sip::{Contacts, Message, Method, Name, NameAddr, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -50,8 +52,11 @@ impl Core {
             Received::Done => {}
             Received::InDialog(leg) => self.in_dialog(now, flow, message, leg),
             Received::NoDialog => self.answer(message, flow, 481, None, |_| {}),
+            Received::Merged => self.answer(message, flow, 482, None, |_| {}),
             Received::New if message.method() == Method::Invite => {
-                if !self.turned_away(message, flow) {
+                if self.settings.has_sent(message) {
+                    self.answer(message, flow, 482, None, |_| {});
+                } else if !self.turned_away(message, flow) {
                     self.invite(now, flow, message);
                 }
             }
@@ -214,7 +219,7 @@ impl Core {
         }
         let text = |login: &LoginName| Bytes::copy_from_slice(login.as_str().as_bytes());
         if let Some(reason) = found.refusal() {
-            let dialled = Uri::parse(message.request_uri()).map(|uri| uri.user).unwrap_or_default();
+            let dialled = Uri::parse(self.target(message)).map(|uri| uri.user).unwrap_or_default();
             let record = CallRecord {
                 caller: text(caller),
                 called: called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text),
@@ -263,9 +268,18 @@ impl Core {
         }
     }
 
+    /// Whom a request is for: the Request-URI. A strict router, or a phone whose outbound proxy we are
+    /// without `lr`, puts our own address there, and what it would be as the last Route (§16.4, §16.12).
+    fn target<'m>(&self, message: &'m Message) -> &'m [u8] {
+        let uri = message.request_uri();
+        let is_us = Uri::parse(uri).is_some_and(|uri| uri.user.is_empty() && self.settings.is_ours(&uri));
+        let last = message.values(Name::Route).last().filter(|_| is_us);
+        last.and_then(NameAddr::parse).map_or(uri, |last| last.uri)
+    }
+
     /// The extension that the Request-URI dials in the caller's tenant.
     fn dialled(&self, caller: &LoginName, message: &Message) -> Option<LoginName> {
-        let uri = Uri::parse(message.request_uri())?;
+        let uri = Uri::parse(self.target(message))?;
         let code = crate::account::TenantCode::parse(caller.tenant()).ok()?;
         if !uri.host.is_empty() && !self.settings.is_ours(&uri) {
             return None;

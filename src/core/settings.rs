@@ -2,10 +2,11 @@
 
 use crate::base::flow::Transport;
 use crate::base::prefix::Prefix;
+use crate::base::token::Token;
 use crate::digest::Algorithms;
 use crate::lockout::{self, Origin};
 use crate::registrar::Terms;
-use crate::sip::Uri;
+use crate::sip::{Message, Name, Uri, Via};
 use crate::txn::Intervals;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -81,6 +82,20 @@ impl Settings {
                             .contains(&ip)
                     })
             })
+    }
+
+    /// Whether a request has been sent by us before: one of its Vias has a branch such as we mint, and
+    /// an address of ours. Since we are its only way back to us, it would go round for ever.
+    #[must_use]
+    pub fn has_sent(&self, request: &Message) -> bool {
+        request.values(Name::Via).filter_map(Via::parse).any(|via| {
+            via.branch().and_then(Token::of_branch).is_some()
+                && crate::sip::uri::ip(via.host).is_some_and(|ip| {
+                    let sent_by = SocketAddr::new(ip, via.port.unwrap_or(5060));
+                    let mut ours = self.listeners.iter().flat_map(|ours| [ours.advertised, ours.local]);
+                    ours.any(|ours| ours == sent_by)
+                })
+        })
     }
 
     /// Whether a source is one of `[sip] trusted`.

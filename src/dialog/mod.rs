@@ -1,8 +1,8 @@
 //! Dialogs (RFC 3261 §12): what both ends of a call leg know of each other, the requests we send
 //! within one, and the common head of our answers.
 //!
-//! Nothing here sends, waits or decides about calls. Not followed: strict routing (§12.2.1.1, first
-//! route without `lr`); our requests go to the peer's flow whatever the route set says.
+//! Nothing here sends, waits or decides about calls. A strict router at the head of a route set gets
+//! what it expects (§12.2.1.1); our requests go to the peer's flow whatever the route set says.
 
 mod reply_head;
 mod state;

@@ -15,7 +15,7 @@ use crate::base::flow::Flow;
 use crate::base::limit;
 use crate::base::token::{COOKIE, Token};
 use crate::sip::uri::without_headers;
-use crate::sip::{Message, Name, NameAddr, Writer};
+use crate::sip::{Message, Name, NameAddr, Uri, Writer};
 use bytes::{Bytes, BytesMut};
 
 /// The way to the peer of a dialog.
@@ -52,7 +52,9 @@ pub struct Dialog {
     remote: Bytes,
     /// The remote target: the Request-URI of our requests.
     target: Bytes,
-    /// The route set as lines of Route.
+    /// The first router, if it is a strict one: then it is the Request-URI. Else empty.
+    strict: Bytes,
+    /// The route set as lines of Route, without a strict first router.
     routes: Bytes,
     local_cseq: u32,
     /// The highest CSeq that came; `None` before the first.
@@ -67,16 +69,17 @@ impl Dialog {
     /// If it says no usable Contact or too long a route set.
     pub fn of_invite(invite: &Message, tag: Token) -> Result<Self, DialogError> {
         let contact = contact(invite).ok_or(DialogError::Contact)?;
-        let routes = routes(invite, false).ok_or(DialogError::Routes)?;
+        let Routes { strict, lines } = routes(invite, false).ok_or(DialogError::Routes)?;
         let from = invite.field(Name::From).unwrap_or_default();
         let to = invite.field(Name::To).unwrap_or_default();
-        let [call_id, remote_tag, local, remote, target, routes] = pack([
+        let [call_id, remote_tag, local, remote, target, strict, routes] = pack([
             &[invite.call_id()],
             &[invite.from().tag().unwrap_or_default()],
             &[to, b";tag=", tag.as_bytes()],
             &[from],
             &[contact],
-            &[&routes],
+            &[strict],
+            &[&lines],
         ]);
         let remote_cseq = Some(invite.cseq().number);
         Ok(Self {
@@ -86,6 +89,7 @@ impl Dialog {
             local,
             remote,
             target,
+            strict,
             routes,
             local_cseq: 0,
             remote_cseq,
@@ -110,6 +114,7 @@ impl Dialog {
             local,
             remote,
             target,
+            strict: Bytes::new(),
             routes: Bytes::new(),
             local_cseq: 0,
             remote_cseq: None,
@@ -122,15 +127,17 @@ impl Dialog {
     /// A 2xx without a usable Contact leaves the target as it was, one with too long a route set
     /// leaves that empty: it must be acknowledged all the same.
     pub fn answered(&mut self, response: &Message) {
-        let routes = routes(response, true).unwrap_or_default();
+        let Routes { strict, lines } = routes(response, true).unwrap_or_default();
         let target = contact(response).unwrap_or(&self.target);
-        let [remote_tag, remote, target, routes] = pack([
+        let [remote_tag, remote, target, strict, routes] = pack([
             &[response.to().tag().unwrap_or_default()],
             &[response.field(Name::To).unwrap_or_default()],
             &[target],
-            &[&routes],
+            &[strict],
+            &[&lines],
         ]);
-        (self.remote_tag, self.remote, self.target, self.routes) = (remote_tag, remote, target, routes);
+        (self.remote_tag, self.remote, self.target) = (remote_tag, remote, target);
+        (self.strict, self.routes) = (strict, routes);
         self.confirmed = true;
     }
 
@@ -154,10 +161,22 @@ impl Dialog {
         rises
     }
 
-    /// Takes the remote target from a re-INVITE, or the 2xx to one of ours, if it says one.
+    /// Takes the remote target from the 2xx to a re-INVITE of ours, if it says one.
     pub fn refresh(&mut self, message: &Message) {
-        if let Some(target) = contact(message).filter(|target| self.target != target) {
-            self.target = Bytes::copy_from_slice(target);
+        self.move_to(self.target_in(message));
+    }
+
+    /// The remote target that a re-INVITE says, if it is another one. It counts once the re-INVITE is
+    /// accepted (RFC 6141 §4.6): [`move_to`](Self::move_to).
+    #[must_use]
+    pub fn target_in(&self, message: &Message) -> Option<Bytes> {
+        contact(message).filter(|target| self.target != target).map(Bytes::copy_from_slice)
+    }
+
+    /// Takes a new remote target, if there is one.
+    pub fn move_to(&mut self, target: Option<Bytes>) {
+        if let Some(target) = target {
+            self.target = target;
         }
     }
 
@@ -196,7 +215,9 @@ impl Dialog {
         hop: &Hop,
         hops_left: u8,
     ) -> Writer<'a> {
-        let mut writer = Writer::request(out, method.as_bytes(), &self.target);
+        // A strict router takes the next Route for the Request-URI, so the target is the last of them.
+        let uri = if self.strict.is_empty() { &self.target } else { &self.strict };
+        let mut writer = Writer::request(out, method.as_bytes(), uri);
         writer
             .begin(Name::Via)
             .text("SIP/2.0/")
@@ -206,6 +227,9 @@ impl Dialog {
         writer.bytes(b";rport;branch=").bytes(COOKIE).bytes(branch.as_bytes()).end();
         writer.begin(Name::MaxForwards).number(hops_left.into()).end();
         writer.bytes(&self.routes);
+        if !self.strict.is_empty() {
+            writer.begin(Name::Route).bytes(b"<").bytes(&self.target).bytes(b">").end();
+        }
         writer
             .field(Name::From, &self.local)
             .field(Name::To, &self.remote)
@@ -239,19 +263,29 @@ fn contact(message: &Message) -> Option<&[u8]> {
     (clean && all.next().is_none()).then(|| without_headers(uri))
 }
 
-/// Record-Route as lines of Route; `None` if they are longer than [`limit::ROUTES_BYTES_MAX`].
-fn routes(message: &Message, reversed: bool) -> Option<Vec<u8>> {
+/// A route set: its first router if that is a strict one, and lines of Route for all others.
+#[derive(Default)]
+struct Routes<'m> {
+    strict: &'m [u8],
+    lines: Vec<u8>,
+}
+
+/// The route set of Record-Route; `None` if it is longer than [`limit::ROUTES_BYTES_MAX`].
+fn routes(message: &Message, reversed: bool) -> Option<Routes<'_>> {
     let mut values: smallvec::SmallVec<[&[u8]; 4]> = message.values(Name::RecordRoute).collect();
     if reversed {
         values.reverse();
     }
+    let first = values.first().and_then(|value| NameAddr::parse(value));
+    let strict = first.filter(|first| Uri::parse(first.uri).is_some_and(|uri| !uri.is_loose()));
+    let strict = strict.map_or(&b""[..], |first| without_headers(first.uri));
     let mut lines = Vec::new();
-    for value in values {
-        for piece in [b"Route: ", value, b"\r\n"] {
+    for value in values.iter().skip(usize::from(!strict.is_empty())) {
+        for piece in [b"Route: ", *value, b"\r\n"] {
             lines.extend_from_slice(piece);
         }
     }
-    (lines.len() <= limit::ROUTES_BYTES_MAX).then_some(lines)
+    (lines.len() + strict.len() <= limit::ROUTES_BYTES_MAX).then_some(Routes { strict, lines })
 }
 
 #[cfg(test)]

@@ -149,3 +149,62 @@ fn the_contact_names_the_transport_of_a_connection() {
             .contains(&format!("Contact: <sip:{tag}@sm.test:5060;transport=tcp>\r\n"))
     );
 }
+
+/// Record-Route of a message, whether it is read backwards; then the Request-URI and the Routes of a
+/// request, the target being `sip:ann@h`.
+#[rustfmt::skip]
+const ROUTE_SETS: &[(&str, &str, &[&str])] = &[
+    ("", "sip:ann@h", &[]),
+    ("Record-Route: <sip:p1;lr>\n", "sip:ann@h", &["<sip:p1;lr>"]),
+    ("Record-Route: <sip:p1;lr=on>, <sip:p2>\n", "sip:ann@h", &["<sip:p1;lr=on>", "<sip:p2>"]),
+    // A strict router at the head (§12.2.1.1): its URI is the Request-URI, the target the last Route.
+    ("Record-Route: <sip:p1>\n", "sip:p1", &["<sip:ann@h>"]),
+    ("Record-Route: <sip:p1;maddr=192.0.2.9>;x=1\nRecord-Route: <sip:p2;lr>\n", "sip:p1;maddr=192.0.2.9", &["<sip:p2;lr>", "<sip:ann@h>"]),
+    ("Record-Route: sip:p1, <sip:p2>\n", "sip:p1", &["<sip:p2>", "<sip:ann@h>"]),
+    // What may not stand in a request line is left out (§19.1.1).
+    ("Record-Route: <sip:p1?Subject=x>\n", "sip:p1", &["<sip:ann@h>"]),
+    // What is no SIP URI is nobody we could ask for anything but what it asked for.
+    ("Record-Route: <http://p1>\n", "sip:ann@h", &["<http://p1>"]),
+];
+
+#[test]
+fn each_route_set_gives_its_request() {
+    let routes_of = |request: &str| -> Vec<String> {
+        request.lines().filter_map(|line| line.strip_prefix("Route: ")).map(str::to_owned).collect()
+    };
+    for (fields, uri, routes) in ROUTE_SETS {
+        let plain =
+            INVITE.replace("Record-Route: <sip:p1;lr>\nRecord-Route: <sip:p2;lr>, <sip:p3;lr>\n", fields);
+        let invite = plain.replace("<sip:ann@h:5062;x=1>", "<sip:ann@h>");
+        let dialog = Dialog::of_invite(&message(&invite), token(1)).unwrap();
+        for method in ["BYE", "ACK", "INVITE", "INFO"] {
+            let request = within(&dialog, method, 1);
+            assert!(request.starts_with(&format!("{method} {uri} SIP/2.0\n")), "{fields}: {request}");
+            assert_eq!(routes_of(&request), *routes, "{fields}");
+        }
+        // The other way about: whom we called has the same routers, seen from the other end.
+        let mut ours = Dialog::of_ours(token(2), token(1), b"<sip:a@s>", b"<sip:b@s>", b"sip:b@h");
+        let values: Vec<&str> =
+            fields.lines().flat_map(|line| line["Record-Route: ".len()..].split(", ")).collect();
+        let backwards: String = values.iter().rev().map(|value| format!("Record-Route: {value}\n")).collect();
+        ours.answered(&message(&format!(
+            "SIP/2.0 200 OK\nVia: SIP/2.0/UDP s;branch=z9hG4bK1\n{backwards}From: x <sip:1@s>;tag=x\n\
+            To: <sip:202@s>;tag=b1\nCall-ID: x\nCSeq: 1 INVITE\nContact: <sip:ann@h>\n\n"
+        )));
+        let bye = within(&ours, "BYE", 2);
+        assert!(bye.starts_with(&format!("BYE {uri} SIP/2.0\n")), "{fields}: {bye}");
+        assert_eq!(routes_of(&bye), *routes, "{fields}");
+    }
+}
+
+/// A later message changes the target, never the routes (§12.2).
+#[test]
+fn the_route_set_stays() {
+    let strict = INVITE.replace("<sip:p1;lr>", "<sip:p1>");
+    let mut dialog = Dialog::of_invite(&message(&strict), token(1)).unwrap();
+    let later = strict.replace("Record-Route", "X").replace("ann@h:5062;x=1", "ann@new");
+    dialog.refresh(&message(&later));
+    let bye = within(&dialog, "BYE", 1);
+    assert!(bye.starts_with("BYE sip:p1 SIP/2.0\n"), "{bye}");
+    assert!(bye.contains("Route: <sip:p2;lr>\nRoute: <sip:p3;lr>\nRoute: <sip:ann@new>\n"), "{bye}");
+}

@@ -24,7 +24,7 @@ pub use address::Mailbox;
 pub use message::Message;
 pub use smtp::Smtp;
 pub use spool::Spool;
-pub use text::{Language, Texts};
+pub use text::Texts;
 
 /// Why a message was not handed over; it is tried again.
 #[derive(Debug, thiserror::Error)]

@@ -4,19 +4,10 @@
 //! (`Subject: …`). An operator's own folder of the same layout goes before them, file by file. A place
 //! that the kind does not have is refused when the texts are loaded, so no mail ever shows one.
 
+use crate::base::language::Language;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-
-/// A language that there are texts in.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// French.
-    French,
-}
 
 /// A kind of text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,25 +79,11 @@ pub enum TextError {
     },
 }
 
-impl Language {
-    /// Every language.
-    pub const ALL: [Self; 2] = [Self::English, Self::French];
-
-    /// Its code (ISO 639-1).
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::French => "fr",
-        }
-    }
-
-    /// Stands for links where there are none.
-    const fn no_links(self) -> &'static str {
-        match self {
-            Self::English => "your administrator tells you where.",
-            Self::French => "votre administrateur vous dira où.",
-        }
+/// Stands for links where there are none.
+const fn no_links(language: Language) -> &'static str {
+    match language {
+        Language::English => "your administrator tells you where.",
+        Language::French => "votre administrateur vous dira où.",
     }
 }
 
@@ -176,7 +153,7 @@ impl Texts {
             Kind::AppEnabled => app_enabled,
             Kind::PasswordChanged => password_changed,
         };
-        let none = self.language.no_links();
+        let none = no_links(self.language);
         let value = |place: &str| values.iter().find(|(name, _)| *name == place).map(|(_, value)| *value);
         let plain = |place: &str| match value(place) {
             Some(Value::Words(words)) => words.to_owned(),

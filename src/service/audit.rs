@@ -150,6 +150,9 @@ pub fn of_tenant(tenant: &Tenant) -> Known {
         ("name".into(), format!("{:?}", tenant.name)),
         ("state".into(), if tenant.active { "active" } else { "suspended" }.into()),
     ];
+    if let Some(language) = policies.language {
+        known.push(("language".into(), language.code().into()));
+    }
     known.extend(set.into_iter().filter_map(|(name, value)| Some((name.into(), value?.to_string()))));
     known
 }

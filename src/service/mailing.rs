@@ -8,6 +8,7 @@
 use super::Services;
 use super::tables::{extension, put_extension};
 use crate::account::{LoginName, MailKind, OwedMail};
+use crate::base::language::Language;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::mail::text::{Kind, Value};
@@ -61,8 +62,10 @@ impl Waiting {
 pub struct Sender {
     /// Where they go.
     pub carrier: Carrier,
-    /// What they say.
-    pub texts: Texts,
+    /// What they say, in the order of [`Language::ALL`].
+    pub texts: [Texts; Language::ALL.len()],
+    /// The language of tenants that have none of their own.
+    pub language: Language,
     /// Who sends them.
     pub from: Mailbox,
     /// What links begin with, without a slash at the end; without it invitations wait.
@@ -273,6 +276,7 @@ impl Sender {
         now: Wall,
     ) -> Result<Message, Unwritten> {
         let tenant = services.directory.tenant(record.login.tenant());
+        let language = tenant.as_ref().and_then(|tenant| tenant.policies.language).unwrap_or(self.language);
         let tenant = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.is_empty());
         let tenant = tenant.unwrap_or_else(|| record.login.tenant().to_owned());
         let mut values = vec![
@@ -307,7 +311,12 @@ impl Sender {
                 Kind::PasswordChanged
             }
         };
-        let written = self.texts.write(kind, &values);
+        let [english, french] = &self.texts;
+        let texts = match language {
+            Language::English => english,
+            Language::French => french,
+        };
+        let written = texts.write(kind, &values);
         Ok(Message {
             name: format!("{}-{}-{}", key::ordered(mail.at.as_micros()), record.login, mail.number),
             at: mail.at,

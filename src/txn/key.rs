@@ -2,16 +2,18 @@
 //!
 //! With the magic cookie: branch, sent-by and method. The Call-ID is added, since cheap phones
 //! behind different NATs can share a private address and a counter for a branch; a true repetition
-//! has the same one. Without the cookie (RFC 2543), or with nothing behind it: Request-URI, From tag, Call-ID, CSeq number and
-//! the topmost Via. The To tags are left out there: a request that agrees in all the others is the
-//! same one, and an ACK has a To tag where its INVITE has none.
+//! has the same one. Without the cookie (RFC 2543), or with nothing behind it: Request-URI, To and
+//! From tag, Call-ID, CSeq number and the topmost Via. There an ACK has the To tag of our answer,
+//! where its INVITE has none, or that of the dialog: [`Servers::find`](super::servers::Servers::find)
+//! sees to that.
 
 use crate::base::token::COOKIE;
 use crate::sip::{Message, Method};
 
 /// Writes the key of the transaction with this method that `request` would belong to: its own, or
-/// `Invite` for an ACK, or for what a CANCEL is aimed at.
-pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method) {
+/// `Invite` for an ACK, or for what a CANCEL is aimed at. `to_tag` is the one of that transaction's
+/// request; it counts without the cookie only.
+pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method, to_tag: &[u8]) {
     let mut part = |bytes: &[u8]| {
         key.extend_from_slice(bytes);
         key.push(0);
@@ -23,7 +25,7 @@ pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method) {
     part(request.call_id());
     let Some(via) = request.via() else { return };
     match via.branch() {
-        Some(branch) if branch.len() > COOKIE.len() && branch.starts_with(COOKIE) => {
+        Some(branch) if names_transaction(branch) => {
             part(branch);
             let host = key.len();
             key.extend_from_slice(via.host);
@@ -32,11 +34,21 @@ pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method) {
         }
         _ => {
             part(request.request_uri());
+            part(to_tag);
             part(request.from().tag().unwrap_or_default());
             part(&request.cseq().number.to_be_bytes());
             part(via.raw);
         }
     }
+}
+
+/// Whether a request's branch alone names its transaction, as since RFC 3261.
+pub(super) fn is_modern(request: &Message) -> bool {
+    request.via().and_then(|via| via.branch()).is_some_and(names_transaction)
+}
+
+fn names_transaction(branch: &[u8]) -> bool {
+    branch.len() > COOKIE.len() && branch.starts_with(COOKIE)
 }
 
 #[cfg(test)]
@@ -51,7 +63,7 @@ mod tests {
         let message = Message::parse(Bytes::from(text)).unwrap();
         assert_eq!(message.fault(), None);
         let mut key = Vec::new();
-        write(&mut key, &message, method);
+        write(&mut key, &message, method, message.to().tag().unwrap_or_default());
         key
     }
 

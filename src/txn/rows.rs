@@ -71,13 +71,12 @@ pub(super) type Event<M> = (&'static str, &'static [<M as Machine>::Input], &'st
 /// included. Next state and outputs must be those of the table, and nothing where it says nothing.
 pub(super) fn walk_docs<M: Machine>(source: &str, ways: &[Way<M>], events: &[Event<M>]) {
     let mut table: Vec<[&str; 4]> = rows_of(source).collect();
-    let timers: Vec<(String, [M::Input; 1])> =
-        TIMERS.iter().map(|timer| (format!("timer {timer:?}"), [M::fired(*timer)])).collect();
-    let timers = timers.iter().map(|(name, input)| (name.as_str(), input.as_slice(), [].as_slice()));
-    let events: Vec<(&str, &[M::Input], &[M::Input])> = events.iter().copied().chain(timers).collect();
+    let timers = TIMERS.map(|timer| (format!("timer {timer:?}"), [M::fired(timer)]));
+    let mut all: Vec<(&str, &[M::Input], &[M::Input])> = events.to_vec();
+    all.extend(timers.iter().map(|(name, input)| (name.as_str(), input.as_slice(), [].as_slice())));
     let mut walked = vec![false; table.len()];
     for (state, before) in ways {
-        for (event, inputs, first) in &events {
+        for (event, inputs, first) in &all {
             let row = table.iter().position(|[states, input, ..]| names(states, *state) && input == event);
             for input in *inputs {
                 let before = [*before, *first].concat();

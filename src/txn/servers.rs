@@ -27,6 +27,23 @@ enum Machine {
     Other(ServerNonInvite),
 }
 
+/// What may be cancelled, likeliest first. Only an INVITE is ended by it, but for each the CANCEL finds
+/// its transaction.
+const CANCELLED: [Method; 12] = [
+    Method::Invite,
+    Method::Info,
+    Method::Bye,
+    Method::Options,
+    Method::Message,
+    Method::Refer,
+    Method::Update,
+    Method::Notify,
+    Method::Subscribe,
+    Method::Prack,
+    Method::Publish,
+    Method::Register,
+];
+
 /// The inputs of both machines.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Input {
@@ -83,6 +100,8 @@ struct Server<U> {
     /// The answer that is sent again; empty before there is one.
     kept: Bytes,
     began: Mono,
+    /// What it shares with copies of its request that came by other paths; none within a dialog.
+    origin: Option<u64>,
     running: Running,
     user: U,
 }
@@ -91,12 +110,14 @@ struct Server<U> {
 pub(super) struct Servers<U> {
     slab: Slab<Server<U>>,
     by_key: HashMap<Bytes, u32, RandomState>,
+    by_origin: HashMap<u64, u32, RandomState>,
     key: Vec<u8>,
 }
 
 impl<U: Copy> Servers<U> {
     pub(super) fn new(hash: RandomState) -> Self {
-        Self { slab: Slab::new(), by_key: HashMap::with_hasher(hash), key: Vec::new() }
+        let by_origin = HashMap::with_hasher(hash.clone());
+        Self { slab: Slab::new(), by_key: HashMap::with_hasher(hash), by_origin, key: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -105,16 +126,50 @@ impl<U: Copy> Servers<U> {
 
     #[cfg(test)]
     pub(super) fn leaves_nothing(&self) -> bool {
-        self.slab.is_empty() && self.by_key.is_empty()
+        self.slab.is_empty() && self.by_key.is_empty() && self.by_origin.is_empty()
     }
 
-    /// The transaction of this method that the request would belong to.
+    /// The transaction of this method that the request would belong to (§17.2.3).
     pub(super) fn find(&mut self, request: &Message, method: Method) -> Option<(ServerTxnId, U)> {
+        let tag = request.to().tag().unwrap_or_default();
+        if request.method() != Method::Ack || key::is_modern(request) {
+            return self.find_as(request, method, tag);
+        }
+        // The To tag of such an ACK is that of our answer; its INVITE had it only within a dialog.
+        let found = self.find_as(request, method, b"").or_else(|| self.find_as(request, method, tag))?;
+        self.has_answered_as(found.0, tag).then_some(found)
+    }
+
+    fn find_as(&mut self, request: &Message, method: Method, to_tag: &[u8]) -> Option<(ServerTxnId, U)> {
         self.key.clear();
-        key::write(&mut self.key, request, method);
+        key::write(&mut self.key, request, method, to_tag);
         let slot = *self.by_key.get(self.key.as_slice())?;
         let server = self.slab.get(slot as usize)?;
         Some((ServerTxnId { slot, number: server.number }, server.user))
+    }
+
+    /// Whether this To tag is the one of our answers, if there is one to be compared.
+    fn has_answered_as(&self, id: ServerTxnId, tag: &[u8]) -> bool {
+        let kept = self.slab.get(id.slot as usize).map(|server| server.kept.clone()).unwrap_or_default();
+        let answer = Message::parse(kept).ok();
+        answer.is_none_or(|answer| answer.to().tag().is_none_or(|ours| ours == tag))
+    }
+
+    /// The transaction that a CANCEL is aimed at, of whatever method (§9.2).
+    pub(super) fn cancelled(&mut self, cancel: &Message) -> Option<(ServerTxnId, U)> {
+        CANCELLED.into_iter().find_map(|method| self.find(cancel, method))
+    }
+
+    /// Whether a request that belongs to no transaction is the copy of one that does, by another path
+    /// (§8.2.2.2).
+    pub(super) fn is_merged(&self, request: &Message) -> bool {
+        self.origin(request).is_some_and(|origin| self.by_origin.contains_key(&origin))
+    }
+
+    fn origin(&self, request: &Message) -> Option<u64> {
+        let tag = request.from().tag().unwrap_or_default();
+        let same = (tag, request.call_id(), request.cseq().number, request.method_token());
+        request.to().tag().is_none().then(|| self.by_origin.hasher().hash_one(same))
     }
 
     /// Adds the transaction of a request; `None` if it stands already.
@@ -136,6 +191,7 @@ impl<U: Copy> Servers<U> {
         };
         let key = Bytes::copy_from_slice(&self.key);
         let number = shared.number();
+        let origin = self.origin(request);
         let slot = self.slab.insert(Server {
             number,
             machine,
@@ -143,11 +199,15 @@ impl<U: Copy> Servers<U> {
             flow,
             kept: Bytes::new(),
             began: now,
+            origin,
             running: Running::default(),
             user,
         });
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
         self.by_key.insert(key, slot);
+        if let Some(origin) = origin {
+            self.by_origin.entry(origin).or_insert(slot);
+        }
         Some(ServerTxnId { slot, number })
     }
 
@@ -217,6 +277,11 @@ impl<U: Copy> Servers<U> {
         if server.machine.is_over() {
             let server = self.slab.remove(id.slot as usize);
             self.by_key.remove(&server.key);
+            if let Some(origin) = server.origin
+                && self.by_origin.get(&origin) == Some(&id.slot)
+            {
+                self.by_origin.remove(&origin);
+            }
         }
         up
     }

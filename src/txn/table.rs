@@ -47,8 +47,10 @@ pub enum Received<U> {
     Repeated,
     /// An ACK for the service: it follows a 2xx, so that it matches none or an accepted INVITE.
     Ack(Option<(ServerTxnId, U)>),
-    /// A new CANCEL and the INVITE that it is aimed at, if that stands. It has no transaction yet.
+    /// A new CANCEL and the request that it is aimed at, if that stands. It has no transaction yet.
     Cancel(Option<(ServerTxnId, U)>),
+    /// A copy of a request outside of any dialog whose transaction stands, by another path: 482.
+    Merged,
 }
 
 /// What a response is to the table.
@@ -71,6 +73,8 @@ pub struct Counts {
     pub repeats_absorbed: u64,
     /// Transactions refused for want of room.
     pub refused: u64,
+    /// Copies of requests that came by another path.
+    pub merged: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -222,7 +226,11 @@ impl<U: Copy> Transactions<U> {
             return Received::Repeated;
         }
         if method == Method::Cancel {
-            return Received::Cancel(self.servers.find(request, Method::Invite));
+            return Received::Cancel(self.servers.cancelled(request));
+        }
+        if self.servers.is_merged(request) {
+            self.shared.counts.merged += 1;
+            return Received::Merged;
         }
         Received::New
     }

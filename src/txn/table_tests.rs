@@ -314,3 +314,138 @@ fn a_late_turn_does_not_make_a_burst() {
     bench.txns.fire(at(0) + Duration::from_secs(10));
     assert_eq!(bench.sent().len(), 2);
 }
+
+/// A request of any form: its request line, Via, tags, Call-ID and CSeq number.
+#[derive(Clone, Copy)]
+struct Like {
+    method: &'static str,
+    uri: &'static str,
+    via: &'static str,
+    from: &'static str,
+    to: &'static str,
+    call_id: &'static str,
+    cseq: u32,
+}
+
+const MODERN: Like = Like {
+    method: "INVITE",
+    uri: "sip:b@s",
+    via: "192.0.2.1:5062;branch=z9hG4bKa",
+    from: ";tag=1",
+    to: "",
+    call_id: "i",
+    cseq: 1,
+};
+
+/// As phones of RFC 2543 write it: the branch means nothing.
+const OLD: Like = Like { via: "192.0.2.1:5062;branch=1", ..MODERN };
+
+fn like(like: Like) -> Message {
+    let Like { method, uri, via, from, to, call_id, cseq } = like;
+    let text = format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {via}\r\nMax-Forwards: 70\r\nFrom: <sip:a@s>{from}\r\n\
+        To: <sip:b@s>{to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
+    );
+    let message = Message::parse(Bytes::from(text)).unwrap();
+    assert_eq!(message.fault(), None);
+    message
+}
+
+/// What a request is to an INVITE that stands and was answered 486 with the To tag `x`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Is {
+    Same,
+    Ack,
+    /// An ACK to something else.
+    StrayAck,
+    Cancel,
+    /// A CANCEL of nothing.
+    StrayCancel,
+    Merged,
+    New,
+}
+
+#[rustfmt::skip]
+const KINSHIP: &[(&str, Like, Like, Is)] = &[
+    ("itself",                       MODERN, MODERN, Is::Same),
+    ("its ACK",                      MODERN, Like { method: "ACK", to: ";tag=x", ..MODERN }, Is::Ack),
+    ("its CANCEL",                   MODERN, Like { method: "CANCEL", ..MODERN }, Is::Cancel),
+    ("an ACK of another branch",     MODERN, Like { method: "ACK", to: ";tag=x", via: "192.0.2.1:5062;branch=z9hG4bKb", ..MODERN }, Is::StrayAck),
+    ("a CANCEL of another branch",   MODERN, Like { method: "CANCEL", via: "192.0.2.1:5062;branch=z9hG4bKb", ..MODERN }, Is::StrayCancel),
+    ("a CANCEL from elsewhere",      MODERN, Like { method: "CANCEL", via: "192.0.2.2:5062;branch=z9hG4bKa", ..MODERN }, Is::StrayCancel),
+    // §8.2.2.2: From tag, Call-ID and CSeq, and no To tag.
+    ("by another path",              MODERN, Like { via: "192.0.2.2:5062;branch=z9hG4bKb", ..MODERN }, Is::Merged),
+    ("by another path, redirected",  MODERN, Like { via: "192.0.2.2:5062;branch=z9hG4bKb", uri: "sip:c@s", ..MODERN }, Is::Merged),
+    ("by an old path",               MODERN, OLD, Is::Merged),
+    ("the next of its phone",        MODERN, Like { via: "192.0.2.1:5062;branch=z9hG4bKb", cseq: 2, ..MODERN }, Is::New),
+    ("of another Call-ID",           MODERN, Like { via: "192.0.2.1:5062;branch=z9hG4bKb", call_id: "j", ..MODERN }, Is::New),
+    ("of another From tag",          MODERN, Like { via: "192.0.2.1:5062;branch=z9hG4bKb", from: ";tag=2", ..MODERN }, Is::New),
+    ("within a dialog",              MODERN, Like { via: "192.0.2.1:5062;branch=z9hG4bKb", to: ";tag=x", ..MODERN }, Is::New),
+    ("of another method",            MODERN, Like { via: "192.0.2.1:5062;branch=z9hG4bKb", method: "MESSAGE", ..MODERN }, Is::New),
+    // §17.2.3, the second half: without the cookie.
+    ("old: itself",                  OLD, OLD, Is::Same),
+    ("old: its ACK",                 OLD, Like { method: "ACK", to: ";tag=x", ..OLD }, Is::Ack),
+    ("old: an ACK to another tag",   OLD, Like { method: "ACK", to: ";tag=y", ..OLD }, Is::StrayAck),
+    ("old: an ACK for another URI",  OLD, Like { method: "ACK", to: ";tag=x", uri: "sip:c@s", ..OLD }, Is::StrayAck),
+    ("old: an ACK of another Via",   OLD, Like { method: "ACK", to: ";tag=x", via: "192.0.2.1:5062;branch=2", ..OLD }, Is::StrayAck),
+    ("old: an ACK of another CSeq",  OLD, Like { method: "ACK", to: ";tag=x", cseq: 2, ..OLD }, Is::StrayAck),
+    ("old: its CANCEL",              OLD, Like { method: "CANCEL", ..OLD }, Is::Cancel),
+    ("old: a CANCEL for another URI", OLD, Like { method: "CANCEL", uri: "sip:c@s", ..OLD }, Is::StrayCancel),
+    ("old: a CANCEL of another From", OLD, Like { method: "CANCEL", from: ";tag=2", ..OLD }, Is::StrayCancel),
+    ("old: a CANCEL of another Via", OLD, Like { method: "CANCEL", via: "192.0.2.2:5062;branch=1", ..OLD }, Is::StrayCancel),
+    ("old: another Via",             OLD, Like { via: "192.0.2.1:5062;branch=2", ..OLD }, Is::Merged),
+    ("old: another URI",             OLD, Like { uri: "sip:c@s", ..OLD }, Is::Merged),
+    ("old: the next",                OLD, Like { cseq: 2, ..OLD }, Is::New),
+    ("old: with a To tag",           OLD, Like { to: ";tag=x", ..OLD }, Is::New),
+    ("old: without a branch",        Like { via: "192.0.2.1:5062", ..OLD }, Like { via: "192.0.2.1:5062", ..OLD }, Is::Same),
+    ("old: a cookie and nothing",    Like { via: "192.0.2.1:5062;branch=z9hG4bK", ..OLD }, Like { via: "192.0.2.1:5062;branch=z9hG4bK", call_id: "j", ..OLD }, Is::New),
+    ("old: within a dialog, itself", Like { to: ";tag=x", ..OLD }, Like { to: ";tag=x", ..OLD }, Is::Same),
+    ("old: within a dialog, its ACK", Like { to: ";tag=x", ..OLD }, Like { method: "ACK", to: ";tag=x", ..OLD }, Is::Ack),
+    ("old: within a dialog, its CANCEL", Like { to: ";tag=x", ..OLD }, Like { method: "CANCEL", to: ";tag=x", ..OLD }, Is::Cancel),
+];
+
+#[test]
+fn what_a_request_is_to_an_invite() {
+    for (name, first, second, wanted) in KINSHIP {
+        let mut bench = bench();
+        let invite = like(*first);
+        assert_eq!(bench.txns.receive_request(&invite, at(0)), Received::New, "{name}");
+        let id = bench.server(&invite, udp());
+        let answer = Bytes::from_static(
+            b"SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@s>;tag=1\r\nTo: <sip:b@s>;tag=x\r\n\
+            Call-ID: i\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+        );
+        bench.txns.respond(id, 486, answer, at(0));
+        bench.sent();
+        let found = match bench.txns.receive_request(&like(*second), at(1)) {
+            Received::Repeated if second.method == "ACK" => Is::Ack,
+            Received::Repeated => Is::Same,
+            Received::Ack(None) => Is::StrayAck,
+            Received::Ack(Some(_)) => panic!("{name}: an ACK to a 486 goes up"),
+            Received::Cancel(Some(target)) => {
+                assert_eq!(target, (id, 7), "{name}");
+                Is::Cancel
+            }
+            Received::Cancel(None) => Is::StrayCancel,
+            Received::Merged => Is::Merged,
+            Received::New => Is::New,
+        };
+        assert_eq!(found, *wanted, "{name}");
+        // Once it is over there is nothing to be kin to.
+        bench.run(100_000);
+        assert!(bench.txns.leaves_nothing(), "{name}");
+        if *wanted == Is::Merged {
+            assert_eq!(bench.txns.receive_request(&like(*second), at(100_000)), Received::New, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_cancel_finds_a_request_of_any_method() {
+    for method in ["INFO", "BYE", "OPTIONS", "MESSAGE", "REGISTER"] {
+        let mut bench = bench();
+        let id = bench.server(&like(Like { method, ..MODERN }), udp());
+        let cancel = like(Like { method: "CANCEL", ..MODERN });
+        assert_eq!(bench.txns.receive_request(&cancel, at(0)), Received::Cancel(Some((id, 7))), "{method}");
+    }
+}

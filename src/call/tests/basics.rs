@@ -94,6 +94,7 @@ fn neither_side_sees_the_other() {
         "Call-ID",
         "CSeq",
         "Contact",
+        "Max-Breadth",
         "Allow",
         "Subject",
         "Priority",

@@ -258,3 +258,38 @@ fn a_phone_that_never_ends_its_invite_is_forgotten() {
     assert_eq!(w.unreachable, [0; 0], "it did answer, if not to the end");
     w.ends(End::CallerHungUp, &[Outcome::Cancelled, Outcome::Answered]);
 }
+
+/// Max-Breadth of an INVITE for three phones, and what each phone that is rung gets of it
+/// (RFC 5393 §5.3.3).
+const BREADTHS: &[(Option<&str>, &[&str])] = &[
+    (None, &["20", "20", "20"]),
+    (Some("60"), &["20", "20", "20"]),
+    (Some("7"), &["3", "2", "2"]),
+    (Some("3"), &["1", "1", "1"]),
+    (Some("2"), &["1", "1"]),
+    (Some("1"), &["1"]),
+    (Some("0"), &[]),
+];
+
+#[test]
+fn what_may_be_forked_is_divided() {
+    for (given, shares) in BREADTHS {
+        let mut w = World::new();
+        w.rings.insert("team".into(), vec![2, 3, 4]);
+        let mut invite = w.invite(1, "team", OFFER);
+        if let Some(breadth) = given {
+            invite = invite.with("Max-Breadth", breadth);
+        }
+        w.send(1, &invite);
+        for (phone, share) in (2..).zip(*shares) {
+            assert_eq!(w.got(phone, "INVITE").field("Max-Breadth"), *share, "{given:?}");
+        }
+        for phone in (2 + shares.len() as u8)..=4 {
+            w.quiet(phone);
+        }
+        if shares.is_empty() {
+            w.got(1, "440 INVITE");
+            assert_eq!((w.calls.len(), w.records.len()), (0, 0), "no call comes of it");
+        }
+    }
+}

@@ -10,6 +10,17 @@ fn sides(t: &Talk) -> [(u8, super::wire::Dialog); 2] {
     [(1, t.near.clone()), (2, t.far.clone())]
 }
 
+impl World {
+    /// Where an INFO of phone 2 goes to.
+    fn info_uri(&mut self, far: &mut super::wire::Dialog) -> String {
+        self.request(2, far, "INFO", "");
+        let info = self.got(1, "INFO");
+        self.answer(1, &info, 200, "");
+        self.got(2, "200 INFO");
+        info.uri().to_owned()
+    }
+}
+
 const fn other(phone: u8) -> u8 {
     3 - phone
 }
@@ -102,6 +113,33 @@ fn the_targets_follow() {
     assert_eq!(w.got(2, "ACK").uri(), "sip:moved-too@192.0.2.2");
     w.request(2, &mut t.far, "INFO", "");
     assert_eq!(w.got(1, "INFO").uri(), "sip:moved@192.0.2.1");
+}
+
+/// A new target counts once the re-INVITE that says it is accepted (RFC 6141 §4.6).
+#[test]
+fn a_refused_reinvite_moves_nothing() {
+    let mut w = World::new();
+    let mut t = w.talking();
+    for status in [488, 200] {
+        let branch = w.branch();
+        let invite = t.near.request("INVITE", &host(1), &branch).carrying("application/sdp", HOLD);
+        let invite = invite.with("Contact", "<sip:moved@192.0.2.1>");
+        w.send(1, &invite);
+        w.got(1, "100 INVITE");
+        let far = w.got(2, "INVITE");
+        let before = w.info_uri(&mut t.far);
+        assert_ne!(before, "sip:moved@192.0.2.1", "{status}: it is not accepted yet");
+        w.answer(2, &far, status, ANSWER);
+        w.got(2, "ACK");
+        let answer = w.got(1, &format!("{status} INVITE"));
+        if status == 200 {
+            w.ack(1, &t.near, invite.cseq(), "");
+            assert_eq!(w.info_uri(&mut t.far), "sip:moved@192.0.2.1");
+        } else {
+            w.ack_refusal(1, &invite, &answer);
+            assert_eq!(w.info_uri(&mut t.far), before);
+        }
+    }
 }
 
 /// Both sides at once: whoever comes second gets 491 (§14.2).

@@ -182,6 +182,7 @@ impl World {
                     self.calls.refuse(now, &message, flow, 481, None, |_| {});
                 }
             }
+            Received::Merged => self.calls.refuse(now, &message, flow, 482, None, |_| {}),
             Received::NoDialog => self.calls.refuse(now, &message, flow, 481, None, |_| {}),
             Received::New if message.method() == Method::Invite => self.begin(&message, flow),
             Received::New => self.calls.refuse(now, &message, flow, 405, None, |_| {}),

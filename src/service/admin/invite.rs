@@ -6,6 +6,7 @@ use super::view::Response;
 use super::{Admin, By, Changed, NewPassword, Password, Refusal, Who, tenant_of};
 use crate::account::life::Event;
 use crate::account::{Invitation, LoginName, MailKind, Token, TokenHash};
+use crate::base::language::Language;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::service::Services;
@@ -25,6 +26,8 @@ pub struct Mailing {
     pub carrier: Carries,
     /// Whether it is known what links begin with.
     pub links: Links,
+    /// The language of tenants that have none of their own.
+    pub language: Language,
 }
 
 /// Whether there is a way for mails to go.

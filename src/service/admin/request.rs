@@ -1,6 +1,7 @@
 //! What can be asked.
 
 use crate::account::{LoginName, Number, Role, TenantCode};
+use crate::base::language::Language;
 use crate::base::private::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -108,6 +109,8 @@ pub struct TenantSettings {
     pub window_s: Option<u32>,
     /// For how many seconds.
     pub duration_s: Option<u32>,
+    /// The language that its people are written to in.
+    pub language: Option<Language>,
 }
 
 /// Whether something that would go too is expected to be there.

@@ -142,7 +142,7 @@ fn put(directory: &Directory, tenant: &Tenant) {
 
 /// Takes the settings over that are given.
 fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
-    let TenantSettings { name, max_devices, max_failures, window_s, duration_s } = settings;
+    let TenantSettings { name, max_devices, max_failures, window_s, duration_s, language } = settings;
     let devices_most = u16::try_from(limit::BINDINGS_MAX).unwrap_or(u16::MAX);
     within("--max-devices", max_devices.map(u16::from), 1, devices_most)?;
     within("--max-failures", max_failures, 1, FAILURES_MAX)?;
@@ -157,6 +157,7 @@ fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
     policies.max_failures = max_failures.or(policies.max_failures);
     policies.window_s = window_s.or(policies.window_s);
     policies.duration_s = duration_s.or(policies.duration_s);
+    policies.language = language.or(policies.language);
     Ok(())
 }
 
@@ -170,5 +171,6 @@ fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
         max_failures: lockout.failures_max.into(),
         window_s: lockout.window.as_secs(),
         duration_s: lockout.duration.as_secs(),
+        language: tenant.policies.language.unwrap_or(defaults.mailing.language).code().to_owned(),
     }
 }

@@ -120,6 +120,8 @@ view!(
         window_s: u64,
         /// For how many seconds.
         duration_s: u64,
+        /// The language that its people are written to in: `en` or `fr`.
+        language: String,
     }
 );
 

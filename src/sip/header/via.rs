@@ -38,8 +38,7 @@ impl<'a> Via<'a> {
         let (transport, rest) = (&rest[..space], rest[space..].trim_ascii_start());
         let (sent_by, params) = rest.split_at(memchr::memchr(b';', rest).unwrap_or(rest.len()));
         let (host, port) = uri::host_port(sent_by)?;
-        let is_token = |text: &[u8]| !text.is_empty() && text.iter().copied().all(text::is_token);
-        if !is_token(version) || !is_token(transport) || !text::quotes_close(params) {
+        if !text::is_all_token(version) || !text::is_all_token(transport) || !text::quotes_close(params) {
             return None;
         }
         Some(Self { version, transport, host, port, params, raw })

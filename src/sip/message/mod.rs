@@ -10,6 +10,7 @@ mod scan;
 pub use fault::{Fault, ParseError};
 
 use super::header::Stands;
+use super::text::List;
 use super::{CSeq, Method, Name, NameAddr, Via, text};
 use crate::base::limit;
 use bytes::Bytes;
@@ -211,8 +212,8 @@ impl Message {
     /// The values of all fields of this name, one by one (§7.3.1): of a list between its commas, of
     /// any other name each field as it stands.
     pub fn values(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        let values = if name.stands() == Stands::List { text::List::new } else { text::List::one };
-        self.fields(name).flat_map(values)
+        let is_list = name.stands() == Stands::List;
+        self.fields(name).flat_map(move |value| if is_list { List::new(value) } else { List::one(value) })
     }
 
     /// All fields in order: name, name as written, value.

@@ -81,7 +81,9 @@ impl Uri<'_> {
 
 fn same_host(first: &[u8], second: &[u8]) -> bool {
     first.eq_ignore_ascii_case(second)
-        || first.first() == Some(&b'[') && second.first() == Some(&b'[') && ip(first) == ip(second)
+        || first.first() == Some(&b'[')
+            && second.first() == Some(&b'[')
+            && ip(first).zip(ip(second)).is_some_and(|(first, second)| first == second)
 }
 
 #[cfg(test)]
@@ -154,6 +156,7 @@ mod tests {
             ("sip:a:x@b", "sip:a:X@b"),
             ("sip:a%2Cb@c", "sip:a,b@c"),
             ("sip:a@[::1]", "sip:a@[::2]"),
+            ("sip:a@[:::192.0.2.1]", "sip:a@[:::192.0.2.2]"),
             ("sip:a@127.0.0.1", "sip:a@[::ffff:127.0.0.1]"),
             ("tel:+12015550123", "sip:+12015550123@a"),
             ("sip:+12015550123@a;user=phone", "tel:+12015550123"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::account::Token;
-use crate::mail::{Carrier, Language, Mailbox, Spool, Texts};
+use crate::mail::{Carrier, Mailbox, Spool, Texts};
 use crate::service::mailing::{Meters, Sender};
 use crate::service::tables::{AUDIT, TOKENS};
 use std::path::Path;
@@ -31,7 +31,8 @@ impl Post {
     fn send_to(&self, folder: &Path) -> bool {
         let sender = Sender {
             carrier: Carrier::Spool(Spool::new(folder.to_owned())),
-            texts: Texts::load(Language::English, None).unwrap(),
+            texts: Language::ALL.map(|language| Texts::load(language, None).unwrap()),
+            language: Language::English,
             from: Mailbox::parse("a@example.test").unwrap(),
             base: Some("https://x".into()),
             downloads: vec!["https://x/app".into()],
@@ -245,6 +246,15 @@ fn a_change_of_the_password_is_told_and_the_first_one_is_not() {
     let mail = post.mails().remove(0).replace("=\r\n", "");
     assert!(mail.contains("changed on 2027-01-15 08:00:00 UTC."), "{mail}");
     assert!(!mail.contains("Other-Horse8"), "{mail}");
+}
+
+#[test]
+fn a_tenants_people_are_written_to_in_its_language() {
+    let post = Post::new();
+    let settings = TenantSettings { language: Some(Language::French), ..TenantSettings::default() };
+    post.bench.done(Request::TenantSet { code: code("acme"), settings });
+    post.invite();
+    assert!(post.mails()[0].contains("\r\nBonjour "), "{}", post.mails()[0]);
 }
 
 #[test]

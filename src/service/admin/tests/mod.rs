@@ -5,6 +5,7 @@ mod invite;
 use super::*;
 use crate::account::Life;
 use crate::base::flow::Transport;
+use crate::base::language::Language;
 use crate::base::time::{Mono, Now};
 use crate::licence::{Device, DeviceId, Keys};
 use crate::lockout::{Ban, Lock, Policy, Scope};
@@ -40,7 +41,12 @@ impl Bench {
             rng: crate::base::rng::Rng::from_number(1),
         };
         let (services, _) = open(opening).unwrap();
-        let mailing = Mailing { invitation_for: 7 * 24 * HOUR, carrier: Carries::Mails, links: Links::Known };
+        let mailing = Mailing {
+            invitation_for: 7 * 24 * HOUR,
+            carrier: Carries::Mails,
+            links: Links::Known,
+            language: Language::English,
+        };
         let defaults = Defaults { devices_max: 4, lockout: Policy::default(), expires_max: HOUR, mailing };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { admin: Admin::new(services, defaults), later, runtime }
