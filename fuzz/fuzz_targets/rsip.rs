@@ -106,7 +106,9 @@ fn typed(ours: &Message, theirs: &rsip::SipMessage) {
         let mut fields = ours.fields(name);
         let first = fields.next().unwrap_or_default();
         let inner = first.iter().filter(|byte| **byte == b'<').count() <= 1;
-        fields.next().is_none() && inner && !first.iter().any(|byte| matches!(byte, b',' | b'"' | b'\\' | b'\t'))
+        fields.next().is_none()
+            && inner
+            && !first.iter().any(|byte| matches!(byte, b',' | b'"' | b'\\' | b'\t'))
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if let Ok(call_id) = theirs.call_id_header() {
@@ -116,8 +118,22 @@ fn typed(ours: &Message, theirs: &rsip::SipMessage) {
         assert_eq!(cseq.seq, ours.cseq().number);
     }
     for (name, header) in [
-        (Name::From, theirs.from_header().ok().and_then(|header| header.typed().ok()).map(|it| (it.uri.clone(), it.tag().cloned()))),
-        (Name::To, theirs.to_header().ok().and_then(|header| header.typed().ok()).map(|it| (it.uri.clone(), it.tag().cloned()))),
+        (
+            Name::From,
+            theirs
+                .from_header()
+                .ok()
+                .and_then(|header| header.typed().ok())
+                .map(|it| (it.uri.clone(), it.tag().cloned())),
+        ),
+        (
+            Name::To,
+            theirs
+                .to_header()
+                .ok()
+                .and_then(|header| header.typed().ok())
+                .map(|it| (it.uri.clone(), it.tag().cloned())),
+        ),
     ] {
         let here = if name == Name::From { ours.from() } else { ours.to() };
         let Some((uri, tag)) = header.filter(|_| is_simple(name) && plain(&text(here.uri))) else { continue };
@@ -144,7 +160,11 @@ fn uris(text: &str) {
     let (Ok(theirs), Some(ours)) = (rsip::Uri::try_from(text), Uri::parse(text.as_bytes())) else { return };
     let here = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert_eq!(theirs.user().unwrap_or_default(), here(ours.user), "{text}");
-    assert_eq!(theirs.host().to_string().to_ascii_lowercase(), here(ours.host).to_ascii_lowercase(), "{text}");
+    assert_eq!(
+        theirs.host().to_string().to_ascii_lowercase(),
+        here(ours.host).to_ascii_lowercase(),
+        "{text}"
+    );
     assert_eq!(theirs.port().map(|port| *port.value()), ours.port, "{text}");
     let params: String = theirs.params.iter().map(ToString::to_string).collect();
     assert_eq!(params.to_ascii_lowercase(), here(ours.params).to_ascii_lowercase(), "{text}");
@@ -205,8 +225,9 @@ fn built(data: &[u8]) -> String {
         next() * 256 + next(),
         next() % 100,
     );
-    for _ in 0..next() % 6 {
-        let (name, value) = (FIELDS[next() % FIELDS.len()], word(next()));
+    let (first, count) = (next(), next() % 6);
+    for name in FIELDS.iter().cycle().skip(first % FIELDS.len()).take(count) {
+        let value = if *name == "Expires" { next().to_string() } else { word(next()) };
         text += &format!("{name}: {value}\r\n");
     }
     let body = "v=0\r\n".repeat(next() % 3);
