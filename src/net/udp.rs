@@ -108,7 +108,7 @@ impl Datagrams for UdpPort {
 }
 
 /// Receives with the address that was asked.
-fn receive_asked(socket: &UdpSocket, into: &mut [u8], asked: &mut Vec<u8>) -> io::Result<Received> {
+fn receive_asked(socket: &UdpSocket, into: &mut [u8], asked: &mut [u8]) -> io::Result<Received> {
     let mut pieces = [IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_DONTWAIT;
     let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut pieces, Some(asked), flags)?;
