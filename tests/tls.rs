@@ -82,7 +82,7 @@ fn a_phone_registers_refreshes_calls_and_is_called_over_tls() {
     // The caller speaks TLS; it may ask for a sips URI.
     for scheme in ["sips", "sip"] {
         let (caller, called) = (&mut near, &mut far);
-        let request = caller.invite_request("202").to_uri(&format!("{scheme}:202@{DOMAIN}"));
+        let request = caller.invite_request("202").with_request_uri(&format!("{scheme}:202@{DOMAIN}"));
         let challenge = caller.ask(&request);
         let invite = caller.signed(&request, &challenge);
         caller.send(&invite);

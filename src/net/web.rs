@@ -147,8 +147,10 @@ fn upgrade(input: &[u8], origins: &[Box<str>], answer: &mut Vec<u8>) -> Result<O
         return refuse("426 Upgrade Required", how);
     };
     if let Some(origin) = request.headers().get(ORIGIN) {
-        let is_asked = |known: &str| known == "*" || known.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
-        if !origins.iter().any(|known| is_asked(known)) {
+        let listed = origins.iter().map(|known| &**known);
+        let is_origin =
+            |known: &str| known == "*" || known.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+        if !listed.into_iter().any(is_origin) {
             return refuse("403 Forbidden", "");
         }
     }

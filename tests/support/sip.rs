@@ -26,7 +26,7 @@ impl Message {
     }
 
     /// The same request with another Request-URI.
-    pub(crate) fn to_uri(mut self, uri: &str) -> Self {
+    pub(crate) fn with_request_uri(mut self, uri: &str) -> Self {
         self.start = format!("{} {uri} SIP/2.0", self.method());
         self
     }
