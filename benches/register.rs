@@ -78,6 +78,8 @@ impl Station {
             let (contact, call_id) = (contact(user), call_id(user));
             let evidence = Evidence {
                 sip_instance: None,
+                labelled_mac: b"",
+                by_proxy: false,
                 user_agent: b"sipload",
                 contact_uri: contact.as_bytes(),
                 call_id: call_id.as_bytes(),
@@ -102,6 +104,7 @@ impl Station {
                 remote: flow(user).remote,
                 stream: None,
                 q: 1000,
+                extra: None,
             });
             record.next_binding = 2;
             directory.put(&record, Some(Credentials { epoch: 1, ha1: ha1(user), previous: None }), now);

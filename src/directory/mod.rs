@@ -5,6 +5,7 @@
 //! (expiry, CSeq, source address, connection): there memory is newer, and the journal keeps it.
 
 mod entry;
+mod old_record;
 pub mod record;
 pub mod sign_in;
 

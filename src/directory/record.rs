@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The schema number of [`ExtensionRecord`].
-pub const EXTENSION_SCHEMA: u16 = 1;
+pub const EXTENSION_SCHEMA: u16 = 3;
 
 /// How long a password is remembered after it was changed.
 pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -65,6 +65,12 @@ impl ExtensionRecord {
         }
     }
 
+    /// A record of an older schema; `None` if the bytes are not of it.
+    #[must_use]
+    pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
+        super::old_record::read(schema, bytes)
+    }
+
     /// Puts a notice into the outbox; the oldest goes when it is full.
     pub fn tell(&mut self, at: Wall, what: What) {
         if self.outbox.len() == crate::base::limit::OUTBOX_MAX {
@@ -117,5 +123,12 @@ pub enum What {
         by: String,
         /// The command.
         command: String,
+    },
+    /// Several phones were seen to use the instance of one device.
+    Cloned {
+        /// The device's id.
+        device: u32,
+        /// Where the one came from that showed it.
+        address: String,
     },
 }

@@ -20,7 +20,8 @@ use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Ta
 pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 1);
 
 /// Extensions by tenant and number.
-pub const EXTENSIONS: Table<ExtensionRecord> = Table::new(Namespace::new("ext"), EXTENSION_SCHEMA);
+pub const EXTENSIONS: Table<ExtensionRecord> =
+    Table::new(Namespace::new("ext"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
