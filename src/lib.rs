@@ -14,7 +14,7 @@
 //! |   | [`call`] | the B2BUA machine |
 //! | 4 | [`directory`] | what shards share: one entry per extension behind its lock |
 //! |   | [`core`] | one shard: a message comes in, what must be done comes out |
-//! |   | [`task`], [`store`], [`net`] | named tasks; the seam for state; sockets |
+//! |   | [`task`], [`store`], [`net`], [`mail`] | named tasks; the seam for state; sockets; messages to people |
 //! | 5 | [`service`] | the slow half by use case: what must wait for the store |
 //! |   | [`http`], [`config`], [`cli`] | pages; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |
@@ -28,8 +28,11 @@
 //!   [`registrar::Binding::turn`] tells the later of two states.
 //! - Minting a nonce touches no ring entry; its first use does. So a flood of challenges pushes
 //!   nobody's nonce out.
-//! - While a commit of an extension is under way or may have failed halfway, each of its REGISTERs is
-//!   decided on the record, not in memory ([`directory::Entry::doubt`]).
+//! - While a commit of an extension is under way, each of its REGISTERs is decided on the record, not in
+//!   memory; after one that failed and may have been kept, only what that cannot have ended
+//!   ([`directory::Doubt`]).
+//! - What failures of the store leave open is not left to whoever asked: the committer tells memory,
+//!   and has the records read as soon as it can ([`store::Doubts`]).
 
 pub mod base;
 pub mod sip;
@@ -57,6 +60,8 @@ pub mod task;
 pub mod store;
 
 pub mod net;
+
+pub mod mail;
 
 pub mod service;
 

@@ -203,6 +203,7 @@ fn lists_are_arrays_of_flat_objects_and_empty_ones_are_empty_arrays() {
         "devices",
         "email",
         "extension",
+        "invited_until",
         "locked_until",
         "login",
         "name",
@@ -236,7 +237,7 @@ fn people_get_tables() {
          acme  Acme  active  4            5             900       900\n"
     );
     let sheet = place.good("extension show acme 200", "");
-    assert!(sheet.contains("\nstate         active\n"), "{sheet}");
+    assert!(sheet.contains("\nstate          active\n"), "{sheet}");
     assert_eq!(place.good("tenant suspend acme", ""), "");
 }
 
@@ -302,6 +303,25 @@ fn the_audit_tells_who_did_what_to_whom() {
     assert_eq!(place.json("audit list acme --last 1")[0], all[3]);
     assert_eq!(place.json("audit list beta"), Value::Array(Vec::new()));
     assert!(place.good("audit list acme 200", "").starts_with("AT "), "a table");
+}
+
+#[test]
+fn an_invitation_is_sent_to_an_address_and_over_a_page() {
+    let place = Place::with_extension();
+    place.good("extension add acme 201 --name Bell", "");
+    let reason =
+        "no mail can be sent: neither http.public_url nor http.listen is set, so a link would lead nowhere";
+    assert_eq!(place.refused("extension invite acme 201", ""), reason);
+    place.configure("http.public_url = \"https://phones.example.test/\"\ninvitation.days = 2\n");
+    let reason = "extension 201-acme has no e-mail; set one first: extension set --email";
+    assert_eq!(place.refused("extension invite acme 201", ""), reason);
+    place.good("extension set acme 201 --email bell@example.test", "");
+    let told = place.good("extension invite 201-acme", "");
+    assert!(told.starts_with("A link goes to bell@example.test; it works once, until "), "{told}");
+    assert_eq!(fields(&place.json("extension invite 201-acme")), ["email", "until"]);
+    let show = place.json("extension show acme 201");
+    assert_eq!((&show["state"], show["invited_until"].is_string()), (&"pending".into(), true));
+    assert_eq!(place.refused("extension invite acme 200", ""), "200-acme: the extension is active already");
 }
 
 #[test]

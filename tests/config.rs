@@ -87,8 +87,18 @@ const WRONG: &[(&str, &str)] = &[
     ("[lockout]\nduration_s = 86401\n", "error: sm.toml:2: lockout.duration_s: 86401 is not between 1 and 86400"),
     ("[licence]\nmax_devices = 0\n", "error: sm.toml:2: licence.max_devices: 0 is not between 1 and 16"),
     ("[licence]\nmax_devices = 17\n", "error: sm.toml:2: licence.max_devices: 17 is not between 1 and 16"),
+    ("[http]\npublic_url = \"phones.example.com\"\n", "error: sm.toml:2: http.public_url: \"phones.example.com\" is not such as \"https://phones.example.com\""),
+    ("[http]\npublic_url = \"https://x/?a\"\n", "error: sm.toml:2: http.public_url: \"https://x/?a\" is not such as \"https://phones.example.com\""),
+    ("[invitation]\ndays = 0\n", "error: sm.toml:2: invitation.days: 0 is not between 1 and 90"),
+    ("[invitation]\ndays = 91\n", "error: sm.toml:2: invitation.days: 91 is not between 1 and 90"),
+    ("[mail]\nfrom = \"Phones\"\n", "error: sm.toml:2: mail.from: \"Phones\" is neither \"ADDRESS\" nor \"NAME <ADDRESS>\""),
+    ("[mail]\nspool = \"mail\"\n", "error: sm.toml:2: mail.spool: \"mail\" is no absolute path"),
+    ("[mail]\ntemplates = \"mail\"\n", "error: sm.toml:2: mail.templates: \"mail\" is no absolute path"),
+    ("[mail]\nlanguage = \"de\"\n", "error: sm.toml:2: mail.language: \"de\": there are en, fr"),
+    ("[mail]\ndownloads = [\"https://a\",\n\"ftp://b\"]\n", "error: sm.toml:3: mail.downloads: \"ftp://b\" is no web address"),
     // contradictions
     ("[sip]\nrealm = \"x\"\nlisten = [\"udp:0.0.0.0:5060\"]\n", "error: sm.toml:3: sip.listen: a wildcard address needs sip.advertise: the address that phones are to be told"),
+    ("[registrar]\nservice_route = [\n\"sip:a;lr\",\n\"sip:b\"]\n", "error: sm.toml:4: registrar.service_route: \"sip:b\" is no SIP URI with ;lr such as \"sip:proxy.example.com;lr\""),
     ("[registrar]\nexpires_min_s = 600\nexpires_max_s = 300\n", "error: sm.toml:3: registrar.expires_max_s: 300 is not between expires_min_s (600) and 604800"),
     // a key that is not written: its section's line; all sections at once
     ("# a\n[registrar]\nexpires_max_s = 30\n[licence]\nmax_devices = 0\n", "error: sm.toml:3: registrar.expires_max_s: 30 is not between expires_min_s (60) and 604800\nerror: sm.toml:5: licence.max_devices: 0 is not between 1 and 16"),
@@ -114,7 +124,9 @@ fn what_is_right_at_the_edge() {
         "[store]\nurl = \"memory:\"\ncache_mib = 8\n",
         "[lockout]\nmax_failures = 20\nwindow_s = 86400\nduration_s = 1\n",
         "[licence]\nmax_devices = 16\n",
-        "[http]\nlisten = \"[::1]:8080\"\n",
+        "[http]\nlisten = \"[::1]:8080\"\npublic_url = \"https://phones.example.com:8443/portal/\"\n",
+        "[invitation]\ndays = 90\n",
+        "[mail]\nfrom = \"a@b\"\nspool = \"/m\"\nlanguage = \"fr\"\ndownloads = [\"https://a/b?c#d\"]\n",
         "[log]\nformat = \"json\"\nlevel = \"trace\"\nshow_private = true\n",
     ] {
         assert_eq!(parse(text).map(drop), Ok(()), "{text}");

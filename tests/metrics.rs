@@ -30,6 +30,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_register_seconds", &["le"]),
     ("stationmaster_call_setup_seconds", &["le"]),
     ("stationmaster_store_commit_seconds", &["le"]),
+    ("stationmaster_mails_total", &["outcome"]),
     ("stationmaster_shed_total", &["why"]),
     ("stationmaster_queue_depth", &["queue"]),
 ];
@@ -56,6 +57,7 @@ const MOVED: &[&str] = &[
     "parse_errors_total{kind=\"start_line\"}", "parse_errors_total{kind=\"truncated\"}",
     "parse_errors_total{kind=\"stream_content_length\"}", "parse_errors_total{kind=\"stray_response\"}",
     "retransmissions_total", "shed_total{why=\"streams_of_source_full\"}",
+    "mails_total{outcome=\"handed_over\"}",
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
     "registrations", "devices_activated", "locks", "calls", "transactions",
 ];
@@ -71,6 +73,12 @@ fn series(server: &Server) -> BTreeMap<String, f64> {
             (name.to_owned(), value.parse().unwrap())
         })
         .collect()
+}
+
+fn mails(server: &Server) {
+    server.cli(&["app", "enable", "acme", "220", "--generate"], "");
+    let handed_over = "stationmaster_mails_total{outcome=\"handed_over\"}";
+    until("a mail is handed over", || (server.metric(handed_over) > 0).then_some(()));
 }
 
 #[test]
@@ -101,6 +109,7 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     calls(&server, &mut near, &mut far);
     bad_input(&server);
     locks(&server);
+    mails(&server);
     let mut after = series(&server);
     for gauge in ["calls", "transactions"] {
         after.insert(gauge.to_owned(), during[gauge]);

@@ -24,7 +24,7 @@ use world::phone::register::Claim;
 use world::phone::{Action, Phone, Setup};
 use world::program::{self, Kind, Plan};
 use world::server::Server;
-use world::{Datagram, Host, World, at, check};
+use world::{Datagram, Host, World, at, bytes};
 
 /// A place where nobody lives: phones that call each other directly need no server.
 struct Nobody;
@@ -95,17 +95,34 @@ fn phones_agree_with_each_other_without_a_server() {
     println!("{seen:#?}");
 }
 
+/// The scripts in `tests/scenarios`, each a call flow that reads like a capture (`world/script`).
+/// `SCENARIO=glare` runs those whose name has that in it.
+#[test]
+fn scenarios() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
+    let wanted = std::env::var("SCENARIO").unwrap_or_default();
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut ran, mut failed) = (0, Vec::new());
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".sip") && name.contains(&wanted) {
+            ran += 1;
+            let text = std::fs::read_to_string(&file).unwrap();
+            failed.extend(world::script::run(&text).err().map(|what| format!("{name}: {what}")));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {ran} scenarios failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(ran > 0, "no scenario has {wanted:?} in its name");
+}
+
 /// How many seeds of each kind of program; `SEEDS` overrides it for a long run, `SEED` picks one.
 const SEEDS: u64 = 500;
 
 /// One run of a seed: what was wrong, and the world it left.
 fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {
     let (mut world, plan) = program::world(kind, seed);
-    let settled = plan.settled;
-    world.run(plan.over, |world| check::always(world, &plan));
-    world.host.heal();
-    world.run(settled, |world| check::always(world, &plan));
-    (check::settled(&world, &plan), world, plan)
+    (program::run(&mut world, &plan), world, plan)
 }
 
 /// What seeds came to, so that a suite in which nothing happens any more does not pass.
@@ -174,6 +191,21 @@ fn call_programs() {
     let talked = tally.get("talked").copied().unwrap_or_default();
     let enough = talked * 4 > tally.get("not talked").copied().unwrap_or_default();
     assert!(enough || std::env::var_os("SEED").is_some(), "too few calls are answered: {tally:?}");
+}
+
+/// The committed seeds of the fuzz targets that run whole programs; `fuzz/` makes more of them.
+#[test]
+fn programs_of_the_fuzzer() {
+    for (kind, target) in [(Kind::Register, "register"), (Kind::Calls, "calls")] {
+        let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() > 3, "{folder}: {files:?}");
+        for file in files {
+            let (mut world, plan) = bytes::world(kind, &std::fs::read(&file).unwrap());
+            let wrong = program::run(&mut world, &plan);
+            assert!(wrong.is_empty(), "{file:?}:\n{}\n{}", wrong.join("\n"), world.trace.ladder(400));
+        }
+    }
 }
 
 /// The cap holds in a race: four of sixteen new devices are told 200, the others why not.

@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use stationmaster::base::flow::{Flow, Transport};
 use stationmaster::digest::{Credentials, Role};
-use stationmaster::sip::frame::{Frame, FrameError, Framer};
 use stationmaster::sip::reply::{self, ToTag};
 use stationmaster::sip::text::{self, List, Params};
 use stationmaster::sip::{Contacts, Message, Method, Name, NameAddr, Uri, Via};
@@ -21,7 +20,6 @@ fuzz_target!(|data: &[u8]| {
             answer(&message);
         }
     }
-    stream(data);
 });
 
 /// Reads everything that can be read.
@@ -103,27 +101,4 @@ fn answer(request: &Message) {
             }
         }
     }
-}
-
-/// The same bytes as a stream give the same messages at once and byte by byte.
-fn stream(data: &[u8]) {
-    assert_eq!(messages(data, data.len().max(1)), messages(data, 1));
-}
-
-/// The messages of a stream that comes in segments of this size, and why it ended if it did.
-/// Pings are left out: what a lone LF does to one that follows depends on the segments.
-fn messages(data: &[u8], segment: usize) -> (Vec<Bytes>, Option<FrameError>) {
-    let (mut found, mut buffer, mut framer) = (Vec::new(), BytesMut::new(), Framer::default());
-    for part in data.chunks(segment) {
-        buffer.extend_from_slice(part);
-        loop {
-            match framer.next(&mut buffer) {
-                Ok(Frame::Message(message)) => found.push(message),
-                Ok(Frame::Ping) => {}
-                Ok(Frame::Partial) => break,
-                Err(error) => return (found, Some(error)),
-            }
-        }
-    }
-    (found, None)
 }

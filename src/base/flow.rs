@@ -23,28 +23,62 @@ pub enum Transport {
     Udp,
     /// Streams framed by Content-Length.
     Tcp,
+    /// The same inside TLS.
+    Tls,
+    /// WebSocket messages (RFC 7118).
+    Ws,
+    /// The same inside TLS.
+    Wss,
 }
 
 impl Transport {
     /// Every transport, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
 
-    /// The token of a Via header (RFC 3261 §20.42).
+    /// The token of a Via header (RFC 3261 §20.42, RFC 7118 §5.2).
     #[must_use]
     pub const fn via(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    /// The value of a URI's transport parameter, and of metrics labels.
+    /// The name in the configuration and in metrics labels.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         }
+    }
+
+    /// The value of a URI's transport parameter (RFC 3261 §19.1.1; RFC 7118 §5.2 has one for both
+    /// kinds of WebSocket).
+    #[must_use]
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::Ws | Self::Wss => "ws",
+            other => other.label(),
+        }
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether messages come as WebSocket messages.
+    #[must_use]
+    pub const fn is_web(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
     }
 
     /// Whether the transport retransmits by itself, so that the transaction need not.

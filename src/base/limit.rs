@@ -13,6 +13,10 @@ pub const HEADER_BYTES_MAX: usize = 16_384;
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
 
+/// Parameters, and headers, of a URI that are compared one by one; URIs with more are the same only
+/// if these are the same bytes.
+pub const URI_PARTS_MAX: usize = 32;
+
 /// Contact values in one REGISTER; more: 400.
 pub const REGISTER_CONTACTS_MAX: usize = 16;
 
@@ -85,9 +89,31 @@ pub const STREAMS_PER_SOURCE_MAX: usize = 256;
 /// Bytes that wait to be written to one connection; more: the connection is closed.
 pub const STREAM_QUEUE_BYTES_MAX: usize = 262_144;
 
-/// How long a connection may take to complete a message it has begun, or stay silent without a
-/// binding.
+/// How long a connection may stay silent without a binding.
 pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// How long a message on a connection may take from its first byte to its last.
+pub const STREAM_MESSAGE_MAX: Duration = Duration::from_secs(20);
+
+/// How long a connection may live before somebody signs in over it, or is called over it.
+pub const STREAM_STRANGER_MAX: Duration = Duration::from_secs(60);
+
+/// How long TLS and WebSocket handshakes may take together.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// Connections of one shard with an unfinished handshake; until one ends, no more are accepted by
+/// listeners that shake hands.
+pub const HANDSHAKES_MAX: usize = 2_048;
+
+/// Connections of one source address with an unfinished handshake; one more is closed at once.
+pub const HANDSHAKES_PER_SOURCE_MAX: usize = 128;
+
+/// Steps of TLS handshakes (about a millisecond each with RSA) before timers, mailbox and datagrams
+/// get their turn again.
+pub const HANDSHAKES_PER_TURN: usize = 4;
+
+/// Longest HTTP request that asks for a WebSocket, in bytes; longer: 431 and closed.
+pub const WS_REQUEST_BYTES_MAX: usize = 8_192;
 
 /// Datagrams read from a socket before timers and mailbox get their turn again.
 pub const DATAGRAMS_PER_TURN: usize = 64;
@@ -126,6 +152,19 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 /// Notices waiting in an extension's outbox; past it the oldest go.
 pub const OUTBOX_MAX: usize = 64;
 
+/// Messages in the mail spool; past it mails wait in the store.
+pub const SPOOL_FILES_MAX: usize = 100_000;
+
+/// Longest body of an HTTP request, in bytes; longer: 413.
+pub const HTTP_BODY_BYTES_MAX: usize = 16_384;
+
+/// How long the body of an HTTP request may take; longer: 408.
+pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Sources whose HTTP requests without a sign-in are counted; past it those of new ones are refused
+/// (429) until others have been quiet.
+pub const HTTP_SOURCES_MAX: usize = 16_384;
+
 /// HTTP connections of one listener at a time; one more waits.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
 
@@ -147,3 +186,10 @@ pub const REFRESHES_UNWRITTEN_MAX: usize = 500_000;
 
 /// Events of one shard that wait to be logged; more are dropped and counted.
 pub const EVENTS_MAX: usize = 65_536;
+
+/// Phones that one shard asks in a second, after a start, whether they are still there.
+pub const PROBES_PER_SECOND: usize = 500;
+
+/// Phones of one shard that have been asked and have not answered; the others wait. More than those
+/// that are asked within the 32 s that an answer may take.
+pub const PROBES_WAITING_MAX: usize = 32_768;

@@ -84,10 +84,16 @@ impl Wall {
     /// RFC 3339 in UTC with seconds, as shown to people and scripts: `2026-01-31T09:05:00Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        let secs = self.as_secs();
-        let (days, rest) = (secs / 86_400, secs % 86_400);
+        let (year, month, day) = self.civil();
+        let rest = self.as_secs() % 86_400;
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    }
+
+    /// Year, month and day of the month in UTC, the last two from 1 on.
+    #[must_use]
+    pub const fn civil(self) -> (u64, u64, u64) {
         // Days to civil date, era by era of 400 years that begin on 1 March.
-        let z = days + 719_468;
+        let z = self.as_secs() / 86_400 + 719_468;
         let era = z / 146_097;
         let doe = z - era * 146_097;
         let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
@@ -95,8 +101,8 @@ impl Wall {
         let mp = (5 * doy + 2) / 153;
         let day = doy - (153 * mp + 2) / 5 + 1;
         let month = if mp < 10 { mp + 3 } else { mp - 9 };
-        let year = yoe + era * 400 + u64::from(month <= 2);
-        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+        let year = yoe + era * 400 + (month <= 2) as u64;
+        (year, month, day)
     }
 }
 

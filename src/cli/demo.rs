@@ -65,13 +65,14 @@ impl Drop for Folder {
 fn configure(folder: &Path, file: &Path) -> Result<Config, String> {
     let port = |first| free_port(first).map_err(|error| format!("no free port on loopback: {error}"));
     let (sip, http, metrics) = (port(SIP_PORT)?, port(HTTP_PORT)?, port(METRICS_PORT)?);
-    let socket = folder.join("admin.sock");
+    let (socket, mail) = (folder.join("admin.sock"), folder.join("mail"));
     let text = format!(
         "[sip]\nlisten = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]\ndrain_max_s = 0\n\
          [store]\nurl = \"memory:\"\n\
          [admin]\nsocket = {socket:?}\n\
          [http]\nlisten = \"127.0.0.1:{http}\"\n\
          [metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
+         [mail]\nspool = {mail:?}\n\
          [log]\nlevel = \"warn\"\n",
     );
     std::fs::write(file, text).map_err(|error| error.to_string())?;

@@ -177,6 +177,8 @@ pub enum Extension {
         #[arg(long)]
         role: Option<Role>,
     },
+    /// Send its person a mail with a link to choose a password; a link sent before is dead
+    Invite(Who),
     /// Refuse it everything until it is enabled; nothing is lost
     Disable(Who),
     /// End a disabling

@@ -64,6 +64,7 @@ fn as_json(response: &Response) -> serde_json::Result<String> {
         Response::Generated { login, password } => {
             Ok(json!({ "login": login, "password": password }).to_string())
         }
+        Response::Invited { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
         Response::Imported { extensions } => Ok(json!({ "imported": extensions }).to_string()),
         Response::Tenant(view) => serde_json::to_string(view),
         Response::Extension(view) => serde_json::to_string(view),
@@ -87,6 +88,9 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Done => String::new(),
         Response::Generated { login, password } => {
             format!("The password of {login} is shown this once:\n{password}")
+        }
+        Response::Invited { email, until } => {
+            format!("A link goes to {email}; it works once, until {until}.")
         }
         Response::Imported { extensions: 1 } => "imported 1 extension".into(),
         Response::Imported { extensions } => format!("imported {extensions} extensions"),

@@ -98,6 +98,7 @@ fn extension(verb: Extension) -> Result<Request, Stop> {
             });
             Request::ExtensionSet { login: who.login()?, name, email, role }
         }
+        Extension::Invite(who) => Request::ExtensionInvite { login: who.login()? },
         Extension::Disable(who) => Request::ExtensionDisable { login: who.login()? },
         Extension::Enable(who) => Request::ExtensionEnable { login: who.login()? },
         Extension::Remove(who) => Request::ExtensionRemove { login: who.login()? },

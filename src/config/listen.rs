@@ -1,4 +1,4 @@
-//! `[admin]`, `[http]` and `[metrics]`: where operators and their programs are heard.
+//! `[admin]` and `[metrics]`: where operators and their programs are heard.
 
 use super::{Entries, Fault};
 use serde::Deserialize;
@@ -56,53 +56,37 @@ impl TryFrom<RawAdmin> for AdminConfig {
     }
 }
 
-macro_rules! listener {
-    ($(#[$doc:meta])* $config:ident, $raw:ident, $key:literal) => {
-        /// The section as written.
-        #[derive(Debug, Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        pub(super) struct $raw {
-            listen: String,
-        }
-
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, Eq, PartialEq)]
-        pub struct $config {
-            /// Where; `None`: nowhere.
-            pub listen: Option<SocketAddr>,
-        }
-
-        impl $config {
-            pub(super) fn entries(&self, entries: &mut Entries) {
-                let Self { listen } = self;
-                entries.put($key, listen);
-            }
-        }
-
-        impl TryFrom<$raw> for $config {
-            type Error = Fault;
-
-            fn try_from(raw: $raw) -> Result<Self, Fault> {
-                address(&raw.listen).map(|listen| Self { listen })
-            }
-        }
-    };
+/// `[metrics]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    listen: String,
 }
 
-listener!(
-    /// Where `/healthz` and `/readyz` are answered.
-    HttpConfig,
-    RawHttp,
-    "http.listen"
-);
-listener!(
-    /// Where `/metrics` is answered.
-    MetricsConfig,
-    RawMetrics,
-    "metrics.listen"
-);
+/// Where `/metrics` is answered.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct MetricsConfig {
+    /// Where; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+}
 
-fn address(text: &str) -> Result<Option<SocketAddr>, Fault> {
+impl MetricsConfig {
+    pub(super) fn entries(&self, entries: &mut Entries) {
+        let Self { listen } = self;
+        entries.put("metrics.listen", listen);
+    }
+}
+
+impl TryFrom<RawMetrics> for MetricsConfig {
+    type Error = Fault;
+
+    fn try_from(raw: RawMetrics) -> Result<Self, Fault> {
+        address(&raw.listen).map(|listen| Self { listen })
+    }
+}
+
+/// An address of a listener; nothing is nowhere.
+pub(super) fn address(text: &str) -> Result<Option<SocketAddr>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }

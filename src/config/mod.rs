@@ -7,25 +7,34 @@
 
 mod auth;
 mod fault;
+mod http;
+mod invitation;
 mod licence;
 mod listen;
 mod lockout;
 mod log;
+mod mail;
 mod registrar;
 mod sip;
 mod store;
 
 pub use auth::AuthConfig;
 pub use fault::{ConfigError, ConfigErrors, Fault};
+pub use http::HttpConfig;
+pub use invitation::InvitationConfig;
 pub use licence::LicenceConfig;
-pub use listen::{AdminConfig, HttpConfig, MetricsConfig};
+pub use listen::{AdminConfig, MetricsConfig};
 pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
+pub use mail::MailConfig;
 pub use registrar::RegistrarConfig;
 pub use sip::{Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 
-use crate::service::admin::Defaults;
+use crate::mail::text::TextError;
+use crate::mail::{Carrier, Spool, Texts};
+use crate::service::admin::{Carries, Defaults, Links, Mailing};
+use crate::service::mailing::Sender;
 use crate::store::StoreUrl;
 use crate::store::key_file::KeyFile;
 use serde::Deserialize;
@@ -49,7 +58,7 @@ pub struct Config {
     pub secrets: SecretsConfig,
     /// `[admin]`: the socket of the command line.
     pub admin: AdminConfig,
-    /// `[http]`: health and readiness.
+    /// `[http]`: health, readiness, and the pages behind links in mails.
     pub http: HttpConfig,
     /// `[metrics]`: the scrape target.
     pub metrics: MetricsConfig,
@@ -57,6 +66,10 @@ pub struct Config {
     pub lockout: LockoutConfig,
     /// `[licence]`: the cap.
     pub licence: LicenceConfig,
+    /// `[invitation]`: how long its link works.
+    pub invitation: InvitationConfig,
+    /// `[mail]`: how people are written to.
+    pub mail: MailConfig,
     /// `[log]`: what goes to standard error.
     pub log: LogConfig,
 }
@@ -71,10 +84,12 @@ struct Raw {
     store: store::Raw,
     secrets: store::RawSecrets,
     admin: listen::RawAdmin,
-    http: listen::RawHttp,
+    http: http::Raw,
     metrics: listen::RawMetrics,
     lockout: lockout::Raw,
     licence: licence::Raw,
+    invitation: invitation::Raw,
+    mail: mail::Raw,
     log: log::Raw,
 }
 
@@ -119,6 +134,8 @@ impl Config {
             metrics: faults.part("metrics", raw.metrics),
             lockout: faults.part("lockout", raw.lockout),
             licence: faults.part("licence", raw.licence),
+            invitation: faults.part("invitation", raw.invitation),
+            mail: faults.part("mail", raw.mail),
             log: faults.part("log", raw.log),
         };
         if faults.0.is_empty() {
@@ -131,7 +148,8 @@ impl Config {
     /// Every key as `section.key` with its value, in the order of the file.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
-        let Self { sip, registrar, auth, store, secrets, admin, http, metrics, lockout, licence, log } = self;
+        let Self { sip, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
+        let Self { lockout, licence, invitation, mail, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
         registrar.entries(&mut entries);
@@ -143,6 +161,8 @@ impl Config {
         metrics.entries(&mut entries);
         lockout.entries(&mut entries);
         licence.entries(&mut entries);
+        invitation.entries(&mut entries);
+        mail.entries(&mut entries);
         log.entries(&mut entries);
         entries.0
     }
@@ -162,7 +182,36 @@ impl Config {
             devices_max: self.licence.max_devices.into(),
             lockout: self.lockout.policy(),
             expires_max: self.registrar.expires_max,
+            mailing: Mailing {
+                invitation_for: self.invitation.valid_for,
+                carrier: if self.spool().is_some() { Carries::Mails } else { Carries::Nothing },
+                links: if self.http.link_base().is_some() { Links::Known } else { Links::Nowhere },
+            },
         }
+    }
+
+    /// The folder of the mail spool, by default beside the store; a store in memory has none.
+    fn spool(&self) -> Option<PathBuf> {
+        match (&self.mail.spool, &self.store.url) {
+            (Some(folder), _) => Some(folder.clone()),
+            (None, StoreUrl::Sled(folder)) => Some(folder.join("mail")),
+            (None, StoreUrl::Memory) => None,
+        }
+    }
+
+    /// What writes mails and hands them over; `None` if they have nowhere to go.
+    ///
+    /// # Errors
+    /// If the operator's own texts cannot be used.
+    pub fn mail_sender(&self) -> Result<Option<Sender>, TextError> {
+        let texts = Texts::load(self.mail.language, self.mail.templates.as_deref())?;
+        Ok(self.spool().map(|folder| Sender {
+            carrier: Carrier::Spool(Spool::new(folder)),
+            texts,
+            from: self.mail.from.clone(),
+            base: self.http.link_base(),
+            downloads: self.mail.downloads.clone(),
+        }))
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.

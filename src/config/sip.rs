@@ -140,7 +140,9 @@ impl Default for SipConfig {
     fn default() -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 5060));
         Self {
-            listen: Transport::ALL.map(|transport| Listen { transport, addr: loopback }).into(),
+            listen: [Transport::Udp, Transport::Tcp]
+                .map(|transport| Listen { transport, addr: loopback })
+                .into(),
             domains: Vec::new(),
             realm: "stationmaster".into(),
             advertise: None,

@@ -5,10 +5,10 @@ use super::Core;
 use super::boundary::Output;
 use crate::base::flow::Flow;
 use crate::sip::reply::{self, ToTag};
-use crate::sip::{Message, Name, Writer};
+use crate::sip::{Fault, Message, Name, Scheme, Uri, Writer};
 
 /// What we implement beyond RFC 3261, for Supported and against Require.
-pub(super) const EXTENSIONS: &[&str] = &[];
+pub(super) const EXTENSIONS: &[&str] = &["path", "outbound", "gruu"];
 
 /// Every method that some request gets a 2xx for.
 pub(super) const ALLOW: &[u8] = b"REGISTER, INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY";
@@ -54,6 +54,23 @@ impl Core {
         self.answer(request, flow, 200, None, |writer| {
             writer.field(Name::Allow, ALLOW).field(Name::Accept, b"application/sdp");
         });
+    }
+
+    /// Refuses a request whose Request-URI has a scheme we do not know (§8.2.2.1), or breaks the
+    /// grammar of one we do; says whether it did.
+    pub(super) fn refuse_uri(&mut self, request: &Message, flow: Flow) -> bool {
+        let uri = request.request_uri();
+        if Uri::parse(uri).is_some() {
+            return false;
+        }
+        if Scheme::of(uri).is_some() || !uri.contains(&b':') {
+            let fault = Fault::RequestUri;
+            self.meters.fault(fault);
+            self.answer(request, flow, fault.status(), Some(fault.to_string().as_bytes()), |_| {});
+        } else {
+            self.answer(request, flow, 416, None, |_| {});
+        }
+        true
     }
 
     /// Refuses a request that requires an extension we do not have (§8.2.2.3); says whether it did.

@@ -141,6 +141,9 @@ pub struct Settled {
     pub ticket: Ticket,
     /// Done and durable (with the device it is about), or refused with nothing changed.
     pub result: Result<Option<DeviceId>, Refusal>,
+    /// The revision of the extension's entry as it was decided on, if there is one: the next change
+    /// may have come by the time this is read.
+    pub revision: Option<u32>,
 }
 
 /// Something worth a line in the log.

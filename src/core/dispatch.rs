@@ -4,6 +4,7 @@
 //! | message                                   | owner                        | handled by |
 //! |-------------------------------------------|------------------------------|------------|
 //! | request with a fault                      | here                         | 400, 505   |
+//! | request outside a dialog to an unknown kind of URI, or a broken one | its owner | 416, 400 |
 //! | REGISTER                                  | here                         | `register` |
 //! | OPTIONS, SUBSCRIBE, NOTIFY … outside a dialog | here                     | 200, 489, 405 |
 //! | INVITE, CANCEL, ACK, requests in a dialog | To tag's shard, else hash of Call-ID | `invite` |
@@ -51,6 +52,11 @@ impl Core {
             return self.call_response(now, message);
         }
         let in_dialog = message.to().tag().is_some();
+        // Within a dialog it is a URI of ours, and a CANCEL is judged by the request it is aimed at.
+        let judged = !in_dialog && !matches!(message.method(), Method::Ack | Method::Cancel);
+        if judged && self.refuse_uri(message, flow) {
+            return;
+        }
         match message.method() {
             Method::Register => self.register(now, flow, message),
             Method::Invite | Method::Ack | Method::Cancel | Method::Bye => {

@@ -4,6 +4,7 @@
 //! [`Core::poll_output`] and [`Core::next_deadline`]. The one rule: after each input, drain
 //! `poll_output` to `None` before waiting.
 
+mod accept;
 mod answer;
 mod auth;
 pub mod boundary;
@@ -12,6 +13,7 @@ mod dispatch;
 mod drain;
 mod invite;
 pub mod meters;
+mod probe;
 pub mod refusal;
 mod refusals;
 mod register;
@@ -29,6 +31,7 @@ use crate::base::time::{Mono, Now};
 use crate::call::{self, Calls};
 use crate::digest::Nonces;
 use crate::directory::Directory;
+use crate::registrar::Gruus;
 use bytes::BytesMut;
 use refusals::Refusals;
 use std::collections::VecDeque;
@@ -49,6 +52,8 @@ pub struct Shared {
     pub hash: ahash::RandomState,
     /// How many shards there are.
     pub shards: u16,
+    /// Makes and reads temporary GRUUs.
+    pub gruus: Arc<Gruus>,
 }
 
 /// One shard.
@@ -58,6 +63,7 @@ pub struct Core {
     settings: Arc<Settings>,
     directory: Arc<Directory>,
     nonces: Arc<Nonces>,
+    gruus: Arc<Gruus>,
     hash: ahash::RandomState,
     meters: Meters,
     rng: Rng,
@@ -68,21 +74,24 @@ pub struct Core {
     streams: Streams,
     refusals: Refusals,
     draining: bool,
+    probes: probe::Probes,
 }
 
 impl Core {
     /// The shard of this number.
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
-        let Shared { settings, directory, nonces, hash, shards } = shared;
+        let Shared { settings, directory, nonces, hash, shards, gruus } = shared;
         let call = call::Settings { ring_max: settings.ring_max, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
+        let probes = probe::Probes::new(call.intervals, &mut rng);
         Self {
             shard,
             shards,
             settings,
             directory,
             nonces,
+            gruus,
             hash,
             meters,
             rng,
@@ -93,6 +102,7 @@ impl Core {
             streams: Streams::default(),
             refusals: Refusals::default(),
             draining: false,
+            probes,
         }
     }
 
@@ -111,6 +121,7 @@ impl Core {
         self.calls.handle_timeout(now);
         self.drain_calls();
         self.waiting.forget_late(now.mono);
+        self.probe_further(now);
     }
 
     /// The next thing to do; `None` when there is nothing left to do for now.
@@ -122,7 +133,7 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
-        calls.into_iter().chain(waiting).min()
+        calls.into_iter().chain(waiting).chain(self.probes.next_deadline()).min()
     }
 
     /// How many requests wait for the store.
@@ -140,7 +151,7 @@ impl Core {
     /// How many transactions stand.
     #[must_use]
     pub fn transactions(&self) -> usize {
-        self.calls.transactions()
+        self.calls.transactions() + self.probes.transactions()
     }
 
     fn jitter(&mut self) -> u8 {

@@ -45,17 +45,18 @@ impl Refusals {
 }
 
 impl Core {
-    /// Keeps a refusal that had good credentials, if it said when to come back.
+    /// Keeps a refusal that had good credentials, if it said when to come back. `revision` is that of
+    /// the entry it was decided on; without one there is nothing that would end it.
     pub(super) fn keep_refusal(
         &mut self,
         now: Now,
         flow: Flow,
         message: &Message,
-        login: &str,
+        revision: Option<u32>,
         refusal: Refusal,
     ) {
-        let (Some(wait), Some(key)) = (refusal.cached_for(), self.refusal_key(flow, message)) else { return };
-        let Some(revision) = self.directory.with(login, |entry| entry.revision) else { return };
+        let (Some(wait), Some(revision)) = (refusal.cached_for(), revision) else { return };
+        let Some(key) = self.refusal_key(flow, message) else { return };
         self.refusals.put(key, Kept { refusal, revision, until: now.mono + wait });
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | the request                              | answer                                    |
 //! |------------------------------------------|-------------------------------------------|
+//! | To is no SIP URI                         | 400                                       |
 //! | no credentials                           | 401, nothing kept                         |
 //! | stale nonce                              | 401 `stale=true`, response not looked at  |
 //! | same bytes as judged before              | the same answer from the present bindings |
@@ -9,6 +10,7 @@
 //! | locked, banned                           | 403 with Retry-After                      |
 //! | right, refreshes what is there           | 200 at once                               |
 //! | right, activates, binds or unbinds       | 200 once it is durable                    |
+//! | right, while memory is in doubt          | as the store says; if it is unavailable, 200 to a refresh beyond doubt, else 503 ([`crate::directory::Doubt`]) |
 //! | right, but not allowed                   | the refusal                               |
 
 use super::Core;
@@ -17,16 +19,18 @@ use super::boundary::{self, Durable, Event, Output};
 use super::meters::RegisterOutcome;
 use super::refusal::Refusal;
 use super::settings::Settings;
+use super::waiting::Judged;
 use crate::account::LoginName;
 use crate::base::flow::Flow;
 use crate::base::time::{Now, Wall};
 use crate::digest::challenge::Stale;
-use crate::digest::{Algorithm, Outcome, Role};
+use crate::digest::{Algorithm, Credentials, Outcome, Role};
 use crate::directory::Entry;
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
-use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
-use crate::sip::{Message, Name, Uri, Writer};
+use crate::lockout::Origin;
+use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
+use crate::sip::{Message, Name, Scheme, Uri, Writer};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -38,6 +42,8 @@ enum Decision {
         device: Option<DeviceId>,
         /// For the journal.
         refreshed: SmallVec<[Refresh; 1]>,
+        /// Whether it shows that several phones use one key.
+        cloned: bool,
     },
     /// It must be durable first.
     Commit {
@@ -54,6 +60,11 @@ impl Core {
     pub(super) fn register(&mut self, now: Now, flow: Flow, message: &Message) {
         if self.refuse_extensions(message, flow) {
             return;
+        }
+        // An address-of-record is a SIP or SIPS URI, whoever asks (§10.3 step 5, RFC 4475 §3.3.4).
+        if !Uri::parse(message.to().uri).is_some_and(|uri| uri.scheme != Scheme::Tel) {
+            self.meters.register(RegisterOutcome::Malformed);
+            return self.answer(message, flow, 400, Some(b"Bad Address-Of-Record"), |_| {});
         }
         let presented = self.presented(now, flow, message, Role::Server);
         if !matches!(presented, Presented::Again { .. }) && self.turned_away(message, flow) {
@@ -84,7 +95,11 @@ impl Core {
                 self.meters.retransmission();
                 match outcome {
                     Outcome::Pending => {} // the answer is on its way
-                    Outcome::Right(_) => self.accept(now, flow, message, &credentials.username.text()),
+                    Outcome::Right(_) => {
+                        let login = credentials.username.text();
+                        let device = self.device_of(outcome, &login);
+                        self.accept(now, flow, message, &login, device);
+                    }
                     Outcome::Wrong(_) => self.challenge(now, flow, message, Role::Server, Stale::No),
                     Outcome::Refused(number) => {
                         self.refuse(flow, message, Refusal::from_number(number));
@@ -105,16 +120,20 @@ impl Core {
         let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
         let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
         let jitter = self.jitter();
-        let verdict = directory
-            .sign_in(now, &attempt, recognise, |entry, who| request.decide(entry, who, jitter, now.wall));
+        let verdict = directory.sign_in(now, &attempt, recognise, |entry, who| {
+            (request.decide(entry, who, jitter, now.wall), entry.revision)
+        });
         match verdict {
-            Verdict::Good(Decision::Done { device, refreshed }) => {
+            Verdict::Good((Decision::Done { device, refreshed, cloned }, _)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
+                if cloned {
+                    self.meters.cloned();
+                }
                 self.out.extend(refreshed.into_iter().map(Output::Refresh));
-                self.accept(now, flow, message, &username);
+                self.accept(now, flow, message, &username, device);
             }
-            Verdict::Good(Decision::Commit { login, epoch }) => {
+            Verdict::Good((Decision::Commit { login, epoch }, _)) => {
                 let register = boundary::Register {
                     login,
                     epoch,
@@ -126,9 +145,9 @@ impl Core {
                 };
                 self.wait_for(now, flow, message, &username, fresh, Durable::Register(Box::new(register)));
             }
-            Verdict::Good(Decision::Refused(refusal)) => {
+            Verdict::Good((Decision::Refused(refusal), revision)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
-                self.keep_refusal(now, flow, message, &username, refusal);
+                self.keep_refusal(now, flow, message, Some(revision), refusal);
                 self.refuse_register(flow, message, &username, refusal);
             }
             Verdict::Locked(remains) => {
@@ -148,17 +167,37 @@ impl Core {
         }
     }
 
-    /// 200 with the present bindings (§10.3 step 8).
-    pub(super) fn accept(&mut self, now: Now, flow: Flow, message: &Message, login: &str) {
-        self.registered_over(flow, login);
-        let directory = std::sync::Arc::clone(&self.directory);
-        self.answer(message, flow, 200, None, |writer| {
-            directory.with(login, |entry| {
-                for binding in entry.bindings.iter().filter(|binding| binding.is_live(now.wall)) {
-                    write_contact(writer, binding, now.wall);
-                }
-            });
+    /// The store was asked about a REGISTER and is unavailable: does in memory what memory may do
+    /// alone. Says whether it did; then it is answered.
+    pub(super) fn refreshed_alone(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        login: &str,
+        judged: &Judged,
+    ) -> bool {
+        let Ok(Some(credentials)) = Credentials::find(message, Role::Server, self.settings.realm.as_bytes())
+        else {
+            return false;
+        };
+        let Judged { nonce, hash, device, epoch } = *judged;
+        let (settings, directory) = (Arc::clone(&self.settings), Arc::clone(&self.directory));
+        let asked = Asked::of(message, &settings.terms);
+        let attempt = Fresh { credentials, nonce, hash, device }.attempt(message, login, flow, &settings);
+        let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
+        let evidence = evidence(message, asked.as_ref().ok(), flow, device);
+        let jitter = self.jitter();
+        let decision = directory.with(login, |entry| {
+            let who = identify(&evidence, &entry.licence, &entry.bindings, now.wall);
+            request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
+        let Some(Decision::Done { device, refreshed, .. }) = decision else { return false };
+        self.nonces.settle(nonce, hash, self.right(login, device));
+        self.meters.register(RegisterOutcome::Refreshed);
+        self.out.extend(refreshed.into_iter().map(Output::Refresh));
+        self.accept(now, flow, message, login, device);
+        true
     }
 }
 
@@ -188,6 +227,16 @@ const fn outcome_of(refusal: Refusal) -> RegisterOutcome {
     }
 }
 
+/// What a REGISTER comes to by what memory knows.
+enum Weighed {
+    /// It refreshes bindings of this device, and does nothing else.
+    Refresh { device: DeviceId, plan: Plan },
+    /// It changes what must be durable.
+    Commit,
+    /// It changes nothing.
+    Otherwise(Decision),
+}
+
 /// One REGISTER with good credentials.
 struct Request<'a, 'm> {
     message: &'m Message,
@@ -210,45 +259,90 @@ impl Request<'_, '_> {
             Ok(asked) => asked,
             Err(error) => return Decision::Refused(Refusal::Register(*error)),
         };
-        if let Some(brief) = asked.brief {
-            return Decision::Refused(Refusal::Register(brief));
+        if let Some(error) = asked.brief.or_else(|| self.unwelcome(asked)) {
+            return Decision::Refused(Refusal::Register(error));
         }
-        if entry.doubt.is_any() {
+        // While commits are under way the store decides, in the order of their coming.
+        if entry.doubt.is_any() && !entry.doubt.is_open() {
             return commit(entry, self.attempt.login);
         }
+        let weighed = self.weigh(entry, asked, who, jitter, now);
+        match weighed {
+            Weighed::Refresh { device, plan } if beyond_doubt(entry, asked, &plan) => {
+                self.refresh(entry, asked, device, &plan)
+            }
+            Weighed::Otherwise(decision) if !entry.doubt.is_any() => decision,
+            Weighed::Refresh { .. } | Weighed::Commit | Weighed::Otherwise(_) => {
+                commit(entry, self.attempt.login)
+            }
+        }
+    }
+
+    /// What stands in the request and may not, whoever sends it.
+    fn unwelcome(&self, asked: &Asked<'_>) -> Option<RegisterError> {
+        // A proxy that is not trusted has put itself in the way of a phone that does not know of it.
+        if !asked.path.is_empty() && !asked.options.path && self.attempt.origin != Origin::Listed {
+            return Some(RegisterError::PathUnsupported);
+        }
+        let Wanted::Contacts(contacts) = &asked.wanted else { return None };
+        let ours = contacts.iter().any(|contact| {
+            let uri = memchr::memmem::find(contact.uri, b"gr").and_then(|_| Uri::parse(contact.uri));
+            uri.is_some_and(|uri| uri.gruu().is_some() && self.settings.is_ours(&uri))
+        });
+        ours.then_some(RegisterError::ContactIsOurs)
+    }
+
+    /// As [`decide`](Self::decide), when the store has been asked and cannot say: what only refreshes
+    /// bindings beyond doubt is done in memory, and nothing else.
+    fn decide_alone(&self, entry: &mut Entry, who: Who, epoch: u32, jitter: u8, now: Wall) -> Decision {
+        let unchanged = entry.credentials.as_ref().is_some_and(|credentials| credentials.epoch == epoch);
+        if let (Ok(asked), Ok(()), true) = (self.asked, entry.may_sign_in(), unchanged)
+            && let Weighed::Refresh { device, plan } = self.weigh(entry, asked, who, jitter, now)
+            && beyond_doubt(entry, asked, &plan)
+        {
+            return self.refresh(entry, asked, device, &plan);
+        }
+        Decision::Refused(Refusal::StoreUnavailable)
+    }
+
+    /// What it comes to by what memory knows; changes nothing.
+    fn weigh(&self, entry: &Entry, asked: &Asked<'_>, who: Who, jitter: u8, now: Wall) -> Weighed {
+        let refused = |refusal| Weighed::Otherwise(Decision::Refused(refusal));
         let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
         let device = match admit(&entry.licence, who, entry.devices_max(self.settings.devices_max)) {
             Admission::Known(device) => device,
-            Admission::Refuse(licence::Refusal::AppDisabled) => {
-                return Decision::Refused(Refusal::AppDisabled);
-            }
-            Admission::Refuse(licence::Refusal::DeviceRevoked) => {
-                return Decision::Refused(Refusal::DeviceRevoked);
-            }
+            Admission::Refuse(licence::Refusal::AppDisabled) => return refused(Refusal::AppDisabled),
+            Admission::Refuse(licence::Refusal::DeviceRevoked) => return refused(Refusal::DeviceRevoked),
             // From a device that is not known there is nothing to end: 200, and no effect.
             Admission::Activate | Admission::Refuse(_) if nothing_to_do => {
-                return Decision::Done { device: None, refreshed: SmallVec::new() };
+                return Weighed::Otherwise(Decision::Done {
+                    device: None,
+                    refreshed: SmallVec::new(),
+                    cloned: false,
+                });
             }
-            Admission::Refuse(licence::Refusal::CapReached { .. }) => {
-                return Decision::Refused(Refusal::CapReached);
-            }
-            Admission::Adopt(_) | Admission::Activate => return commit(entry, self.attempt.login),
+            Admission::Refuse(licence::Refusal::CapReached { .. }) => return refused(Refusal::CapReached),
+            Admission::Adopt(_) | Admission::Activate => return Weighed::Commit,
         };
         let known = entry.licence.device(device);
         let sha256 = self.attempt.credentials.algorithm() == Algorithm::Sha256;
         if sha256 && known.is_some_and(|known| !known.sha256) {
-            return commit(entry, self.attempt.login);
+            return Weighed::Commit;
         }
         let replaces = known.is_some_and(Device::has_good_key);
         match registrar::plan(&entry.bindings, device, asked, self.flow, replaces, jitter, now) {
-            Err(error) => Decision::Refused(Refusal::Register(error)),
-            Ok(plan) if !plan.is_refresh() => commit(entry, self.attempt.login),
-            Ok(plan) => {
-                let refreshed = self.journal(&entry.bindings, &plan, asked);
-                registrar::apply(&mut entry.bindings, &mut 0, &plan, device, asked, self.flow);
-                Decision::Done { device: Some(device), refreshed }
-            }
+            Err(error) => refused(Refusal::Register(error)),
+            Ok(plan) if !plan.is_refresh() => Weighed::Commit,
+            Ok(plan) => Weighed::Refresh { device, plan },
         }
+    }
+
+    /// Refreshes in memory.
+    fn refresh(&self, entry: &mut Entry, asked: &Asked<'_>, device: DeviceId, plan: &Plan) -> Decision {
+        let refreshed = self.journal(&entry.bindings, plan, asked);
+        let cloned = plan.seen != Seen::Usual;
+        registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);
+        Decision::Done { device: Some(device), refreshed, cloned }
     }
 
     /// What the journal keeps of a refresh of these bindings, before it is carried out.
@@ -270,6 +364,14 @@ impl Request<'_, '_> {
     }
 }
 
+/// Whether memory may answer for all that a plan is about. In doubt each contact must be one that
+/// memory has: of another it cannot even say that there is nothing to end.
+fn beyond_doubt(entry: &Entry, asked: &Asked<'_>, plan: &Plan) -> bool {
+    let Wanted::Contacts(contacts) = &asked.wanted else { return !entry.doubt.is_any() };
+    let sure = |op: &Op| matches!(op, Op::Refresh { number, .. } if !entry.doubt.touches(*number));
+    !entry.doubt.is_any() || (plan.ops.len() == contacts.len() && plan.ops.iter().all(sure))
+}
+
 /// Lets the store decide; until it has, it decides about every REGISTER of the extension.
 fn commit(entry: &mut Entry, login: &str) -> Decision {
     match (LoginName::parse(login), &entry.credentials) {
@@ -285,17 +387,4 @@ fn commit(entry: &mut Entry, login: &str) -> Decision {
 /// step 5).
 pub(super) fn names(uri: &[u8], login: &str, settings: &Settings) -> bool {
     Uri::parse(uri).is_some_and(|uri| *uri.user_decoded() == *login.as_bytes() && settings.is_ours(&uri))
-}
-
-fn write_contact(writer: &mut Writer<'_>, binding: &Binding, now: Wall) {
-    let remains = binding.expires.since(now);
-    // Rounded up, so that what was granted is what is told.
-    let remains_s = remains.as_secs() + u64::from(remains.subsec_micros() > 0);
-    writer
-        .begin(Name::Contact)
-        .bytes(b"<")
-        .bytes(&binding.contact)
-        .bytes(b">;expires=")
-        .number(remains_s)
-        .end();
 }

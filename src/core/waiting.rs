@@ -11,9 +11,21 @@ use crate::base::limit;
 use crate::base::time::{Mono, Now};
 use crate::digest::challenge::Stale;
 use crate::digest::{NonceRef, Outcome, Role};
+use crate::licence::DeviceId;
 use crate::sip::Message;
 use slab::Slab;
 use std::collections::VecDeque;
+
+/// The credentials that a waiting request was judged by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    pub(super) nonce: NonceRef,
+    pub(super) hash: u64,
+    /// The device that used the nonce before.
+    pub(super) device: Option<DeviceId>,
+    /// The epoch of the password, of a REGISTER.
+    pub(super) epoch: u32,
+}
 
 /// What the answer will be once the store has confirmed.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +43,7 @@ struct Waiting {
     flow: Flow,
     message: Message,
     login: Box<str>,
-    nonce: NonceRef,
-    hash: u64,
+    judged: Judged,
     then: Then,
 }
 
@@ -85,7 +96,7 @@ impl Core {
         if self.waiting.places.len() >= limit::COMMITS_WAITING_MAX {
             self.meters.shed(CoreShed::CommitsWaiting);
             if matches!(what, Durable::Register(_)) {
-                self.directory.with(login, |entry| entry.doubt.end());
+                self.directory.with(login, |entry| entry.doubt.end(false));
             }
             self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(Refusal::Overload.number()));
             self.meters.register(RegisterOutcome::Overload);
@@ -93,9 +104,9 @@ impl Core {
         }
         self.waiting.generation = self.waiting.generation.wrapping_add(1);
         let generation = self.waiting.generation;
-        let then = match what {
-            Durable::Register(_) => Then::Accept,
-            Durable::Locked { role, .. } | Durable::Banned { role, .. } => Then::Challenge(role),
+        let (then, epoch) = match &what {
+            Durable::Register(register) => (Then::Accept, register.epoch),
+            Durable::Locked { role, .. } | Durable::Banned { role, .. } => (Then::Challenge(*role), 0),
         };
         let slot = self.waiting.places.insert(Waiting {
             generation,
@@ -103,8 +114,7 @@ impl Core {
             flow,
             message: message.detached(),
             login: login.into(),
-            nonce: fresh.nonce,
-            hash: fresh.hash,
+            judged: Judged { nonce: fresh.nonce, hash: fresh.hash, device: fresh.device, epoch },
             then,
         });
         self.waiting.ends.push_back((slot, generation, now.mono + limit::COMMIT_WAIT_MAX));
@@ -118,18 +128,21 @@ impl Core {
         if self.waiting.places.get(slot).is_none_or(|place| place.generation != settled.ticket.generation) {
             return;
         }
-        let Waiting { since, flow, message, login, nonce, hash, then, .. } = self.waiting.places.remove(slot);
+        let Waiting { since, flow, message, login, judged, then, .. } = self.waiting.places.remove(slot);
+        let Judged { nonce, hash, .. } = judged;
         self.waiting.forget_late(Mono::default());
         match (then, settled.result) {
             (Then::Accept, Ok(device)) => {
                 self.nonces.settle(nonce, hash, self.right(&login, device));
                 self.meters.register(RegisterOutcome::Bound);
                 self.meters.registered_after(now.mono.since(since));
-                self.accept(now, flow, &message, &login);
+                self.accept(now, flow, &message, &login, device);
             }
+            (Then::Accept, Err(Refusal::StoreUnavailable))
+                if self.refreshed_alone(now, flow, &message, &login, &judged) => {}
             (Then::Accept, Err(refusal)) => {
                 self.nonces.settle(nonce, hash, Outcome::Refused(refusal.number()));
-                self.keep_refusal(now, flow, &message, &login, refusal);
+                self.keep_refusal(now, flow, &message, settled.revision, refusal);
                 self.refuse_register(flow, &message, &login, refusal);
             }
             // If the store could not keep the lock, it holds in memory all the same.

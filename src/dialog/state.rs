@@ -14,6 +14,7 @@ use super::pack;
 use crate::base::flow::Flow;
 use crate::base::limit;
 use crate::base::token::{COOKIE, Token};
+use crate::sip::uri::without_headers;
 use crate::sip::{Message, Name, NameAddr, Writer};
 use bytes::{Bytes, BytesMut};
 
@@ -93,11 +94,15 @@ impl Dialog {
     }
 
     /// The dialog that an INVITE of ours may make: `from` and `to` are name-addrs without a tag,
-    /// `target` the Request-URI.
+    /// `target` becomes the Request-URI, without its headers.
     #[must_use]
     pub fn of_ours(call_id: Token, tag: Token, from: &[u8], to: &[u8], target: &[u8]) -> Self {
-        let [call_id, local, remote, target] =
-            pack([&[call_id.as_bytes()], &[from, b";tag=", tag.as_bytes()], &[to], &[target]]);
+        let [call_id, local, remote, target] = pack([
+            &[call_id.as_bytes()],
+            &[from, b";tag=", tag.as_bytes()],
+            &[to],
+            &[without_headers(target)],
+        ]);
         Self {
             call_id,
             local_tag: tag,
@@ -110,6 +115,15 @@ impl Dialog {
             remote_cseq: None,
             confirmed: false,
         }
+    }
+
+    /// The same over these hops until it is answered: lines of Route, as [`crate::sip`] writes them.
+    #[must_use]
+    pub fn routed(mut self, lines: &[u8]) -> Self {
+        if !lines.is_empty() {
+            self.routes = Bytes::copy_from_slice(lines);
+        }
+        self
     }
 
     /// Our INVITE was answered 2xx: the dialog with whoever answered (§12.1.2, §13.2.2.4).
@@ -218,20 +232,20 @@ impl Dialog {
             .bytes(b"@")
             .bytes(&hop.sent_by);
         if hop.flow.transport.is_reliable() {
-            writer.bytes(b";transport=").text(hop.flow.transport.label());
+            writer.bytes(b";transport=").text(hop.flow.transport.uri());
         }
         writer.bytes(b">").end();
     }
 }
 
-/// The URI of the one Contact of a message; `None` if there is none, more than one, or one that is
+/// The URI of the one Contact of a message, as it may stand in a request line; `None` if there is none, more than one, or one that is
 /// too long or `*`.
 fn contact(message: &Message) -> Option<&[u8]> {
     let mut all = message.values(Name::Contact);
     let uri = all.next().filter(|value| *value != b"*").and_then(NameAddr::parse)?.uri;
     let clean =
         uri.len() <= limit::CONTACT_BYTES_MAX && !uri.iter().any(|byte| *byte <= b' ' || *byte == 127);
-    (clean && all.next().is_none()).then_some(uri)
+    (clean && all.next().is_none()).then(|| without_headers(uri))
 }
 
 /// Record-Route as lines of Route; `None` if they are longer than [`limit::ROUTES_BYTES_MAX`].

@@ -20,7 +20,7 @@
 //! to a live nonce can be right or wrong.
 
 use super::ring::{Claim, Ring};
-use crate::base::flow::{Flow, ShardId, Transport};
+use crate::base::flow::{Flow, ShardId};
 use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::Mono;
@@ -165,14 +165,10 @@ impl Nonces {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        let transport = match flow.transport {
-            Transport::Udp => 0,
-            Transport::Tcp => 1,
-        };
         let mut input = [0; STAMP_BYTES + 17];
         let (head, tail) = input.split_at_mut(STAMP_BYTES);
         head.copy_from_slice(&stamp.to_array());
-        tail[0] = transport;
+        tail[0] = flow.transport as u8;
         tail[1..].copy_from_slice(&ip.octets());
         let mut mac = SipHasher24::new_with_keys(self.mac_key.0, self.mac_key.1);
         mac.write(&input);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::flow::FlowId;
+use crate::base::flow::{FlowId, Transport};
 use crate::base::rng::Rng;
 use proptest::prelude::*;
 use std::collections::HashSet;

@@ -1,5 +1,6 @@
 //! One extension in memory.
 
+use super::doubt::Doubt;
 use super::record::ExtensionRecord;
 use crate::account::{Life, Tenant};
 use crate::base::flow::Transport;
@@ -9,6 +10,7 @@ use crate::licence::Licence;
 use crate::lockout::Watch;
 use crate::registrar::{Binding, Refresh};
 use crate::route::Called;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,8 +54,7 @@ pub struct Entry {
     /// Raised by each change of its record and by an unlock: what was remembered of it before may no
     /// longer hold.
     pub revision: u32,
-    /// Whether the store may know better: a commit is under way, or failed in a way that may have
-    /// kept its writes. Then every REGISTER is decided on the record, until one has come back.
+    /// Whether the store may know better than memory.
     pub doubt: Doubt,
 }
 
@@ -87,7 +88,7 @@ impl Entry {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
-        self.doubt.failed = false;
+        self.doubt.resolve();
         if self.licence != record.licence {
             self.licence = record.licence.clone();
         }
@@ -121,14 +122,51 @@ impl Entry {
     }
 
     /// Lets bindings live until `grace` from now whose refresh, up to `expires_max` long, may have been
-    /// lost in a crash. A connection did not survive, so only datagrams count.
-    pub fn grant_grace(&mut self, now: Wall, expires_max: Duration, grace: Duration) {
+    /// lost in a crash. A connection did not survive, so only datagrams count. Numbers and turns of
+    /// those that had expired: it is not known that they live.
+    pub fn grant_grace(
+        &mut self,
+        now: Wall,
+        expires_max: Duration,
+        grace: Duration,
+    ) -> SmallVec<[(u32, u32); 1]> {
+        let mut expired = SmallVec::new();
         for binding in &mut self.bindings {
             let may_live = binding.expires + expires_max > now;
             if may_live && binding.transport == Transport::Udp {
+                if !binding.is_live(now) {
+                    expired.push((binding.number, binding.turn));
+                }
                 binding.expires = binding.expires.max(now + grace);
             }
         }
+        expired
+    }
+
+    /// A change of its record was refused as unavailable and may have been kept all the same: the
+    /// record as it then is, or none if it is gone or cannot be told.
+    pub fn mistrust(&mut self, kept: Option<&ExtensionRecord>) {
+        let Some(record) = kept.filter(|record| self.signs_in_as(record)) else {
+            return self.doubt.arise_of_all();
+        };
+        let mut ended = Vec::new();
+        for known in &mut self.bindings {
+            match record.bindings.iter().find(|kept| kept.number == known.number) {
+                // Whatever memory makes of it from now on is newer than what may have been kept.
+                Some(kept) => known.turn = known.turn.max(kept.turn),
+                None => ended.push(known.number),
+            }
+        }
+        self.doubt.arise(&ended);
+    }
+
+    /// Whether a record lets the same sign in, with the same password, as memory does.
+    fn signs_in_as(&self, record: &ExtensionRecord) -> bool {
+        let (known, kept) = (&self.licence, &record.licence);
+        let epoch = self.credentials.as_ref().map(|credentials| credentials.epoch);
+        self.life == record.life
+            && (known.enabled, known.generation) == (kept.enabled, kept.generation)
+            && epoch == record.credentials.as_ref().map(|credentials| credentials.epoch)
     }
 
     /// Whether it may sign in at all.
@@ -166,39 +204,6 @@ impl Entry {
             licence: &self.licence,
             bindings: &self.bindings,
         }
-    }
-}
-
-/// Whether memory may be behind the record.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Doubt {
-    /// Commits under way.
-    in_flight: u16,
-    /// Whether one failed in a way that may have kept its writes.
-    failed: bool,
-}
-
-impl Doubt {
-    /// Whether a REGISTER must be decided on the record.
-    #[must_use]
-    pub const fn is_any(self) -> bool {
-        self.in_flight > 0 || self.failed
-    }
-
-    /// A commit is asked for.
-    pub const fn begin(&mut self) {
-        self.in_flight = self.in_flight.saturating_add(1);
-    }
-
-    /// One is over: nothing of it was staged, or all of it is known.
-    pub const fn end(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-    }
-
-    /// One is over, and what it staged may have been kept.
-    pub const fn fail(&mut self) {
-        self.end();
-        self.failed = true;
     }
 }
 
@@ -246,12 +251,18 @@ mod tests {
     fn grace_is_for_bindings_that_may_live() {
         let (max, grace) = (Duration::from_secs(3600), Duration::from_secs(600));
         let now = Wall::from_secs(10_000);
-        for (expires_s, after_s) in
-            [(6_400, 6_400), (6_401, 10_600), (9_999, 10_600), (10_100, 10_600), (13_000, 13_000)]
-        {
+        for (expires_s, after_s) in [
+            (6_400, 6_400),
+            (6_401, 10_600),
+            (9_999, 10_600),
+            (10_000, 10_600),
+            (10_100, 10_600),
+            (13_000, 13_000),
+        ] {
             let (mut entry, _) = entry(binding(1, expires_s));
-            entry.grant_grace(now, max, grace);
+            let suspected = entry.grant_grace(now, max, grace);
             assert_eq!(entry.bindings[0].expires, Wall::from_secs(after_s), "{expires_s}");
+            assert_eq!(suspected.len(), usize::from(after_s == 10_600 && expires_s <= 10_000), "{expires_s}");
         }
     }
 

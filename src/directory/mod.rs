@@ -4,19 +4,23 @@
 //! nothing else called meanwhile. The store is the truth for everything but what a refresh changes
 //! (expiry, CSeq, source address, connection): there memory is newer, and the journal keeps it.
 
+mod doubt;
 mod entry;
 mod old_record;
 pub mod record;
 pub mod sign_in;
 
-pub use entry::{Credentials, Doubt, Entry, NotActive, Previous};
+pub use doubt::Doubt;
+pub use entry::{Credentials, Entry, NotActive, Previous};
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
-use crate::base::flow::FlowId;
-use crate::base::time::Now;
+use crate::base::flow::{Flow, FlowId};
+use crate::base::time::{Now, Wall};
+use crate::registrar::Binding;
 use dashmap::DashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The directory. Cheap to share; every method may be called from every thread.
 ///
@@ -26,6 +30,17 @@ pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
     pub(crate) guard: sign_in::Guard,
+}
+
+/// A binding that had expired when the store was opened, and lives on for a grace.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Suspect {
+    /// Whose.
+    pub login: LoginName,
+    /// Its number.
+    number: u32,
+    /// Its turn: once it is refreshed it is suspect no more.
+    turn: u32,
 }
 
 /// What the gauges show.
@@ -39,6 +54,12 @@ pub struct Census {
     pub locks: usize,
     /// Extensions there are.
     pub extensions: usize,
+}
+
+impl Suspect {
+    fn is(&self, binding: &Binding) -> bool {
+        (binding.number, binding.turn) == (self.number, self.turn)
+    }
 }
 
 impl Directory {
@@ -78,7 +99,16 @@ impl Directory {
 
     /// Takes over a newer record of an extension that is there, its password unchanged.
     pub fn refresh(&self, record: &ExtensionRecord) {
-        self.with(record.login.as_str(), |entry| entry.update(record));
+        self.revise(record);
+    }
+
+    /// As [`refresh`](Self::refresh); says the revision that the entry has now, `None` if it is not
+    /// there.
+    pub fn revise(&self, record: &ExtensionRecord) -> Option<u32> {
+        self.with(record.login.as_str(), |entry| {
+            entry.update(record);
+            entry.revision
+        })
     }
 
     /// How many extensions there are.
@@ -107,8 +137,16 @@ impl Directory {
             if entry.key().tenant() == code.as_str() {
                 let entry = entry.value_mut();
                 entry.tenant = Some(Arc::clone(&tenant));
+                entry.doubt.resolve_tenant();
                 entry.revision = entry.revision.wrapping_add(1);
             }
+        }
+    }
+
+    /// It is open whether this tenant is active.
+    pub fn mistrust_tenant(&self, code: &str) {
+        for mut entry in self.entries.iter_mut().filter(|entry| entry.key().tenant() == code) {
+            entry.doubt.arise_of_tenant();
         }
     }
 
@@ -138,6 +176,42 @@ impl Directory {
         }
     }
 
+    /// At start: [`Entry::grant_grace`] for all; whose it is not known that they live, in the order of
+    /// their names.
+    #[must_use]
+    pub fn grant_grace(&self, now: Wall, expires_max: Duration, grace: Duration) -> Vec<Suspect> {
+        let mut suspects = Vec::new();
+        for mut entry in self.entries.iter_mut() {
+            let expired = entry.value_mut().grant_grace(now, expires_max, grace);
+            let login = entry.key();
+            suspects.extend(expired.into_iter().map(|(number, turn)| Suspect {
+                login: login.clone(),
+                number,
+                turn,
+            }));
+        }
+        suspects.sort_unstable();
+        suspects
+    }
+
+    /// Contact and flow of a suspect; `None` if it is none any more.
+    #[must_use]
+    pub fn suspected(&self, suspect: &Suspect, now: Wall) -> Option<(Box<[u8]>, Box<[u8]>, Flow)> {
+        self.with(suspect.login.as_str(), |entry| {
+            let binding = entry.bindings.iter().find(|binding| suspect.is(binding) && binding.is_live(now));
+            binding.map(|binding| (binding.contact.clone(), binding.routes(), binding.flow()))
+        })?
+    }
+
+    /// The phone of a suspect is not there: its binding has expired.
+    pub fn end_grace(&self, suspect: &Suspect, now: Wall) {
+        self.with(suspect.login.as_str(), |entry| {
+            if let Some(binding) = entry.bindings.iter_mut().find(|binding| suspect.is(binding)) {
+                binding.expires = binding.expires.min(now);
+            }
+        });
+    }
+
     /// Counts what the gauges show; looks at every entry, so once a scrape.
     #[must_use]
     pub fn census(&self, now: Now) -> Census {
@@ -150,13 +224,6 @@ impl Directory {
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
         census
-    }
-
-    /// Runs `change` on every entry, each under its own lock, in no particular order: at start.
-    pub fn each_mut(&self, mut change: impl FnMut(&mut Entry)) {
-        for mut entry in self.entries.iter_mut() {
-            change(entry.value_mut());
-        }
     }
 
     /// Runs `look` on every entry, each under its own lock, in no particular order: for snapshots

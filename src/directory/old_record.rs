@@ -2,7 +2,8 @@
 //!
 //! | schema | what it had not |
 //! |--------|-----------------|
-//! | 1      | the keys of rungs 3 and 4 of a device, what only some bindings have |
+//! | 2      | the keys of rungs 3 and 4 of a device, what only some bindings have |
+//! | 1      | these, and the invitation and the mails at its end |
 //!
 //! postcard has no names, so what stood between has to be read as it was.
 
@@ -72,11 +73,18 @@ struct OldBinding {
 
 /// The record that these bytes are of an older schema; `None` if they are not.
 pub(super) fn read(schema: u16, bytes: &[u8]) -> Option<ExtensionRecord> {
-    if schema != 1 {
-        return None;
-    }
     let (old, rest) = postcard::take_from_bytes::<OldExtension>(bytes).ok()?;
-    rest.is_empty().then(|| old.into())
+    let mut record = ExtensionRecord::from(old);
+    let rest = match schema {
+        1 => rest,
+        2 => {
+            let (end, rest) = postcard::take_from_bytes(rest).ok()?;
+            (record.invitation, record.mails) = end;
+            rest
+        }
+        _ => return None,
+    };
+    rest.is_empty().then_some(record)
 }
 
 impl From<OldExtension> for ExtensionRecord {
@@ -145,6 +153,7 @@ impl From<OldBinding> for Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::OwedMails;
     use crate::directory::record::What;
     use crate::licence::MoreKeys;
     use crate::registrar::Extra;
@@ -220,6 +229,17 @@ mod tests {
         record.licence.devices[0].keys.more = Some(Box::new(MoreKeys::default()));
         let again: ExtensionRecord = postcard::from_bytes(&postcard::to_stdvec(&record).unwrap()).unwrap();
         assert_eq!((&again.bindings, &again.licence), (&record.bindings, &record.licence));
+    }
+
+    #[test]
+    fn a_record_of_the_second_schema_keeps_what_stands_at_its_end() {
+        let mut record = read(1, &postcard::to_stdvec(&old()).unwrap()).unwrap();
+        record.mails = OwedMails::default();
+        let bytes = postcard::to_stdvec(&(old(), &record.invitation, &record.mails)).unwrap();
+        let again = read(2, &bytes).unwrap();
+        assert_eq!((again.invitation, again.mails), (record.invitation, record.mails));
+        assert_eq!(again.licence, record.licence);
+        assert!(read(1, &bytes).is_none() && read(2, &bytes[..bytes.len() - 1]).is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The durable half of an extension: the one record that holds every promise made to it, so that
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
-use crate::account::{Life, LoginName, Role};
+use crate::account::{Invitation, Life, LoginName, OwedMails, Role};
 use crate::base::time::Wall;
 use crate::licence::Licence;
 use crate::lockout::Lock;
@@ -43,6 +43,10 @@ pub struct ExtensionRecord {
     pub lock: Option<Lock>,
     /// What is still to be told because of changes made with this record.
     pub outbox: Vec<Notice>,
+    /// The invitation that was sent and not used; its link dies with it.
+    pub invitation: Option<Invitation>,
+    /// Mails still to be sent because of changes made with this record.
+    pub mails: OwedMails,
 }
 
 impl ExtensionRecord {
@@ -62,6 +66,8 @@ impl ExtensionRecord {
             next_binding: 1,
             lock: None,
             outbox: Vec::new(),
+            invitation: None,
+            mails: OwedMails::default(),
         }
     }
 

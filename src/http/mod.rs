@@ -4,6 +4,7 @@
 //! |------------|-------------|---------|
 //! | `/healthz` | `[http]`    | 200 `ok` while the shards' loops turn, else 503 and why |
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
+//! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
 //! It refuses: connections over [`limit::HTTP_CONNECTIONS_MAX`](crate::base::limit::HTTP_CONNECTIONS_MAX),
@@ -11,19 +12,38 @@
 //! [`limit::HTTP_CONNECTION_AGE_MAX`](crate::base::limit::HTTP_CONNECTION_AGE_MAX).
 
 mod bounded;
+pub mod invitations;
+mod problem;
+mod rate;
 
+use crate::service::admin::Admin;
 use crate::task::Stop;
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
+use axum::serve::IncomingStream;
 use bounded::Bounded;
 use std::io;
-use std::net::TcpListener;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long answers under way may take once the end has been asked for.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// The way to administration; empty until the store is open.
+pub type Door = Arc<OnceLock<Admin>>;
+
+/// Who asks: the other end of the connection, which may be a proxy.
+#[derive(Clone, Copy, Debug)]
+struct Remote(SocketAddr);
+
+impl Connected<IncomingStream<'_, Bounded>> for Remote {
+    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
 
 /// What the health pages ask.
 pub trait Health: Send + Sync + 'static {
@@ -78,6 +98,7 @@ pub async fn serve(listener: TcpListener, pages: Router, stop: Stop) -> io::Resu
     listener.set_nonblocking(true)?;
     let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
     let until = stop.clone();
+    let pages = pages.into_make_service_with_connect_info::<Remote>();
     let served = axum::serve(listener, pages).with_graceful_shutdown(async move { until.stopped().await });
     let cut = async {
         stop.stopped().await;
@@ -93,7 +114,7 @@ pub async fn serve(listener: TcpListener, pages: Router, stop: Stop) -> io::Resu
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-    use std::net::{SocketAddr, TcpStream};
+    use std::net::TcpStream;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[derive(Default)]

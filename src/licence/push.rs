@@ -25,10 +25,9 @@ impl Push {
         {
             return None;
         }
-        let uri = Uri::parse(contact_uri)?;
-        let value = |name| uri.param(name).flatten().map(unquote).filter(|value| !value.is_empty());
-        let (provider, prid) = (value("pn-provider")?, value("pn-prid")?);
-        if prid.len() < PRID_BYTES_MIN {
+        let push = Uri::parse(contact_uri)?.push()?;
+        let (provider, prid) = (unquote(push.provider), unquote(push.prid?));
+        if provider.is_empty() || prid.len() < PRID_BYTES_MIN {
             return None;
         }
         let mut hash = Sha256::new();

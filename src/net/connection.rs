@@ -1,16 +1,18 @@
 //! One accepted connection: bytes in become messages, bytes out never make the shard wait.
 //!
 //! Its task reads, answers keep-alive pings, and writes what the socket did not take at once. The
-//! shard's loop writes to it directly, and takes its messages from the [`Desk`].
+//! shard's loop writes to it directly, and takes its messages from the [`Desk`]. What lies between
+//! socket and messages is the business of its [`Layers`].
 
-use super::desk::{Arrival, Desk};
+use super::desk::{Arrival, Desk, Handshake};
+use super::layers::{Broken, Heard, Layers};
 use super::meters::Shed;
 use super::refuse;
 use super::sources::Counted;
 use crate::base::flow::{Flow, FlowId};
 use crate::base::limit;
-use crate::sip::frame::{Frame, FrameError, Framer};
-use bytes::{Buf, Bytes, BytesMut};
+use crate::sip::frame::FrameError;
+use bytes::{Buf, Bytes};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -24,18 +26,27 @@ use tokio::sync::Notify;
 /// How long a connection that cannot be read on is kept so that its peer can read why.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 
+/// The answer to a keep-alive ping (RFC 5626 §4.4.1).
+const PONG: &[u8] = b"\r\n";
+
 pub(super) struct Connection {
     pub(super) id: FlowId,
     pub(super) flow: Flow,
     stream: TcpStream,
+    layers: RefCell<Layers>,
     out: RefCell<Out>,
     /// Wakes the task: there is something to write, or the connection was ended.
     nudge: Notify,
     ended: Cell<bool>,
+    opened: Instant,
     heard: Cell<Instant>,
     /// Since when a message is incomplete.
     begun: Cell<Option<Instant>>,
-    _counted: Counted,
+    /// Held until all handshakes are over.
+    handshake: RefCell<Option<Handshake>>,
+    /// Whether nobody has signed in over it, nor been called.
+    stranger: Cell<bool>,
+    counted: Counted,
 }
 
 /// What waits to be written.
@@ -51,27 +62,34 @@ enum End {
     Gone,
     /// It cannot be read on.
     Unreadable(FrameError),
-}
-
-/// What was read but is no message yet.
-#[derive(Default)]
-struct Incoming {
-    buffer: BytesMut,
-    framer: Framer,
+    /// Its last words wait to be written.
+    Refused,
 }
 
 impl Connection {
-    pub(super) fn new(id: FlowId, flow: Flow, stream: TcpStream, counted: Counted, now: Instant) -> Self {
+    pub(super) fn new(
+        id: FlowId,
+        flow: Flow,
+        stream: TcpStream,
+        layers: Layers,
+        handshake: Option<Handshake>,
+        counted: Counted,
+    ) -> Self {
+        let now = Instant::now();
         Self {
             id,
             flow,
             stream,
+            layers: RefCell::new(layers),
             out: RefCell::default(),
             nudge: Notify::new(),
             ended: Cell::new(false),
+            opened: now,
             heard: Cell::new(now),
             begun: Cell::new(None),
-            _counted: counted,
+            handshake: RefCell::new(handshake),
+            stranger: Cell::new(!counted.is_exempt()),
+            counted,
         }
     }
 
@@ -89,30 +107,53 @@ impl Connection {
         self.out.borrow().waiting.is_empty()
     }
 
-    /// Whether it has kept a message incomplete for too long by `now`.
-    pub(super) fn dawdles(&self, now: Instant) -> bool {
-        self.begun.get().is_some_and(|begun| now.duration_since(begun) > limit::STREAM_IDLE_MAX)
+    /// Whether nobody has signed in over it, nor been called.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.stranger.get()
     }
 
-    /// Whether nothing was heard of it for too long by `now`.
-    pub(super) fn is_silent(&self, now: Instant) -> bool {
-        now.duration_since(self.heard.get()) > limit::STREAM_IDLE_MAX
+    /// Somebody has signed in over it, or is called over it.
+    pub(super) fn vouch(&self) {
+        self.stranger.set(false);
     }
 
-    /// Writes at once what the socket takes, and leaves the rest to the task.
+    /// Why it is to be closed at `now`, if it is; `held` says whether a binding lives on it.
+    pub(super) fn overdue(&self, now: Instant, held: impl FnOnce() -> bool) -> Option<Shed> {
+        let past = |since: Instant, max| now.duration_since(since) > max;
+        if self.begun.get().is_some_and(|begun| past(begun, limit::STREAM_MESSAGE_MAX)) {
+            return Some(Shed::StreamSlow);
+        }
+        if self.is_stranger() && past(self.opened, limit::STREAM_STRANGER_MAX) {
+            return Some(Shed::StreamStranger);
+        }
+        (past(self.heard.get(), limit::STREAM_IDLE_MAX) && !held()).then_some(Shed::StreamIdle)
+    }
+
+    /// Writes a message: at once what the socket takes, the rest is left to the task.
     ///
     /// # Errors
     /// If more than [`limit::STREAM_QUEUE_BYTES_MAX`] would wait: the peer does not read, and the
     /// connection is to be ended. A broken connection is no error here: its task will notice.
-    pub(super) fn write(&self, mut bytes: Bytes) -> Result<(), Shed> {
+    pub(super) fn write(&self, message: Bytes) -> Result<(), Shed> {
+        if self.out.borrow().bytes + message.len() > limit::STREAM_QUEUE_BYTES_MAX {
+            return Err(Shed::StreamQueueFull); // before it costs an encryption
+        }
+        let wire = self.layers.borrow_mut().wrap(message);
+        self.put(wire)
+    }
+
+    /// Writes bytes as they are.
+    fn put(&self, mut bytes: Bytes) -> Result<(), Shed> {
         let mut out = self.out.borrow_mut();
         if out.waiting.is_empty() {
-            while let Ok(taken) = self.stream.try_write(&bytes) {
+            while !bytes.is_empty()
+                && let Ok(taken) = self.stream.try_write(&bytes)
+            {
                 bytes.advance(taken);
-                if bytes.is_empty() {
-                    return Ok(());
-                }
             }
+        }
+        if bytes.is_empty() {
+            return Ok(());
         }
         if out.bytes + bytes.len() > limit::STREAM_QUEUE_BYTES_MAX {
             return Err(Shed::StreamQueueFull);
@@ -121,6 +162,12 @@ impl Connection {
         out.waiting.push_back(bytes);
         self.nudge.notify_one();
         Ok(())
+    }
+
+    /// Says that no more will be said, where the transport has words for it.
+    pub(super) fn close(&self) {
+        let wire = self.layers.borrow_mut().close();
+        let _ = self.put(wire); // who does not read does not care
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -142,79 +189,128 @@ impl Connection {
     }
 
     /// One read, and all messages that it completes.
-    fn read(&self, incoming: &mut Incoming, desk: &Desk) -> Result<(), End> {
+    fn read(&self, desk: &Desk) -> Result<(), End> {
+        let mut answer = Vec::new();
+        let mut layers = self.layers.borrow_mut();
         let mut scratch = desk.scratch.borrow_mut();
-        match self.stream.try_read(&mut scratch) {
+        let fed = match self.stream.try_read(&mut scratch) {
             Ok(0) => return Err(End::Gone),
-            Ok(length) => incoming.buffer.extend_from_slice(scratch.get(..length).unwrap_or_default()),
+            Ok(length) => layers.feed(scratch.get(..length).unwrap_or_default(), &mut answer),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return Err(End::Gone),
-        }
+        };
         drop(scratch);
         let now = Instant::now();
         self.heard.set(now);
-        loop {
-            match incoming.framer.next(&mut incoming.buffer).map_err(End::Unreadable)? {
-                Frame::Message(bytes) => {
-                    self.begun.set(None);
-                    desk.put(Arrival::Message { flow: self.flow, bytes });
+        let mut whole = false;
+        let mut pings = 0;
+        let stopped = fed.and_then(|()| {
+            loop {
+                match layers.next(&mut answer)? {
+                    Heard::Message(bytes) => desk.put(Arrival::Message { flow: self.flow, bytes }),
+                    Heard::Ping => pings += 1,
+                    Heard::Control => {}
+                    Heard::Partial => return Ok(()),
                 }
-                Frame::Ping => self.write(Bytes::from_static(b"\r\n")).map_err(|why| {
-                    desk.tally.shed(why);
-                    End::Gone
-                })?,
-                Frame::Partial => break,
+                whole = true;
+            }
+        });
+        if layers.is_open() && self.handshake.take().is_some() {
+            self.counted.opened();
+            whole = true;
+        }
+        let amid = layers.is_amid(whole) && self.handshake.borrow().is_none();
+        let since = self.begun.get().filter(|_| !whole).unwrap_or(now);
+        self.begun.set(amid.then_some(since));
+        drop(layers);
+        let said = (0..pings).try_for_each(|_| self.write(Bytes::from_static(PONG)));
+        let said = self.put(answer.into()).and(said);
+        stopped.map_err(|why| self.ended_by(why, desk))?;
+        said.map_err(|why| {
+            desk.tally.shed(why);
+            End::Gone
+        })
+    }
+
+    /// How a connection ends that cannot be read on.
+    fn ended_by(&self, why: Broken, desk: &Desk) -> End {
+        match why {
+            Broken::Closed => End::Gone,
+            Broken::Unreadable(error) if self.flow.transport.is_web() => {
+                desk.tally.frame_error(error);
+                End::Refused
+            }
+            Broken::Unreadable(error) => End::Unreadable(error),
+            Broken::Handshake => {
+                desk.tally.shed(Shed::HandshakeFailed);
+                End::Refused
+            }
+            Broken::Garbled => {
+                desk.tally.shed(Shed::StreamBroken);
+                End::Refused
             }
         }
-        if incoming.buffer.is_empty() {
-            incoming.buffer = BytesMut::new(); // a silent connection holds no memory
-            self.begun.set(None);
-        } else if self.begun.get().is_none() {
-            self.begun.set(Some(now));
+    }
+
+    /// Waits for something to do, and does it.
+    async fn step(&self, desk: &Desk) -> Result<(), End> {
+        let may_read = desk.has_room();
+        let interest = match (may_read, self.is_flushed()) {
+            (true, true) => Some(Interest::READABLE),
+            (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
+            (false, false) => Some(Interest::WRITABLE),
+            (false, true) => None,
+        };
+        let ready = tokio::select! {
+            biased;
+            () = self.nudge.notified() => return Ok(()),
+            () = desk.room.notified(), if !may_read => return Ok(()),
+            ready = self.stream.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                ready.map_err(|_| End::Gone)?
+            }
+        };
+        if ready.is_writable() && !self.is_flushed() {
+            self.flush().map_err(|_| End::Gone)?;
+            if self.is_flushed() {
+                desk.wake(); // a loop that stops waits for this
+            }
+        }
+        if may_read && ready.is_readable() {
+            if self.layers.borrow().is_costly() {
+                desk.turn_for_handshake().await;
+            }
+            self.read(desk)?;
         }
         Ok(())
     }
 
-    async fn run(&self, incoming: &mut Incoming, desk: &Desk) -> End {
-        while !self.is_ended() {
-            let may_read = desk.has_room();
-            let interest = match (may_read, self.is_flushed()) {
-                (true, true) => Some(Interest::READABLE),
-                (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
-                (false, false) => Some(Interest::WRITABLE),
-                (false, true) => None,
-            };
-            tokio::select! {
-                biased;
-                () = self.nudge.notified() => {}
-                () = desk.room.notified(), if !may_read => {}
-                ready = self.stream.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
-                    let Ok(ready) = ready else { return End::Gone };
-                    if ready.is_writable() && !self.is_flushed() {
-                        if self.flush().is_err() {
-                            return End::Gone;
-                        }
-                        if self.is_flushed() {
-                            desk.wake(); // a loop that stops waits for this
-                        }
-                    }
-                    if may_read && ready.is_readable() && let Err(end) = self.read(incoming, desk) {
-                        return end;
-                    }
-                }
+    /// Runs until all handshakes are over, within [`limit::HANDSHAKE_MAX`].
+    async fn open(&self, desk: &Desk) -> Result<(), End> {
+        let open = async {
+            while self.handshake.borrow().is_some() && !self.is_ended() {
+                self.step(desk).await?;
             }
-        }
-        End::Gone
+            Ok(())
+        };
+        tokio::time::timeout(limit::HANDSHAKE_MAX, open).await.unwrap_or_else(|_| {
+            desk.tally.shed(Shed::HandshakeSlow);
+            Err(End::Gone)
+        })
     }
 
-    /// Says why the connection cannot be read on, and waits until the peer has had a chance to hear
-    /// it: to close with unread bytes would throw the answer away on the peer's side too.
-    async fn part(&self, head: &[u8], error: FrameError, desk: &Desk) {
-        let tag = format!("{:x}.{:x}.{:x}", self.id.shard.0, self.id.slot, self.id.generation);
-        let Some(answer) = refuse::answer(head, error, self.flow.remote, tag.as_bytes()) else { return };
-        if self.write(answer).is_err() {
-            return;
+    async fn run(&self, desk: &Desk) -> Result<(), End> {
+        if self.handshake.borrow().is_some() {
+            self.open(desk).await?;
         }
+        while !self.is_ended() {
+            self.step(desk).await?;
+        }
+        Err(End::Gone)
+    }
+
+    /// Waits until the peer has had a chance to read the last words: to close with unread bytes
+    /// would throw them away on the peer's side too.
+    async fn part(&self, desk: &Desk) {
         while !self.is_flushed() {
             if self.stream.writable().await.is_err() || self.flush().is_err() {
                 return;
@@ -231,14 +327,29 @@ impl Connection {
             }
         }
     }
+
+    /// Says why the connection cannot be read on, if there is somebody to be told.
+    fn refuse(&self, error: FrameError) -> Option<()> {
+        let tag = format!("{:x}.{:x}.{:x}", self.id.shard.0, self.id.slot, self.id.generation);
+        let answer = refuse::answer(self.layers.borrow().rest(), error, self.flow.remote, tag.as_bytes())?;
+        self.write(answer).ok()
+    }
 }
 
 /// The task of a connection. Ends when the connection does; what it read before comes first.
 pub(super) async fn attend(connection: Rc<Connection>, desk: Rc<Desk>) {
-    let mut incoming = Incoming::default();
-    if let End::Unreadable(error) = connection.run(&mut incoming, &desk).await {
-        desk.tally.frame_error(error);
-        let _ = tokio::time::timeout(LINGER_MAX, connection.part(&incoming.buffer, error, &desk)).await;
+    let last_words = match connection.run(&desk).await {
+        Ok(()) | Err(End::Gone) => None,
+        Err(End::Refused) => Some(()),
+        Err(End::Unreadable(error)) => {
+            desk.tally.frame_error(error);
+            connection.refuse(error)
+        }
+    };
+    connection.handshake.take();
+    if last_words.is_some() {
+        connection.close();
+        let _ = tokio::time::timeout(LINGER_MAX, connection.part(&desk)).await;
     }
     // Not marked as ended: what was read before is not answered yet, and the peer may still read.
     desk.put(Arrival::Ended(connection.id));

@@ -4,8 +4,8 @@
 //! when [`limit::STREAM_MESSAGES_WAITING_MAX`] arrivals wait, or the loop has paused it, no
 //! connection is read and the peers' own windows fill.
 
-use super::meters::Tally;
-use crate::base::flow::{Flow, FlowId};
+use super::meters::{Shed, Tally};
+use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::limit;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -14,16 +14,24 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What arrived.
 pub(super) enum Arrival {
     /// A connection, not yet admitted.
-    Accepted { listener: u8, stream: TcpStream, remote: SocketAddr },
+    Accepted { door: Door, stream: TcpStream, remote: SocketAddr, handshake: Option<Handshake> },
     /// A whole message.
     Message { flow: Flow, bytes: Bytes },
     /// The connection's task is over.
     Ended(FlowId),
+}
+
+/// A listener that connections come in by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Door {
+    pub(super) transport: Transport,
+    /// Its number in the listener table.
+    pub(super) number: u8,
 }
 
 pub(super) struct Desk {
@@ -35,6 +43,25 @@ pub(super) struct Desk {
     /// What is read from a connection before it is appended to that connection's own bytes.
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) tally: Rc<Tally>,
+    /// Unfinished handshakes.
+    handshakes: Cell<usize>,
+    /// Steps of handshakes that may still be done in this turn of the loop.
+    steps: Semaphore,
+    /// Connections that wait for one.
+    stepping: Cell<usize>,
+}
+
+/// An unfinished handshake; dropped when it is over.
+pub(super) struct Handshake(Rc<Desk>);
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let before = self.0.handshakes.get();
+        self.0.handshakes.set(before - 1);
+        if before == limit::HANDSHAKES_MAX {
+            self.0.room.notify_waiters();
+        }
+    }
 }
 
 impl Desk {
@@ -46,7 +73,46 @@ impl Desk {
             room: Notify::new(),
             scratch: RefCell::new(vec![0; limit::STREAM_READ_BYTES_MAX].into()),
             tally,
+            handshakes: Cell::new(0),
+            steps: Semaphore::new(limit::HANDSHAKES_PER_TURN),
+            stepping: Cell::new(0),
         }
+    }
+
+    /// Waits until one more handshake may begin, if the transport has one.
+    pub(super) async fn room_for_handshake(self: &Rc<Self>, transport: Transport) -> Option<Handshake> {
+        if !(transport.is_secure() || transport.is_web()) {
+            return None;
+        }
+        if self.handshakes.get() >= limit::HANDSHAKES_MAX {
+            self.tally.shed(Shed::HandshakesFull);
+            while self.handshakes.get() >= limit::HANDSHAKES_MAX {
+                self.room.notified().await;
+            }
+        }
+        self.handshakes.set(self.handshakes.get() + 1);
+        Some(Handshake(Rc::clone(self)))
+    }
+
+    /// Waits for the turn to do a step of a handshake.
+    pub(super) async fn turn_for_handshake(&self) {
+        if let Ok(step) = self.steps.try_acquire() {
+            return step.forget();
+        }
+        self.stepping.set(self.stepping.get() + 1);
+        self.wake();
+        if let Ok(step) = self.steps.acquire().await {
+            step.forget();
+        }
+        self.stepping.set(self.stepping.get() - 1);
+    }
+
+    /// A turn of the loop begins: some more steps of handshakes may be done. True if connections
+    /// wait for that.
+    pub(super) fn grant_handshakes(&self) -> bool {
+        let used = limit::HANDSHAKES_PER_TURN.saturating_sub(self.steps.available_permits());
+        self.steps.add_permits(used);
+        self.stepping.get() > 0
     }
 
     /// Lays an arrival down. Never refused: whoever reads asks for [`has_room`](Self::has_room)
@@ -85,7 +151,7 @@ impl Desk {
 
     /// Ready when something waits. After `Pending` the context's task is woken by the next arrival.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.waiting.borrow().is_empty() {
+        if !self.waiting.borrow().is_empty() || self.stepping.get() > 0 {
             return Poll::Ready(());
         }
         let mut reader = self.reader.borrow_mut();

@@ -67,7 +67,7 @@ pub enum Port {
     /// Datagrams.
     Udp(UdpSocket),
     /// Connections yet to be accepted.
-    Tcp(TcpListener),
+    Stream(TcpListener),
 }
 
 /// Claims every address, or none.
@@ -115,13 +115,13 @@ impl Claims {
 fn socket(listen: Listen) -> io::Result<Socket> {
     let (kind, protocol) = match listen.transport {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
-        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => (Type::STREAM, Protocol::TCP),
     };
     let socket = Socket::new(Domain::for_address(listen.addr), kind, Some(protocol))?;
     if listen.addr.is_ipv6() {
         socket.set_only_v6(true)?; // an IPv4 peer must not appear in two spellings
     }
-    if listen.transport == Transport::Tcp {
+    if listen.transport.is_reliable() {
         // Connections of a server that ended linger for a minute; they must not stop a new one.
         // A socket that listens is still in the way.
         socket.set_reuse_address(true)?;
@@ -132,7 +132,7 @@ fn socket(listen: Listen) -> io::Result<Socket> {
 fn hold(listen: Listen) -> io::Result<(Listen, Socket)> {
     let socket = socket(listen)?;
     socket.bind(&SockAddr::from(listen.addr))?;
-    if listen.transport == Transport::Tcp {
+    if listen.transport.is_reliable() {
         socket.listen(1)?; // only a socket that listens is in the way of others
     }
     let addr = socket.local_addr()?.as_socket().unwrap_or(listen.addr);
@@ -151,9 +151,9 @@ fn open(listen: Listen) -> io::Result<Port> {
             let _ = socket.set_send_buffer_size(limit::SOCKET_BUFFER_BYTES);
             Ok(Port::Udp(socket.into()))
         }
-        Transport::Tcp => {
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
             socket.listen(limit::ACCEPT_BACKLOG)?;
-            Ok(Port::Tcp(socket.into()))
+            Ok(Port::Stream(socket.into()))
         }
     }
 }

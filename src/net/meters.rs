@@ -20,8 +20,22 @@ pub enum Shed {
     StreamsFull,
     /// The source has as many connections as it may; the new one was closed.
     StreamsOfSourceFull,
-    /// A connection was silent, or did not complete a message, for too long; closed.
+    /// A connection was silent for too long, with no binding on it; closed.
     StreamIdle,
+    /// A message was not completed in time; the connection was closed.
+    StreamSlow,
+    /// Nobody signed in over a connection in time; closed.
+    StreamStranger,
+    /// The source has as many unfinished handshakes as it may; the new connection was closed.
+    HandshakesOfSourceFull,
+    /// The shard has as many unfinished handshakes as it may; nothing was accepted until one ended.
+    HandshakesFull,
+    /// A handshake was not completed in time; closed.
+    HandshakeSlow,
+    /// A TLS or WebSocket handshake that cannot succeed; closed.
+    HandshakeFailed,
+    /// What came cannot be decrypted, or is no WebSocket frame; closed.
+    StreamBroken,
     /// Something was to be sent over a connection that is gone.
     FlowDead,
     /// A connection could not be accepted (no descriptor left, …).
@@ -32,7 +46,7 @@ pub enum Shed {
 
 impl Shed {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::MailboxFull,
         Self::UdpSendFull,
         Self::UdpSendRefused,
@@ -40,6 +54,13 @@ impl Shed {
         Self::StreamsFull,
         Self::StreamsOfSourceFull,
         Self::StreamIdle,
+        Self::StreamSlow,
+        Self::StreamStranger,
+        Self::HandshakesOfSourceFull,
+        Self::HandshakesFull,
+        Self::HandshakeSlow,
+        Self::HandshakeFailed,
+        Self::StreamBroken,
         Self::FlowDead,
         Self::AcceptFailed,
         Self::EventsFull,
@@ -56,6 +77,13 @@ impl Shed {
             Self::StreamsFull => "streams_full",
             Self::StreamsOfSourceFull => "streams_of_source_full",
             Self::StreamIdle => "stream_idle",
+            Self::StreamSlow => "stream_slow",
+            Self::StreamStranger => "stream_stranger",
+            Self::HandshakesOfSourceFull => "handshakes_of_source_full",
+            Self::HandshakesFull => "handshakes_full",
+            Self::HandshakeSlow => "handshake_slow",
+            Self::HandshakeFailed => "handshake_failed",
+            Self::StreamBroken => "stream_broken",
             Self::FlowDead => "flow_dead",
             Self::AcceptFailed => "accept_failed",
             Self::EventsFull => "events_full",
@@ -139,16 +167,10 @@ impl Tally {
 
     /// Counts one message.
     pub fn message(&self, transport: Transport, direction: Direction) {
-        let [udp, tcp] = &self.messages;
-        let [inward, outward] = match transport {
-            Transport::Udp => udp,
-            Transport::Tcp => tcp,
-        };
-        let count = match direction {
-            Direction::In => inward,
-            Direction::Out => outward,
-        };
-        count.set(count.get() + 1);
+        let counts = self.messages.get(transport as usize);
+        if let Some(count) = counts.and_then(|directions| directions.get(direction as usize)) {
+            count.set(count.get() + 1);
+        }
     }
 
     /// Counts something dropped.
@@ -185,7 +207,8 @@ mod tests {
     fn every_name_and_label_is_as_written() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let tally = Tally::new(metrics::with_local_recorder(&recorder, NetMeters::new));
-        for transport in Transport::ALL {
+        for (number, transport) in Transport::ALL.into_iter().enumerate() {
+            assert_eq!(transport as usize, number);
             tally.message(transport, Direction::In);
             tally.message(transport, Direction::Out);
             tally.message(transport, Direction::Out);
@@ -198,6 +221,7 @@ mod tests {
         for line in [
             "stationmaster_messages_total{transport=\"udp\",direction=\"in\"} 1",
             "stationmaster_messages_total{transport=\"tcp\",direction=\"out\"} 2",
+            "stationmaster_messages_total{transport=\"wss\",direction=\"in\"} 1",
             "stationmaster_parse_errors_total{kind=\"stream_message_too_long\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

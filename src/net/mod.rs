@@ -8,9 +8,13 @@
 mod connection;
 mod desk;
 pub mod flows;
+pub mod identity;
+mod layers;
 pub mod listen;
 pub mod meters;
 pub mod refuse;
 pub mod sources;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
+mod web;

@@ -1,21 +1,29 @@
-//! The connections of one shard (RFC 3261 §18.3): accepted, bounded, read, written, closed.
+//! The connections of one shard (RFC 3261 §18.3, RFC 7118), TLS or not, WebSocket or not: accepted, bounded, read, written, closed.
 //!
 //! | bound | past it |
 //! |---|---|
 //! | [`limit::STREAMS_MAX`] per shard, [`limit::STREAMS_PER_SOURCE_MAX`] per source | the new one is closed |
 //! | [`limit::STREAM_QUEUE_BYTES_MAX`] unread by the peer | closed |
-//! | [`limit::STREAM_IDLE_MAX`] for a begun message, or silent and not held | closed |
+//! | [`limit::HANDSHAKES_PER_SOURCE_MAX`] that shake hands per source | the new one is closed |
+//! | [`limit::HANDSHAKES_MAX`] that shake hands per shard | none is accepted until one ends |
+//! | [`limit::HANDSHAKE_MAX`] for TLS and WebSocket handshakes | closed |
+//! | [`limit::HANDSHAKES_PER_TURN`] steps of TLS handshakes | done in the next turn of the loop |
+//! | [`limit::STREAM_MESSAGE_MAX`] for a begun message | closed |
+//! | [`limit::STREAM_STRANGER_MAX`] before somebody signs in | closed |
+//! | [`limit::STREAM_IDLE_MAX`] silent and not held | closed |
 //! | [`limit::STREAM_MESSAGES_WAITING_MAX`] messages for the shard | not read until they are taken |
 //!
 //! What waits to be written never makes the shard wait. A connection that ends is told to the
 //! shard once, after everything that came over it.
 
 use super::connection::{self, Connection};
-use super::desk::{Arrival, Desk};
+use super::desk::{Arrival, Desk, Door, Handshake};
 use super::flows::Flows;
+use super::layers::Layers;
 use super::listen;
 use super::meters::{Shed, Tally};
-use super::sources::Sources;
+use super::sources::{Begins, Sources};
+use super::tls::Terms;
 use crate::base::flow::{Flow, FlowId, ShardId, Transport};
 use crate::base::limit;
 use bytes::Bytes;
@@ -23,6 +31,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,7 +41,7 @@ use tokio::task::JoinHandle;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often idle connections are looked for; they live up to this much longer.
-pub const SWEEP_EVERY: Duration = Duration::from_secs(15);
+pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// What the connections have for the shard.
 #[derive(Debug)]
@@ -51,8 +60,8 @@ pub enum Event {
 /// What became of bytes for a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Written {
-    /// Written, or waiting to be.
-    Taken,
+    /// Written over this transport, or waiting to be.
+    Taken(Transport),
     /// The connection is about to be closed; that will be told.
     Ending,
     /// The connection is gone; that was told before.
@@ -65,6 +74,7 @@ pub struct Streams {
     flows: Flows<Rc<Connection>>,
     desk: Rc<Desk>,
     sources: Sources,
+    terms: Arc<Terms>,
     acceptors: Vec<JoinHandle<()>>,
 }
 
@@ -77,11 +87,12 @@ impl fmt::Debug for Streams {
 impl Streams {
     /// No connections yet.
     #[must_use]
-    pub fn new(shard: ShardId, sources: Sources, tally: Rc<Tally>) -> Self {
+    pub fn new(shard: ShardId, sources: Sources, terms: Arc<Terms>, tally: Rc<Tally>) -> Self {
         Self {
             flows: Flows::new(shard, limit::STREAMS_MAX),
             desk: Rc::new(Desk::new(tally)),
             sources,
+            terms,
             acceptors: Vec::new(),
         }
     }
@@ -90,10 +101,22 @@ impl Streams {
     ///
     /// # Errors
     /// If the kernel cannot watch one more socket.
-    pub fn listen(&mut self, number: u8, socket: std::net::TcpListener) -> io::Result<()> {
+    pub fn listen(
+        &mut self,
+        number: u8,
+        transport: Transport,
+        socket: std::net::TcpListener,
+    ) -> io::Result<()> {
         let socket = TcpListener::from_std(socket)?;
-        self.acceptors.push(tokio::task::spawn_local(accept(socket, number, Rc::clone(&self.desk))));
+        let door = Door { transport, number };
+        self.acceptors.push(tokio::task::spawn_local(accept(socket, door, Rc::clone(&self.desk))));
         Ok(())
+    }
+
+    /// A turn of the loop begins: some steps of TLS handshakes may be done. True if connections wait
+    /// for that, so that the loop must not.
+    pub fn grant_handshakes(&self) -> bool {
+        self.desk.grant_handshakes()
     }
 
     /// Ready when [`take`](Self::take) has something. After `Pending` the context's task is woken by
@@ -106,10 +129,14 @@ impl Streams {
     pub fn take(&mut self) -> Option<Event> {
         loop {
             match self.desk.take()? {
-                Arrival::Accepted { listener, stream, remote } => self.admit(listener, stream, remote),
+                Arrival::Accepted { door, stream, remote, handshake } => {
+                    self.admit(door, stream, remote, handshake);
+                }
                 Arrival::Message { flow, bytes } => return Some(Event::Message { flow, bytes }),
                 Arrival::Ended(id) => {
-                    self.flows.remove(id);
+                    if let Some(connection) = self.flows.remove(id) {
+                        connection.close();
+                    }
                     return Some(Event::Closed(id));
                 }
             }
@@ -123,7 +150,7 @@ impl Streams {
             return Written::Ending;
         }
         match connection.write(bytes) {
-            Ok(()) => Written::Taken,
+            Ok(()) => Written::Taken(connection.flow.transport),
             Err(why) => {
                 self.desk.tally.shed(why);
                 connection.end();
@@ -132,15 +159,34 @@ impl Streams {
         }
     }
 
+    /// Whether nobody has signed in over a connection, nor been called, as far as
+    /// [`vouch`](Self::vouch) was told.
+    #[must_use]
+    pub fn is_stranger(&self, id: FlowId) -> bool {
+        self.flows.find(id).is_some_and(|connection| connection.is_stranger())
+    }
+
+    /// Somebody has signed in over a connection, or is called over it.
+    pub fn vouch(&self, id: FlowId) {
+        if let Some(connection) = self.flows.find(id) {
+            connection.vouch();
+        }
+    }
+
     /// Ends the connections that took too long by `now`; the silent ones only if not `held`.
     pub fn sweep(&self, now: Instant, held: impl Fn(FlowId) -> bool) {
-        for connection in self.flows.iter() {
-            let idle = connection.dawdles(now) || connection.is_silent(now) && !held(connection.id);
-            if idle && !connection.is_ended() {
-                self.desk.tally.shed(Shed::StreamIdle);
+        for connection in self.flows.iter().filter(|connection| !connection.is_ended()) {
+            if let Some(why) = connection.overdue(now, || held(connection.id)) {
+                self.desk.tally.shed(why);
                 connection.end();
             }
         }
+    }
+
+    /// Says over every connection that nothing more will be said, where the transport has words for
+    /// it (`close_notify`, a WebSocket's close frame).
+    pub fn close(&self) {
+        self.flows.iter().for_each(|connection| connection.close());
     }
 
     /// Stops all reading, or lets it go on: backpressure while another shard cannot take more.
@@ -165,16 +211,22 @@ impl Streams {
         self.flows.iter().all(|connection| connection.is_flushed() || connection.is_ended())
     }
 
-    fn admit(&mut self, listener: u8, stream: TcpStream, remote: SocketAddr) {
-        let mut flow = Flow { transport: Transport::Tcp, listener, remote, stream: None };
-        let Some(counted) = self.sources.count(flow.source()) else {
-            return self.desk.tally.shed(Shed::StreamsOfSourceFull);
+    fn admit(&mut self, door: Door, stream: TcpStream, remote: SocketAddr, handshake: Option<Handshake>) {
+        let Door { transport, number: listener } = door;
+        let mut flow = Flow { transport, listener, remote, stream: None };
+        let begins = if handshake.is_some() { Begins::ShakingHands } else { Begins::Open };
+        let counted = match self.sources.count(flow.source(), begins) {
+            Ok(counted) => counted,
+            Err(why) => return self.desk.tally.shed(why),
+        };
+        let Some(layers) = Layers::new(transport, &self.terms) else {
+            return self.desk.tally.shed(Shed::HandshakeFailed);
         };
         let _ = listen::tune(&stream); // it works without, only less well
         let desk = &self.desk;
         let admitted = self.flows.insert(|id| {
             flow.stream = Some(id);
-            let connection = Rc::new(Connection::new(id, flow, stream, counted, Instant::now()));
+            let connection = Rc::new(Connection::new(id, flow, stream, layers, handshake, counted));
             tokio::task::spawn_local(connection::attend(Rc::clone(&connection), Rc::clone(desk)));
             connection
         });
@@ -185,14 +237,15 @@ impl Streams {
 }
 
 /// The task of a listener; ends with the shard.
-async fn accept(socket: TcpListener, number: u8, desk: Rc<Desk>) {
+async fn accept(socket: TcpListener, door: Door, desk: Rc<Desk>) {
     loop {
         if !desk.has_room() {
             desk.room.notified().await;
             continue;
         }
+        let handshake = desk.room_for_handshake(door.transport).await;
         match socket.accept().await {
-            Ok((stream, remote)) => desk.put(Arrival::Accepted { listener: number, stream, remote }),
+            Ok((stream, remote)) => desk.put(Arrival::Accepted { door, stream, remote, handshake }),
             // The peer gave up before it was accepted.
             Err(error)
                 if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -210,7 +263,6 @@ mod tests {
     use crate::net::meters::NetMeters;
     use std::future::poll_fn;
     use std::io::{Read as _, Write as _};
-    use std::sync::Arc;
     use tokio::task::LocalSet;
 
     const MESSAGE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
@@ -223,8 +275,9 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             let addr = socket.local_addr().unwrap();
             let tally = Rc::new(Tally::new(NetMeters::new()));
-            let mut streams = Streams::new(ShardId(0), Sources::new(Arc::new(|_| false)), tally);
-            streams.listen(0, socket).unwrap();
+            let mut streams =
+                Streams::new(ShardId(0), Sources::new(Arc::new(|_| false)), Arc::default(), tally);
+            streams.listen(0, Transport::Tcp, socket).unwrap();
             test(streams, addr).await
         })
     }
@@ -270,7 +323,7 @@ mod tests {
             assert_eq!(closed, [silent, dawdling]);
             assert_eq!(b.read(&mut [0]).unwrap(), 0);
             assert_eq!(streams.write(silent, Bytes::from_static(b"x")), Written::Dead);
-            assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken);
+            assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
         });
     }
 
@@ -282,7 +335,7 @@ mod tests {
             stream.write_all(&MESSAGE.repeat(10_000)).unwrap();
             tokio::task::yield_now().await;
             // Writing goes on, and gives the connection's task its turn.
-            assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken);
+            assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
             tokio::task::yield_now().await;
             let in_flight = limit::STREAM_READ_BYTES_MAX / MESSAGE.len() + 1;
             let taken = std::iter::from_fn(|| streams.take()).count();

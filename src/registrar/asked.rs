@@ -174,25 +174,15 @@ fn asked_contact<'a>(
         return Err(RegisterError::BadContact);
     }
     let max_s = u32::try_from(terms.expires_max.as_secs()).unwrap_or(u32::MAX);
-    let expires_s = match contact.param("expires").flatten() {
-        Some(value) => text::delta_seconds(value).unwrap_or(3600),
-        None => header.unwrap_or(max_s),
-    };
+    let expires_s = contact.expires_s().or(header).unwrap_or(max_s);
     let instance = contact.param("+sip.instance").flatten();
-    let reg_id = instance.and_then(|_| contact.param("reg-id").flatten()).map_or(0, reg_id);
     Ok(AskedContact {
         uri: contact.uri,
         expires_s: expires_s.min(max_s),
-        q: contact.param("q").flatten().map_or(1000, thousandths),
+        q: contact.q(),
         instance,
-        reg_id,
+        reg_id: instance.and_then(|_| contact.reg_id()).unwrap_or(0),
     })
-}
-
-/// A `reg-id`: 1 to 2^31 - 1; 0 for anything else (RFC 5626 §4.2).
-fn reg_id(value: &[u8]) -> u32 {
-    let number = text::decimal(value).filter(|number| (1..1 << 31).contains(number));
-    number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
 /// The values of Path, each a loose router (RFC 3327 §4).
@@ -201,7 +191,7 @@ fn path(message: &Message) -> Result<SmallVec<[&[u8]; 2]>, RegisterError> {
     for value in message.values(Name::Path) {
         let uri = value.contains(&b'<').then(|| NameAddr::parse(value)).flatten();
         let uri = uri.and_then(|hop| Uri::parse(hop.uri)).filter(|uri| uri.scheme != Scheme::Tel);
-        if uri.is_none_or(|uri| uri.param("lr").is_none()) {
+        if !uri.is_some_and(|uri| uri.is_loose()) {
             return Err(RegisterError::BadPath);
         }
         bytes += value.len() + 2;
@@ -212,34 +202,5 @@ fn path(message: &Message) -> Result<SmallVec<[&[u8]; 2]>, RegisterError> {
 
 /// Whether a hop of Path says that it keeps flows.
 fn has_ob(hop: &[u8]) -> bool {
-    NameAddr::parse(hop).and_then(|hop| Uri::parse(hop.uri)).is_some_and(|uri| uri.param("ob").is_some())
-}
-
-/// A qvalue (§25.1) in thousandths; 1000 for one that cannot be read.
-fn thousandths(value: &[u8]) -> u16 {
-    let (whole, fraction) =
-        value.split_at(value.iter().position(|&byte| byte == b'.').unwrap_or(value.len()));
-    let digits = fraction.get(1..).unwrap_or_default();
-    if digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
-        return 1000;
-    }
-    let part = digits.iter().chain(b"000").take(3).fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    match whole {
-        b"0" => part,
-        _ => 1000,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn qvalues() {
-        for (text, q) in
-            [("1", 1000), ("1.0", 1000), ("0", 0), ("0.5", 500), ("0.25", 250), ("0.125", 125), ("x", 1000)]
-        {
-            assert_eq!(thousandths(text.as_bytes()), q, "{text}");
-        }
-    }
+    NameAddr::parse(hop).and_then(|hop| Uri::parse(hop.uri)).is_some_and(|uri| uri.is_outbound())
 }

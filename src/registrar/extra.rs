@@ -66,7 +66,7 @@ impl Chain {
 
 /// FNV-1a: the same in each process. Who finds a collision can call nothing but his own device a
 /// clone.
-fn hash_of(call_id: &[u8]) -> u64 {
+pub(super) fn hash_of(call_id: &[u8]) -> u64 {
     struct Fnv(u64);
     impl Hasher for Fnv {
         fn finish(&self) -> u64 {

@@ -15,11 +15,15 @@ mod asked;
 mod extra;
 #[cfg(test)]
 mod flow_tests;
+mod gruu;
 mod plan;
+mod told;
 
 pub use asked::{Asked, AskedContact, Options, Wanted};
 pub use extra::{Chain, Extra};
+pub use gruu::{Gruus, Temporary};
 pub use plan::{Op, Plan, Seen, apply, plan};
+pub use told::Telling;
 
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
@@ -72,6 +76,18 @@ impl Binding {
     #[must_use]
     pub fn is_by_proxy(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.by_proxy)
+    }
+
+    /// Its Path as lines of Route (RFC 3327 §5.3); empty if it has none.
+    #[must_use]
+    pub fn routes(&self) -> Box<[u8]> {
+        let mut lines = Vec::new();
+        for hop in self.extra.iter().flat_map(|extra| extra.path_values()) {
+            for piece in [b"Route: ", hop, b"\r\n"] {
+                lines.extend_from_slice(piece);
+            }
+        }
+        lines.into()
     }
 
     /// How often phones with the instance of its device were seen to alternate.

@@ -168,7 +168,7 @@ impl<C: ShardCore> Driver<C> {
         for _ in 0..most {
             match self.ports.streams.take() {
                 Some(Event::Message { flow, bytes }) => {
-                    self.ports.tally.message(Transport::Tcp, Direction::In);
+                    self.ports.tally.message(flow.transport, Direction::In);
                     self.feed(now, Inbound::Message { flow, bytes });
                 }
                 Some(Event::Closed(flow)) => self.feed(now, Inbound::FlowClosed(flow)),
@@ -233,8 +233,11 @@ impl<C> Ports<C> {
 
     /// Writes to a connection of this shard; if it is gone, `from` is told.
     fn write(&mut self, id: FlowId, bytes: Bytes, from: ShardId) {
+        if self.streams.is_stranger(id) && is_for_acquaintances(&bytes) {
+            self.streams.vouch(id);
+        }
         match self.streams.write(id, bytes) {
-            Written::Taken => self.tally.message(Transport::Tcp, Direction::Out),
+            Written::Taken(transport) => self.tally.message(transport, Direction::Out),
             // This shard's core will be told when the connection has ended.
             Written::Ending if from == self.shard => {}
             Written::Ending | Written::Dead => {
@@ -249,6 +252,43 @@ impl<C> Ports<C> {
             self.own.push_back(mail);
         } else if let Some(outbox) = self.outboxes.get_mut(to.index()) {
             outbox.put(mail, &self.tally);
+        }
+    }
+}
+
+/// Whether what we send shows that its receiver signed in, or is called: a request, a call's progress,
+/// or the acceptance of a request that needs credentials. Looked at until the first such message of a
+/// connection; the core that accepted may be another shard's.
+fn is_for_acquaintances(message: &[u8]) -> bool {
+    let needs_credentials = || {
+        [&b" REGISTER\r\n"[..], b" INVITE\r\n"]
+            .iter()
+            .any(|cseq| memchr::memmem::find(message, cseq).is_some())
+    };
+    match message.strip_prefix(b"SIP/2.0 ") {
+        None => true,
+        Some([b'1', rest @ ..]) => !rest.starts_with(b"00"),
+        Some([b'2', ..]) => needs_credentials(),
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_for_acquaintances;
+
+    #[test]
+    fn who_is_no_stranger_any_more() {
+        for (message, known) in [
+            ("INVITE sip:a SIP/2.0\r\n", true),
+            ("SIP/2.0 100 Trying\r\nCSeq: 1 INVITE\r\n", false),
+            ("SIP/2.0 180 Ringing\r\nCSeq: 1 INVITE\r\n", true),
+            ("SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n", false),
+            ("SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\n", true),
+            ("SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n", true),
+            ("SIP/2.0 401 Unauthorized\r\nCSeq: 1 REGISTER\r\n", false),
+        ] {
+            assert_eq!(is_for_acquaintances(message.as_bytes()), known, "{message}");
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::base::limit;
 use crate::net::listen::{self, Claims, Listen, ListenError, Port};
 use crate::net::meters::NetMeters;
 use crate::net::sources::{Exempt, Sources};
+use crate::net::tls::Terms;
 use clock::Clock;
 use driver::{Effect, ShardCore};
 use mailbox::{Mailbox, Post};
@@ -78,6 +79,8 @@ pub struct Shell {
     pub meters: NetMeters,
     /// Connections per source.
     sources: Sources,
+    /// What handshakes go by.
+    terms: Arc<Terms>,
 }
 
 impl fmt::Debug for Shell {
@@ -90,7 +93,13 @@ impl Shell {
     /// `exempt` names the sources that may have any number of connections.
     #[must_use]
     pub fn new(clock: Clock, meters: NetMeters, exempt: Exempt) -> Self {
-        Self { clock, meters, sources: Sources::new(exempt) }
+        Self { clock, meters, sources: Sources::new(exempt), terms: Arc::default() }
+    }
+
+    /// The same with these terms of handshakes; without them TLS listeners close what comes.
+    #[must_use]
+    pub fn with_terms(self, terms: Arc<Terms>) -> Self {
+        Self { terms, ..self }
     }
 }
 

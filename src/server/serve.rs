@@ -20,12 +20,16 @@ use crate::config::{Config, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
+use crate::directory::Suspect;
 use crate::http;
+use crate::mail::text::TextError;
 use crate::net::meters::NetMeters;
+use crate::registrar::Gruus;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
-use crate::service::open::{OpenError, Opening, open};
+use crate::service::mailing::Waiting;
+use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping, outbox};
+use crate::service::{Services, commit, housekeeping, mailing, outbox};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -51,6 +55,9 @@ pub enum ServeError {
     /// The configuration names a key that systemd did not pass.
     #[error("secrets.{}: {}", .0.key, .0.reason)]
     KeyFile(Fault),
+    /// The operator's own texts for mails.
+    #[error("mail.templates: {0}")]
+    Mail(#[from] TextError),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminSocketError),
@@ -73,7 +80,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) => true,
+            Self::KeyFile(_) | Self::Mail(_) => true,
             _ => false,
         }
     }
@@ -137,8 +144,11 @@ async fn run(
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
+    let (door, mail_sender) = (http::Door::default(), config.mail_sender()?);
     if let Some(listener) = health_listener {
-        serve_pages(&late_tasks, "health pages", listener, http::health_pages(pulse.clone()));
+        let invitations = http::invitations::invitation_pages(Arc::clone(&door));
+        let pages = http::health_pages(pulse.clone()).merge(invitations);
+        serve_pages(&late_tasks, "health pages", listener, pages);
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
@@ -146,18 +156,26 @@ async fn run(
         serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
     }
 
-    let services = open_services(config, clock)?;
+    let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens));
     let admin = Admin::new(services.clone(), config.defaults());
+    let _ = door.set(admin.clone()); // the only time
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
-    let running = start_shards(server, clock, &services, &settings, meters, &trays)?;
+    let running = start_shards(server, clock, &services, suspects, &settings, meters, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
-    tasks.spawn("outboxes", outbox::run(services.clone(), stop.clone()));
+    let mails = Waiting::default();
+    tasks.spawn("outboxes", outbox::run(services.clone(), mails.clone(), stop.clone()));
+    if let Some(sender) = mail_sender {
+        tasks.spawn(
+            "mails",
+            mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
+        );
+    }
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
@@ -221,13 +239,13 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
 /// Opens store, key and directory as the configuration says.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeError> {
+/// As [`open::start`].
+pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let key_file = config.key_file(credentials.as_deref()).map_err(ServeError::KeyFile)?;
-    let (services, replayed) = open(Opening {
+    let opened = open::start(Opening {
         url: &config.store.url,
         options: store::Options {
             cache_bytes: u64::from(config.store.cache_mib) << 20,
@@ -241,16 +259,17 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Services, ServeErr
         now: clock.now(),
         rng: Rng::from_seed(seed),
     })?;
-    if replayed.corrupt > 0 {
-        tracing::warn!(records = replayed.corrupt, "journal records could not be read to their end");
+    if opened.replayed.corrupt > 0 {
+        tracing::warn!(records = opened.replayed.corrupt, "journal records could not be read to their end");
     }
-    Ok(services)
+    Ok(opened)
 }
 
 fn start_shards(
     server: Server<Core>,
     clock: Clock,
     services: &Services,
+    suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
     net_meters: NetMeters,
     trays: &[Tray],
@@ -267,6 +286,7 @@ fn start_shards(
         )),
         hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
+        gruus: Arc::new(Gruus::new(&services.sealer.derive(b"temporary gruu"))),
     };
     let (trusted, meters) = (Arc::clone(settings), Meters::register_all());
     let exempt = Arc::new(move |source| trusted.origin(source) == crate::lockout::Origin::Listed);
@@ -277,7 +297,8 @@ fn start_shards(
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
-        let core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
+        core.probe(&suspects);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }

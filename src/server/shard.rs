@@ -72,13 +72,14 @@ impl<C: ShardCore> Shard<C> {
         make: impl FnOnce(&Seat<C>) -> (C, super::driver::Effect),
     ) -> io::Result<Self> {
         let tally = Rc::new(Tally::new(shell.meters.clone()));
-        let mut streams = Streams::new(seat.shard, shell.sources.clone(), Rc::clone(&tally));
+        let terms = std::sync::Arc::clone(&shell.terms);
+        let mut streams = Streams::new(seat.shard, shell.sources.clone(), terms, Rc::clone(&tally));
         let mut sockets = Vec::with_capacity(ports.len());
-        for (number, port) in (0..=u8::MAX).zip(ports) {
+        for ((number, listen), port) in (0..=u8::MAX).zip(seat.listens.iter()).zip(ports) {
             sockets.push(match port {
                 Port::Udp(socket) => Some(UdpPort::new(socket)?),
-                Port::Tcp(socket) => {
-                    streams.listen(number, socket)?;
+                Port::Stream(socket) => {
+                    streams.listen(number, listen.transport, socket)?;
                     None
                 }
             });
@@ -119,7 +120,8 @@ impl<C: ShardCore> Shard<C> {
     /// One turn of the loop.
     fn turn(&mut self) -> Left {
         let now = self.clock.now();
-        let mut more = self.open_mail(now);
+        let mut more = self.driver.ports.streams.grant_handshakes();
+        more |= self.open_mail(now);
         self.driver.fire(now);
         for listener in 0..self.driver.ports.sockets.len() {
             let (receiver, most) = (&mut self.receiver, limit::DATAGRAMS_PER_TURN);
@@ -188,6 +190,7 @@ impl<C: ShardCore> Shard<C> {
             poll_fn(|cx| self.mailbox.poll_ready(cx)).await;
             self.turn();
         }
+        self.driver.ports.streams.close();
         while !self.driver.ports.streams.is_flushed() {
             let streams = &self.driver.ports.streams;
             poll_fn(|cx| if streams.is_flushed() { Poll::Ready(()) } else { streams.poll_ready(cx) }).await;

@@ -170,6 +170,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     if let Some(credentials) = &record.credentials {
         put("password", format!("#{}", credentials.epoch));
     }
+    if let Some(invitation) = &record.invitation {
+        put("invited_until", invitation.until.rfc3339());
+    }
     if let Some(lock) = &record.lock {
         put("lock", format!("{} until {}", lock.source, lock.until.rfc3339()));
     }

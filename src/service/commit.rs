@@ -7,24 +7,28 @@
 
 use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
 use crate::account::{Life, LoginName};
+use crate::base::private::Private;
 use crate::base::time::Wall;
 use crate::core::boundary::{Commit, Durable, Register, Settled};
 use crate::core::refusal::Refusal;
 use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
-use crate::directory::{Directory, Doubt, ExtensionRecord};
+use crate::directory::{Directory, ExtensionRecord};
 use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
 use crate::lockout::{Begun, Lock};
-use crate::registrar::{self, Asked, Wanted};
+use crate::registrar::{self, Asked, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What came of a job, to be told once its group is durable.
 struct Staged {
     /// The record as it now is, also where nothing was changed: memory may have been in doubt.
     record: Option<ExtensionRecord>,
     result: Result<Option<DeviceId>, Refusal>,
+    /// Whether it shows that several phones use the instance of the device.
+    seen: Seen,
 }
 
 /// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
@@ -41,44 +45,60 @@ pub fn submit(
         Durable::Register(request) => Some(request.login.clone()),
         Durable::Locked { .. } | Durable::Banned { .. } => None,
     };
-    let (memory, settings) = (Arc::clone(directory), Arc::clone(settings));
-    let job = move |txn: &mut Txn<'_>| stage(txn, &memory, &settings, at, what);
+    let (memory, settings, whose) = (Arc::clone(directory), Arc::clone(settings), login.clone());
+    let held = Arc::new(AtomicBool::new(false));
+    let holds = Arc::clone(&held);
+    let job = move |txn: &mut Txn<'_>| {
+        if let Some(login) = &whose {
+            memory.with(login.as_str(), |entry| entry.doubt.hold());
+            holds.store(true, Ordering::Relaxed);
+        }
+        stage(txn, &memory, &settings, at, what)
+    };
     let (memory, answer, whose) = (Arc::clone(directory), reply.clone(), login.clone());
     let done = move |result: Result<Staged, StoreError>| {
-        let result = settle(&memory, whose.as_ref(), result);
-        answer(Settled { ticket, result });
+        let (result, revision) = settle(&memory, result);
+        over(&memory, whose.as_ref(), held.load(Ordering::Relaxed));
+        answer(Settled { ticket, result, revision });
     };
     if store.transact(job, done).is_err() {
-        over(directory, login.as_ref(), Doubt::end);
-        reply(Settled { ticket, result: Err(Refusal::Overload) });
+        over(directory, login.as_ref(), false);
+        reply(Settled { ticket, result: Err(Refusal::Overload), revision: None });
     }
 }
 
+/// Memory follows the record.
 fn settle(
     directory: &Directory,
-    login: Option<&LoginName>,
     result: Result<Staged, StoreError>,
-) -> Result<Option<DeviceId>, Refusal> {
+) -> (Result<Option<DeviceId>, Refusal>, Option<u32>) {
     match result {
-        Ok(Staged { record, result }) => {
-            over(directory, login, Doubt::end);
-            if let Some(record) = &record {
-                directory.refresh(record);
+        Ok(Staged { record, result, seen }) => {
+            if let (Some(record), Ok(Some(device))) = (&record, &result) {
+                tell_clones(record, *device, seen);
             }
-            result
+            (result, record.as_ref().and_then(|record| directory.revise(record)))
         }
-        // What was staged may have been kept.
-        Err(_) => {
-            over(directory, login, Doubt::fail);
-            Err(Refusal::StoreUnavailable)
-        }
+        // What was staged may have been kept; memory has been told by now.
+        Err(_) => (Err(Refusal::StoreUnavailable), None),
     }
 }
 
-/// The commit of a REGISTER is over.
-fn over(directory: &Directory, login: Option<&LoginName>, how: fn(&mut Doubt)) {
+/// Tells that several phones use the instance of one device; the first time in the log, too.
+fn tell_clones(record: &ExtensionRecord, device: DeviceId, seen: Seen) {
+    if seen == Seen::Usual {
+        return;
+    }
+    metrics::counter!("stationmaster_device_clones_total").increment(1);
+    if seen == Seen::Cloned {
+        tracing::warn!(aor = %Private(&record.login), device = device.0, "several phones use the instance of one device");
+    }
+}
+
+/// The commit of a REGISTER is over; `held` if its job was run.
+fn over(directory: &Directory, login: Option<&LoginName>, held: bool) {
     if let Some(login) = login {
-        directory.with(login.as_str(), |entry| how(&mut entry.doubt));
+        directory.with(login.as_str(), |entry| entry.doubt.end(held));
     }
 }
 
@@ -99,7 +119,7 @@ fn stage(
                 BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
             }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
-            Ok(Staged { record: None, result: Ok(None) })
+            Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
         }
     }
 }
@@ -107,7 +127,7 @@ fn stage(
 /// The lock of a stranger takes as long to answer as that of an extension.
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
     DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
-    Ok(Staged { record: None, result: Ok(None) })
+    Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
 }
 
 fn put_lock(
@@ -123,7 +143,7 @@ fn put_lock(
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), result: Ok(None) })
+    Ok(Staged { record: Some(record), result: Ok(None), seen: Seen::Usual })
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -135,12 +155,12 @@ fn register(
     request: &Register,
 ) -> Result<Staged, StoreError> {
     let Some(row) = extension(txn, &request.login)? else {
-        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive) });
+        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive), seen: Seen::Usual });
     };
     let mut record = row.value;
     overlay(&mut record, directory);
-    let result = change(&mut record, directory, settings, at, request);
-    match result {
+    let changed = change(&mut record, directory, settings, at, request);
+    match changed {
         Ok(Some(_)) => {
             put_extension(txn, &record, Expect::At(row.revision))?;
         }
@@ -153,7 +173,9 @@ fn register(
             }
         }
     }
-    Ok(Staged { record: Some(record), result })
+    let seen = changed.ok().flatten().map_or(Seen::Usual, |(_, seen)| seen);
+    let result = changed.map(|changed| changed.map(|(device, _)| device));
+    Ok(Staged { record: Some(record), result, seen })
 }
 
 /// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to
@@ -164,7 +186,7 @@ fn change(
     settings: &Settings,
     at: Wall,
     request: &Register,
-) -> Result<Option<DeviceId>, Refusal> {
+) -> Result<Option<(DeviceId, Seen)>, Refusal> {
     // The password was right when it was looked at; if it was changed since, it is not.
     if record.life != Life::Active || record.credentials.as_ref().is_none_or(|c| c.epoch != request.epoch) {
         return Err(Refusal::ExtensionNotActive);
@@ -212,10 +234,14 @@ fn change(
     let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
+    if plan.seen == Seen::Cloned {
+        let address = request.flow.source().to_string();
+        record.tell(at, What::Cloned { device: device.0, address });
+    }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {
         let named = |call_id: &[u8], cseq| *call_id == *asked.call_id && cseq == asked.cseq;
         record.bindings.retain(|binding| binding.device != device || named(&binding.call_id, binding.cseq));
     }
-    Ok(Some(device))
+    Ok(Some((device, plan.seen)))
 }

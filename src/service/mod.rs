@@ -6,7 +6,9 @@
 pub mod admin;
 pub mod audit;
 pub mod commit;
+pub mod doubts;
 pub mod housekeeping;
+pub mod mailing;
 pub mod open;
 pub mod outbox;
 pub mod refreshes;

@@ -6,8 +6,8 @@ use crate::base::private::Secret;
 use crate::base::rng::Rng;
 use crate::base::time::{Now, Wall};
 use crate::digest::Ha1;
-use crate::directory::Directory;
 use crate::directory::sign_in::Guard;
+use crate::directory::{Directory, Suspect};
 use crate::store::journal::{Journal, Replayed};
 use crate::store::key_file::{KeyFile, KeyFileError};
 use crate::store::seal::{SealError, Sealer};
@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a binding lives on whose stored expiry passed while we were down, or is about to: its last
-/// refresh may be what a crash lost, and its phone believes itself registered.
+/// refresh may be what a crash lost, and its phone believes itself registered. If it had passed, the
+/// phone is asked, and the grace ends at once if it does not answer.
 pub const RESTART_GRACE: Duration = Duration::from_secs(600);
 
 /// Records read at a time.
@@ -73,11 +74,29 @@ impl OpenError {
     }
 }
 
+/// What was opened.
+pub struct Opened {
+    /// The services.
+    pub services: Services,
+    /// What the journal held.
+    pub replayed: Replayed,
+    /// Bindings that had expired and may live, to be probed ([`crate::core::Core::probe`]).
+    pub suspects: Vec<Suspect>,
+}
+
+/// As [`start`], for who rings no phones.
+///
+/// # Errors
+/// As [`start`].
+pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
+    start(opening).map(|opened| (opened.services, opened.replayed))
+}
+
 /// Opens the store and loads the directory. Blocks.
 ///
 /// # Errors
 /// [`OpenError`]; the store's files are then as they were.
-pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
+pub fn start(opening: Opening<'_>) -> Result<Opened, OpenError> {
     let Opening { url, options, clock, key_file, realm, expires_max, now, mut rng } = opening;
     let store = Store::open(url, clock, options)?;
     let held = credentials(&store.view())?;
@@ -101,7 +120,7 @@ pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
     let (journal, replayed) = Journal::open(&store.view(), |refresh| {
         directory.with(&refresh.login, |entry| entry.replay(&refresh));
     })?;
-    directory.each_mut(|entry| entry.grant_grace(now.wall, expires_max, RESTART_GRACE));
+    let suspects = directory.grant_grace(now.wall, expires_max, RESTART_GRACE);
     let services = Services {
         store,
         directory: Arc::new(directory),
@@ -110,7 +129,8 @@ pub fn open(opening: Opening<'_>) -> Result<(Services, Replayed), OpenError> {
         journal,
         rng: Arc::new(Mutex::new(rng)),
     };
-    Ok((services, replayed))
+    services.mind_doubts();
+    Ok(Opened { services, replayed, suspects })
 }
 
 /// Whether any extension has credentials.

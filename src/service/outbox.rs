@@ -1,9 +1,11 @@
-//! Notices leave the outboxes of extensions for the audit.
+//! Notices leave the outboxes of extensions for the audit; who owes mails is told to
+//! [`super::mailing`].
 //!
 //! A notice was written with the change it tells of, in one record. Here it becomes a line of the
 //! audit first and then leaves the outbox, so a crash between the two repeats the line, under the
 //! same key, and loses none.
 
+use super::mailing::Waiting;
 use super::tables::{EXTENSIONS, extension, put_extension};
 use super::{Services, audit};
 use crate::account::LoginName;
@@ -18,12 +20,12 @@ const BATCH: usize = 256;
 /// How soon the outboxes are looked at again after the store failed.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Empties outboxes until `stop`: what a crash left first, then as they fill.
-pub async fn run(services: Services, stop: Stop) {
+/// Empties outboxes and tells who owes mails until `stop`: what a crash left first, then as they fill.
+pub async fn run(services: Services, mails: Waiting, stop: Stop) {
     loop {
         let ended = tokio::select! {
             () = stop.stopped() => return,
-            ended = follow(&services) => ended,
+            ended = follow(&services, &mails) => ended,
         };
         match ended {
             Ok(WatchEnd::Closed) => return,
@@ -40,11 +42,11 @@ pub async fn run(services: Services, stop: Stop) {
 }
 
 /// Looks at every extension, then at each that changes, until the watch ends.
-async fn follow(services: &Services) -> Result<WatchEnd, StoreError> {
+async fn follow(services: &Services, mails: &Waiting) -> Result<WatchEnd, StoreError> {
     let mut watch = services.store.watch(EXTENSIONS.prefix(&[])?).await?;
     let mut full = Vec::new();
     while let Some((key, record)) = watch.snapshot().await? {
-        note(&mut full, &key, &record.value);
+        note(&mut full, mails, &key, &record.value);
         if full.len() >= BATCH {
             empty(services, &mut full).await?;
         }
@@ -57,7 +59,7 @@ async fn follow(services: &Services) -> Result<WatchEnd, StoreError> {
         };
         while let Some(Change { key, value, .. }) = next {
             if let Some(value) = value {
-                note(&mut full, &key, &value);
+                note(&mut full, mails, &key, &value);
             }
             next = match watch.try_next() {
                 _ if full.len() >= BATCH => None,
@@ -71,13 +73,14 @@ async fn follow(services: &Services) -> Result<WatchEnd, StoreError> {
     }
 }
 
-/// Notes an extension whose outbox is not empty.
-fn note(full: &mut Vec<LoginName>, key: &Key, value: &Value) {
+/// Notes an extension whose outbox is not empty, or that owes mails.
+fn note(full: &mut Vec<LoginName>, mails: &Waiting, key: &Key, value: &Value) {
     // What cannot be read is told at start, and by whoever needs it.
-    if let Ok(record) = EXTENSIONS.decode(key, value)
-        && !record.outbox.is_empty()
-        && !full.contains(&record.login)
-    {
+    let Ok(record) = EXTENSIONS.decode(key, value) else { return };
+    if !record.mails.waiting().is_empty() {
+        mails.add(record.login.clone());
+    }
+    if !record.outbox.is_empty() && !full.contains(&record.login) {
         full.push(record.login);
     }
 }

@@ -5,7 +5,8 @@
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
-//! | `audit`   | time, login, number | [`AuditLine`], kept 90 days |
+//! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
+//! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
 //! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
 
 use super::audit::AuditLine;
@@ -25,6 +26,9 @@ pub const EXTENSIONS: Table<ExtensionRecord> =
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
+
+/// Tokens of links by their hash: of which extension. They are gone when the link ends.
+pub const TOKENS: Table<LoginName> = Table::new(Namespace::new("token"), 1);
 
 /// The audit, in the order of time.
 pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);

@@ -4,6 +4,7 @@
 //! the syntax is kept as the message's first [`Fault`], so that the request can be refused with a
 //! reason (400, §8.2, §16.3) by whoever answers it.
 
+use super::header::Stands;
 use super::{CSeq, Method, Name, NameAddr, Via, text};
 use crate::base::limit;
 use bytes::Bytes;
@@ -83,7 +84,7 @@ pub enum Fault {
     /// The CSeq cannot be read, or its method is not the request's (§8.1.1.5).
     #[error("Bad CSeq")]
     CSeq,
-    /// The topmost Via cannot be read.
+    /// The topmost Via, or another in the same line, cannot be read.
     #[error("Bad Via")]
     Via,
     /// From or To cannot be read.
@@ -168,9 +169,9 @@ impl Message {
         if bytes.len() > limit::MESSAGE_BYTES_MAX {
             return Err(ParseError::TooLong);
         }
-        let (mut message, folded) = Self::read(bytes)?;
+        let (mut message, folded) = Self::scan(bytes)?;
         if folded {
-            message = Self::read(unfold(&message.bytes))?.0;
+            message = Self::scan(unfold(&message.bytes))?.0;
         }
         if message.fault.is_none() {
             message.fault = message.semantic_fault();
@@ -178,7 +179,7 @@ impl Message {
         Ok(message)
     }
 
-    fn read(bytes: Bytes) -> Result<(Self, bool), ParseError> {
+    fn scan(bytes: Bytes) -> Result<(Self, bool), ParseError> {
         let mut at = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let (line, next) = line_at(&bytes, at).ok_or(ParseError::StartLine)?;
         let (start, mut fault) = start_line(&bytes, line)?;
@@ -203,7 +204,7 @@ impl Message {
             }
             match field(&bytes, line) {
                 Ok(field) => {
-                    if field.name.is_single() {
+                    if field.name.stands() == Stands::Once {
                         if seen & (1 << field.name as u8) != 0 {
                             note(Fault::Duplicate);
                         }
@@ -236,7 +237,7 @@ impl Message {
     /// What every message must have, checked once so that those who use it need not.
     fn semantic_fault(&self) -> Option<Fault> {
         let Some(via) = self.field(Name::Via) else { return Some(Fault::Missing) };
-        if Via::parse(via).is_none() {
+        if !Via::is_good(via) {
             return Some(Fault::Via);
         }
         for name in [Name::From, Name::To] {
@@ -331,9 +332,11 @@ impl Message {
         self.fields.iter().filter(move |field| field.name == name).map(|field| field.value.of(&self.bytes))
     }
 
-    /// The comma-separated values of all fields of this name, one by one (§7.3.1).
+    /// The values of all fields of this name, one by one (§7.3.1): of a list between its commas, of
+    /// any other name each field as it stands.
     pub fn values(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        self.fields(name).flat_map(text::List::new)
+        let values = if name.stands() == Stands::List { text::List::new } else { text::List::one };
+        self.fields(name).flat_map(values)
     }
 
     /// All fields in order: name, name as written, value.

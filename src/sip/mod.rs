@@ -6,7 +6,9 @@
 //! of transactions, accounts or time.
 //!
 //! Where we are kinder than the grammar: a lone LF ends a line, white space may stand before the
-//! colon, Max-Forwards may be missing. Where we are stricter: a lone CR, a header field that may
+//! colon, behind the version and within `< >`, Max-Forwards may be missing, a parameter or a value
+//! of a list may be empty, a display name may be unquoted whatever it holds, an IPv6 reference may
+//! have the third colon of RFC 5118 §4.10. Where we are stricter: a lone CR, a header field that may
 //! stand once but stands twice, a Content-Length that promises more than came.
 
 pub mod frame;
@@ -19,8 +21,7 @@ pub mod text;
 pub mod uri;
 pub mod write;
 
-pub use header::Name;
-pub use header::{CSeq, Contacts, NameAddr, Via};
+pub use header::{CSeq, Contacts, Malformed, Name, NameAddr, Via};
 pub use message::{Fault, Message, ParseError};
 pub use method::Method;
 pub use uri::{Scheme, Uri};

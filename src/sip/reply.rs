@@ -61,7 +61,14 @@ fn write_top_via(writer: &mut Writer<'_>, field: &[u8], source: SocketAddr) {
         writer.field(Name::Via, field);
         return;
     };
-    writer.begin(Name::Via).text("SIP/2.0/").bytes(via.transport).bytes(b" ").bytes(via.host);
+    writer
+        .begin(Name::Via)
+        .text("SIP/")
+        .bytes(via.version)
+        .bytes(b"/")
+        .bytes(via.transport)
+        .bytes(b" ")
+        .bytes(via.host);
     if let Some(port) = via.port {
         writer.bytes(b":").number(port.into());
     }

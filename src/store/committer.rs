@@ -10,16 +10,17 @@
 //! | unavailable | jobs, the flush fails    | unavailable | no job is run, each is answered `Unavailable`       |
 //! | unavailable | idle                     | the flush decides | as above, without jobs                        |
 //!
-//! A group that was answered `Unavailable` stays staged and may become durable later. The
-//! simulation drives [`Committer::step`] itself; in production [`Committer::run`] has a thread.
+//! A group that was answered `Unavailable` stays staged and may become durable later: [`Doubts`]
+//! hears of its writes before the answers go out, and of their keys as soon as reading them tells the
+//! truth again, before any later job is run. The simulation drives [`Committer::step`] itself; in production [`Committer::run`] has a thread.
 
 use super::limit::{FLUSH_RETRY, GROUP_JOBS_MAX, WATCHERS_MAX};
 use super::watch::Voice;
-use super::{Backend, Change, Flushed, Revision, StoreError, Txn};
+use super::{Backend, Change, Flushed, Key, Revision, StoreError, Txn, View};
 use crate::base::time::Wall;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::oneshot;
 
@@ -28,6 +29,21 @@ pub type Clock = Arc<dyn Fn() -> Wall + Send + Sync>;
 
 /// Answers one job once its group's fate is known.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Who must hear what a failure leaves open. Called on the committer's thread, so in the order of the
+/// store; must be short.
+pub trait Doubts: Send + Sync {
+    /// These writes are about to be answered `Unavailable` and may be kept all the same; so may be
+    /// whatever was to become of `unsure`.
+    fn arise(&self, changes: &[Change], unsure: &[Key]);
+
+    /// What is read under these keys is what there is. Returns those that could not be read: they are
+    /// asked again.
+    fn end(&self, view: &View<'_>, keys: Vec<Key>) -> Vec<Key>;
+}
+
+/// Where whoever minds doubts is found, once there is somebody.
+pub(crate) type Minded = Arc<OnceLock<Arc<dyn Doubts>>>;
 
 /// What the committer is asked.
 pub(crate) enum Message {
@@ -78,8 +94,11 @@ pub struct Committer {
     changes: Vec<Change>,
     /// The reason of the latest failed flush, until one succeeds.
     failure: Option<StoreError>,
-    /// Whether staging failed in this group: it is then flushed even if nothing was staged.
-    doubtful: bool,
+    /// Keys of which it is open what is under them. In an available store only those that staging
+    /// failed for in this group, which is then flushed even if nothing was staged, and those that
+    /// could not be read when it was available again.
+    unsure: Vec<Key>,
+    minded: Minded,
 }
 
 /// Whether there is more to come.
@@ -100,6 +119,7 @@ impl Committer {
         inbox: Receiver<Message>,
         stats: Arc<Stats>,
         seconds: metrics::Histogram,
+        minded: Minded,
     ) -> Self {
         Self {
             backend,
@@ -110,7 +130,8 @@ impl Committer {
             watchers: Vec::new(),
             changes: Vec::new(),
             failure: None,
-            doubtful: false,
+            unsure: Vec::new(),
+            minded,
         }
     }
 
@@ -194,7 +215,7 @@ impl Committer {
         let before = self.changes.len();
         let mut txn = Txn::new(&*self.backend, (self.clock)(), &mut self.changes);
         let answer = run(Work::Run(&mut txn));
-        self.doubtful |= txn.has_failed();
+        self.unsure.extend(txn.into_unsure());
         let wrote = self.changes.len() - before;
         self.stats.writes.fetch_add(wrote as u64, Ordering::Relaxed);
         answer
@@ -203,7 +224,7 @@ impl Committer {
     fn commit(&mut self) -> Result<(), StoreError> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
-            None if self.changes.is_empty() && !self.doubtful => Ok(()),
+            None if self.changes.is_empty() && self.unsure.is_empty() => Ok(()),
             None => self.flush(),
         }
     }
@@ -215,8 +236,8 @@ impl Committer {
             other => StoreError::unavailable(other),
         });
         self.stats.unavailable.store(flushed.is_err(), Ordering::Relaxed);
+        let failed_before = self.failure.is_some();
         self.failure = flushed.as_ref().err().cloned();
-        self.doubtful = false;
         match flushed {
             Ok(flushed) => {
                 self.stats.flushes.fetch_add(1, Ordering::Relaxed);
@@ -225,12 +246,31 @@ impl Committer {
                     Flushed::Kept => self.tell(&changes),
                     Flushed::Anew => self.watchers.drain(..).for_each(Voice::lag),
                 }
+                if failed_before {
+                    self.unsure.extend(changes.into_iter().map(|change| change.key));
+                }
+                self.make_sure();
                 Ok(())
             }
             Err(error) => {
+                if !failed_before && let Some(doubts) = self.minded.get() {
+                    doubts.arise(&self.changes, &self.unsure);
+                }
                 self.stats.flushes_failed.fetch_add(1, Ordering::Relaxed);
                 Err(error)
             }
+        }
+    }
+
+    /// Has the truth read of what was open.
+    fn make_sure(&mut self) {
+        let mut keys = std::mem::take(&mut self.unsure);
+        keys.sort_unstable();
+        keys.dedup();
+        if !keys.is_empty()
+            && let Some(doubts) = self.minded.get()
+        {
+            self.unsure = doubts.end(&View::new(&*self.backend, (self.clock)()), keys);
         }
     }
 

@@ -1,10 +1,11 @@
 //! The handle everyone uses: queues jobs for the committer, reads from the backend.
 
-use super::committer::{Answer, Clock, Message, Work};
+use super::committer::{Answer, Clock, Message, Minded, Work};
 use super::limit::{JOBS_MAX, PAGE};
 use super::watch::Voice;
 use super::{
-    Backend, Committer, Expect, Key, Prefix, Record, Revision, Stats, StoreError, Txn, Value, View, Watch,
+    Backend, Committer, Doubts, Expect, Key, Prefix, Record, Revision, Stats, StoreError, Txn, Value, View,
+    Watch,
 };
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
@@ -22,6 +23,7 @@ struct Shared {
     clock: Clock,
     inbox: Sender<Message>,
     stats: Arc<Stats>,
+    minded: Minded,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -56,8 +58,16 @@ impl Store {
     ) -> (Self, Committer) {
         let (inbox, outbox) = mpsc::channel();
         let stats = Arc::new(Stats::default());
-        let committer = Committer::new(backend.clone(), clock.clone(), outbox, stats.clone(), seconds);
-        (Self(Arc::new(Shared { backend, clock, inbox, stats, thread: Mutex::new(None) })), committer)
+        let minded = Minded::default();
+        let committer =
+            Committer::new(backend.clone(), clock.clone(), outbox, stats.clone(), seconds, minded.clone());
+        let shared = Shared { backend, clock, inbox, stats, minded, thread: Mutex::new(None) };
+        (Self(Arc::new(shared)), committer)
+    }
+
+    /// From now on `doubts` hears what failures leave open. The first one stays.
+    pub fn mind(&self, doubts: Arc<dyn Doubts>) {
+        let _ = self.0.minded.set(doubts);
     }
 
     /// Runs `job` on the committer, and once what it wrote is durable, `done` with its result.

@@ -91,6 +91,12 @@ impl Key {
         &self.0
     }
 
+    /// The name of its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &[u8] {
+        self.0.split(|byte| *byte == b'/').next().unwrap_or_default()
+    }
+
     /// The parts after the namespace, unescaped; `None` if it is no key of ours.
     #[must_use]
     pub fn parts(&self) -> Option<Vec<String>> {

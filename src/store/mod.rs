@@ -45,7 +45,7 @@ pub mod watch;
 #[cfg(test)]
 mod contract;
 
-pub use committer::{Committer, Stats};
+pub use committer::{Committer, Doubts, Stats};
 pub use envelope::{Record, Value};
 pub use handle::Store;
 pub use key::{Key, Namespace, Prefix};

@@ -78,14 +78,14 @@ impl<'a> View<'a> {
 pub struct Txn<'a> {
     view: View<'a>,
     changes: &'a mut Vec<Change>,
-    failed: bool,
+    unsure: Vec<Key>,
 }
 
 impl<'a> Txn<'a> {
     /// Writes to `backend`, each noted in `changes`. The committer makes these; a test may.
     #[must_use]
     pub fn new(backend: &'a dyn Backend, now: Wall, changes: &'a mut Vec<Change>) -> Self {
-        Self { view: View::new(backend, now), changes, failed: false }
+        Self { view: View::new(backend, now), changes, unsure: Vec::new() }
     }
 
     /// Puts a value.
@@ -99,7 +99,7 @@ impl<'a> Txn<'a> {
         }
         let expect = self.over_expired(key, expect)?;
         let staged = self.view.backend.stage_put(key, &value.seal(), expect);
-        let revision = self.noted(staged)?;
+        let revision = self.noted(key, staged)?;
         self.changes.push(Change { key: key.clone(), revision, value: Some(value) });
         Ok(revision)
     }
@@ -123,19 +123,22 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// Whether the backend failed to stage something, so that its health must be asked.
-    pub(crate) const fn has_failed(&self) -> bool {
-        self.failed
+    /// What the backend failed to stage, so that its health must be asked: it may be staged all the
+    /// same.
+    pub(crate) fn into_unsure(self) -> Vec<Key> {
+        self.unsure
     }
 
-    fn noted<T>(&mut self, staged: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.failed |= matches!(staged, Err(StoreError::Unavailable(_)));
+    fn noted<T>(&mut self, key: &Key, staged: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(staged, Err(StoreError::Unavailable(_))) {
+            self.unsure.push(key.clone());
+        }
         staged
     }
 
     fn remove(&mut self, key: &Key, expect: Expect) -> Result<(), StoreError> {
         let staged = self.view.backend.stage_delete(key, expect);
-        self.noted(staged)?;
+        self.noted(key, staged)?;
         self.changes.push(Change { key: key.clone(), revision: self.view.backend.newest(), value: None });
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! With the magic cookie: branch, sent-by and method. The Call-ID is added, since cheap phones
 //! behind different NATs can share a private address and a counter for a branch; a true repetition
-//! has the same one. Without the cookie (RFC 2543): Request-URI, From tag, Call-ID, CSeq number and
+//! has the same one. Without the cookie (RFC 2543), or with nothing behind it: Request-URI, From tag, Call-ID, CSeq number and
 //! the topmost Via. The To tags are left out there: a request that agrees in all the others is the
 //! same one, and an ACK has a To tag where its INVITE has none.
 
@@ -23,7 +23,7 @@ pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method) {
     part(request.call_id());
     let Some(via) = request.via() else { return };
     match via.branch() {
-        Some(branch) if branch.starts_with(COOKIE) => {
+        Some(branch) if branch.len() > COOKIE.len() && branch.starts_with(COOKIE) => {
             part(branch);
             let host = key.len();
             key.extend_from_slice(via.host);
@@ -80,6 +80,14 @@ mod tests {
         assert!(!same("INVITE sip:x", "phone:5062;branch=2", "1 INVITE"));
         assert!(!same("INVITE sip:x", "phone:5062;branch=1", "2 INVITE"));
         assert_ne!(invite, key("INVITE sip:x", "phone:5062", "i", "1 INVITE", Method::Invite));
+    }
+
+    /// RFC 4475 §3.2.1: a phone whose branch is nothing but the cookie has the same one always.
+    #[test]
+    fn the_bare_cookie_tells_nothing_apart() {
+        let of = |line: &str, cseq: &str| key(line, "phone:5062;branch=z9hG4bK", "i", cseq, Method::Invite);
+        assert_ne!(of("INVITE sip:x", "1 INVITE"), of("INVITE sip:x", "2 INVITE"));
+        assert_eq!(of("INVITE sip:x", "1 INVITE"), of("ACK sip:x", "1 ACK"));
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl Machine {
         }
     }
 
+    /// Whether its last answer is not sent again by itself: the call repeats a 2xx to an INVITE.
+    fn needs_no_answer(&self) -> bool {
+        matches!(self, Self::Invite(machine) if machine.state() == invite::State::Accepted)
+    }
+
     fn is_over(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.state() == invite::State::Terminated,
@@ -206,6 +211,9 @@ impl<U: Copy> Servers<U> {
             }
         }
         shared.steps = steps;
+        if server.machine.needs_no_answer() {
+            server.kept = Bytes::new();
+        }
         if server.machine.is_over() {
             let server = self.slab.remove(id.slot as usize);
             self.by_key.remove(&server.key);

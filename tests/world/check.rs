@@ -75,6 +75,7 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
             .map(|to| format!("a packet was sent to {to}")),
     );
     wrong.extend(world.told.iter().cloned());
+    unanswered(world, plan, &mut wrong);
     for phone in phones.iter().filter(|phone| !may_share_a_place(phones, phone)) {
         wrong.extend(phone.overlooked.iter().cloned());
     }
@@ -89,6 +90,20 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
         devices(world, login, &mut wrong);
     }
     wrong
+}
+
+/// Each request that reached the server has got a final answer: unless the server died since, told
+/// its other shard in vain, or keeps silent towards a banned source.
+fn unanswered(world: &World<Server>, plan: &Plan, wrong: &mut Vec<String>) {
+    if plan.faults.letters_dropped > 0 || world.trace.count("Banned") > 0 {
+        return;
+    }
+    let last_crash = plan.faults.crashes.iter().max().copied().unwrap_or_default();
+    for ((branch, method), asked) in &world.asked {
+        if asked.is_some_and(|asked| asked > last_crash) {
+            wrong.push(format!("{method} {branch} was never answered"));
+        }
+    }
 }
 
 /// One phone and the registrar agree.
@@ -140,9 +155,11 @@ fn devices(world: &World<Server>, login: &str, wrong: &mut Vec<String>) {
     if found < told || found > attempted.min(DEVICES_MAX) {
         wrong.push(format!("{login} has {found} devices; {told} were told so and {attempted} tried"));
     }
-    // A failed commit may have been kept, and nobody asked since.
-    if found != stored && !world.host.is_in_doubt(login) {
+    if found != stored {
         wrong.push(format!("{login} has {found} devices in memory and {stored} in the store"));
+    }
+    if world.host.is_in_doubt(login) {
+        wrong.push(format!("what a failed commit did to {login} is still open"));
     }
 }
 

@@ -4,11 +4,13 @@
 //! timer, letter or store step. Nothing reads a clock, nothing runs beside it, so a seed replays
 //! to the byte.
 
+pub(crate) mod bytes;
 pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod network;
 pub(crate) mod phone;
 pub(crate) mod program;
+pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod sip;
 pub(crate) mod trace;
@@ -16,8 +18,10 @@ pub(crate) mod txn;
 
 use network::{Cargo, Network, Packet, Signal, Weather};
 use phone::{Action, Phone};
+use sip::Text;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use trace::{Line, Trace};
@@ -69,6 +73,9 @@ pub(crate) struct World<H> {
     rng: Rng,
     /// Packets that went to nobody, by their destination.
     pub(crate) astray: Vec<SocketAddr>,
+    /// Requests that reached the server as datagrams, by branch and method; once it sent a final
+    /// answer, `None`.
+    pub(crate) asked: BTreeMap<(String, String), Option<Mono>>,
     /// What phones were told of each other's addresses outside session descriptions.
     pub(crate) told: Vec<String>,
 }
@@ -108,6 +115,7 @@ impl<H: Host> World<H> {
             program,
             rng,
             astray: Vec::new(),
+            asked: BTreeMap::new(),
             told: Vec::new(),
         }
     }
@@ -176,6 +184,12 @@ impl<H: Host> World<H> {
         };
         self.trace.add(self.now, Line::Heard { path: (from, to), bytes: bytes.clone(), fate });
         if to == self.host.address() {
+            if let Ok(text) = Text::read(&bytes)
+                && !["", "ACK"].contains(&text.method())
+            {
+                let name = (text.branch().to_owned(), text.method().to_owned());
+                self.asked.entry(name).or_insert(Some(self.now));
+            }
             self.host.receive(self.now, from, &bytes);
         } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.setup.public == to) {
             phone.receive(self.now, from, &bytes);
@@ -202,12 +216,17 @@ impl<H: Host> World<H> {
 
     /// Takes over what everybody sends and notes.
     fn flush(&mut self) {
-        let Self { host, phones, trace, network, now, .. } = self;
+        let Self { host, phones, trace, network, now, asked, .. } = self;
         for note in host.notes() {
             trace.add(*now, Line::Note(note));
         }
         for datagram in host.drain() {
             self.told.extend(betrayed(phones, trace, &datagram));
+            if let Ok(text) = Text::read(&datagram.bytes)
+                && text.code() >= 200
+            {
+                asked.insert((text.branch().to_owned(), text.cseq().1.to_owned()), None);
+            }
             network.send(*now, host.address(), datagram.to, &datagram.bytes, trace);
         }
         for (to, signal) in host.signals() {

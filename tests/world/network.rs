@@ -27,7 +27,7 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    /// Nothing is lost, doubled or late.
+    /// Nothing is lost, doubled, cut or late, and everything takes the same time.
     pub(crate) const FAIR: Self =
         Self { lost: 0, doubled: 0, kept_back: 0, delay: Duration::ZERO, bytewise: 0 };
 
@@ -51,6 +51,9 @@ impl Weather {
 
 /// What every packet takes at least, and at most on a day without delay.
 const TRANSIT: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(30));
+
+/// What every packet takes in fair weather.
+const FAIR_TRANSIT: Duration = Duration::from_millis(10);
 
 /// The longest that a packet is kept back: past the first retransmissions (T1, 2 T1).
 pub(crate) const KEPT_BACK: Duration = Duration::from_millis(1_800);
@@ -115,16 +118,14 @@ pub(crate) struct Network {
     packets: BTreeMap<(Mono, u64, u64), Packet>,
     pipes: BTreeMap<Way, Pipe>,
     sent: u64,
-    /// Datagrams to lose and to double next, whatever the weather.
-    pub(crate) lose: u32,
-    /// See `lose`.
-    pub(crate) double: u32,
+    /// What becomes of the next datagram, whatever the weather.
+    pub(crate) next_is: Option<Fate>,
 }
 
 impl Network {
     /// An empty one.
     pub(crate) fn new(weather: Weather, rng: Rng) -> Self {
-        Self { weather, rng, packets: BTreeMap::new(), pipes: BTreeMap::new(), sent: 0, lose: 0, double: 0 }
+        Self { weather, rng, packets: BTreeMap::new(), pipes: BTreeMap::new(), sent: 0, next_is: None }
     }
 
     /// Sends a datagram.
@@ -138,12 +139,13 @@ impl Network {
     ) {
         let bytes: Arc<[u8]> = bytes.into();
         let path = (from, to);
+        let next_is = self.next_is.take();
         let lost = self.chance(self.weather.lost);
-        if take_one(&mut self.lose) || lost {
+        if next_is == Some(Fate::Lost) || lost {
             return trace.add(now, Line::Sent { path, bytes, fate: Fate::Lost });
         }
         let doubled = self.chance(self.weather.doubled);
-        let twice = take_one(&mut self.double) || doubled;
+        let twice = matches!(next_is, Some(Fate::Doubled(_))) || doubled;
         for copy in 0..=u64::from(twice) {
             let delay = self.delay();
             let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
@@ -250,6 +252,9 @@ impl Network {
     }
 
     fn transit(&mut self) -> Duration {
+        if self.weather == Weather::FAIR {
+            return FAIR_TRANSIT;
+        }
         self.rng.between(TRANSIT.0, TRANSIT.1 + self.weather.delay)
     }
 
@@ -261,13 +266,7 @@ impl Network {
 
     fn enter(&mut self, at: Mono, packet: Packet) {
         self.sent += 1;
-        self.packets.insert((at, self.rng.bits(), self.sent), packet);
+        let lot = if self.weather == Weather::FAIR { 0 } else { self.rng.bits() };
+        self.packets.insert((at, lot, self.sent), packet);
     }
-}
-
-/// Takes one off a count, if there is one.
-fn take_one(count: &mut u32) -> bool {
-    let some = *count > 0;
-    *count = count.saturating_sub(1);
-    some
 }

@@ -3,7 +3,7 @@
 use super::phone::register::Ask;
 use super::phone::{Action, Phone, Setup};
 use super::server::{DOMAIN, Extension, Faults, Server, address};
-use super::{World, at};
+use super::{World, at, check};
 use crate::world::network::Weather;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
@@ -71,6 +71,14 @@ pub(crate) fn world(kind: Kind, seed: u64) -> (World<Server>, Plan) {
     }
     let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
     (World::new(server, phones, plan.weather, program, rng.split()), plan)
+}
+
+/// Lets a world live through its plan; what was wrong.
+pub(crate) fn run(world: &mut World<Server>, plan: &Plan) -> Vec<String> {
+    world.run(plan.over, |world| check::always(world, plan));
+    world.host.heal();
+    world.run(plan.settled, |world| check::always(world, plan));
+    check::settled(world, plan)
 }
 
 /// Sixteen new devices of one extension, all at once.
@@ -258,13 +266,13 @@ fn bind(rng: &mut Rng) -> Action {
 
 /// The address that a phone is seen at. Every third one shares an address with another, behind a
 /// NAT.
-fn public(number: usize, port: u16) -> SocketAddr {
+pub(super) fn public(number: usize, port: u16) -> SocketAddr {
     let last = u8::try_from(number).unwrap_or(0);
     let port = port + u16::from(last);
     if number % 3 == 2 { ([198, 51, 100, 1], port).into() } else { ([203, 0, 113, last], port).into() }
 }
 
-fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setup {
+pub(super) fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setup {
     let public = public(number, 20_000);
     let last = u8::try_from(number).unwrap_or(0);
     let private = if number.is_multiple_of(3) { public } else { ([10, 0, 0, last], 5_060).into() };

@@ -273,23 +273,7 @@ impl Server {
         if self.answered.is_some() {
             return;
         }
-        let mut response = Text { start: format!("SIP/2.0 {code} {}", phrase(code)), ..Text::default() };
-        for (name, value) in &self.request.fields {
-            if name == "via" {
-                response = response.with(name, stamped(value, self.from));
-            } else if ["from", "call-id", "cseq"].contains(&&**name) {
-                response = response.with(name, value.as_str());
-            }
-        }
-        let to = self.request.text("to");
-        let to = if self.request.tag("to").is_some() || code == 100 {
-            to.to_owned()
-        } else {
-            format!("{to};tag={to_tag}")
-        };
-        response = response.with("to", to);
-        response.fields.extend(more.fields);
-        response.body = more.body;
+        let response = answer_to(&self.request, self.from, code, to_tag, more);
         self.last = Some(response.write());
         self.repeat(out);
         if code < 200 {
@@ -359,6 +343,26 @@ pub(crate) fn fits(request: &Text, response: &Text, public: SocketAddr) -> Resul
         (Some(sent), came) if came != Some(sent) => Err(format!("To tag {came:?} for {sent:?}")),
         _ => Ok(()),
     }
+}
+
+/// A response as a phone writes it (§8.2.6); `more` are fields and body beyond those copied from the
+/// request, which came from `from`.
+pub(crate) fn answer_to(request: &Text, from: SocketAddr, code: u16, to_tag: &str, more: Text) -> Text {
+    let mut response = Text { start: format!("SIP/2.0 {code} {}", phrase(code)), ..Text::default() };
+    for (name, value) in &request.fields {
+        if name == "via" {
+            response = response.with(name, stamped(value, from));
+        } else if ["from", "call-id", "cseq"].contains(&&**name) {
+            response = response.with(name, value.as_str());
+        }
+    }
+    let to = request.text("to");
+    let to =
+        if request.tag("to").is_some() || code == 100 { to.to_owned() } else { format!("{to};tag={to_tag}") };
+    response = response.with("to", to);
+    response.fields.extend(more.fields);
+    response.body = more.body;
+    response
 }
 
 /// A Via with the source address in it, where it asks for that (RFC 3581 §4).

@@ -203,6 +203,8 @@ impl World {
         };
         let targets = phones.iter().map(|phone| Target {
             contact: Bytes::from(format!("sip:line2@{}", host(*phone))),
+            routes: Bytes::new(),
+            spares: Vec::new(),
             flow: self.flow(*phone),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
             aor: Bytes::from(format!("{user}-acme")),

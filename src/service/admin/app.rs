@@ -2,10 +2,10 @@
 
 use super::extensions::{checked_email, step};
 use super::view::Response;
-use super::{Admin, By, Changed, NewPassword, Password, Refusal, check, tenant_of};
-use crate::account::LoginName;
+use super::{Admin, By, Carries, Changed, NewPassword, Password, Refusal, check, tenant_of};
 use crate::account::life::Event;
 use crate::account::password;
+use crate::account::{LoginName, MailKind};
 use crate::directory::{Credentials, ExtensionRecord};
 use crate::service::Services;
 use crate::store::Txn;
@@ -22,7 +22,7 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         let services = self.services.clone();
         self.change(by, login, move |record, txn| {
-            let (credentials, told) = set_password(&services, record, txn, &new)?;
+            let (credentials, told) = set_password(&services, record, txn, &new, Event::SetPassword)?;
             if record.licence.generation == 0 {
                 record.licence.enable();
             }
@@ -31,7 +31,8 @@ impl Admin {
         .await
     }
 
-    /// Starts a new licence: a new password, and room for new devices.
+    /// Starts a new licence: a new password, and room for new devices. Its person is sent a mail that
+    /// says where the app is had, if there is an address; never the password.
     pub(super) async fn app_enable(
         &self,
         by: By,
@@ -41,11 +42,15 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         let services = self.services.clone();
         let email = checked_email(email)?;
+        let mails = self.defaults.mailing.carrier;
         self.change(by, login, move |record, txn| {
-            let (credentials, told) = set_password(&services, record, txn, &new)?;
+            let (credentials, told) = set_password(&services, record, txn, &new, Event::SetPassword)?;
             record.email = email.or_else(|| record.email.take());
             record.licence.enable();
             record.bindings.clear();
+            if let Some(email) = record.email.clone().filter(|_| mails == Carries::Mails) {
+                record.mails.owe(txn.now(), email, MailKind::AppEnabled);
+            }
             Ok(Changed { told, credentials: Some(credentials), unlocked: false })
         })
         .await
@@ -62,12 +67,14 @@ impl Admin {
     }
 }
 
-/// Checks and seals a password into the record; what is told shows a generated one, this once.
-fn set_password(
+/// Checks and seals a password into the record, as `event` of its life; what is told shows a generated
+/// one, this once.
+pub(super) fn set_password(
     services: &Services,
     record: &mut ExtensionRecord,
     txn: &Txn<'_>,
     new: &NewPassword,
+    event: Event,
 ) -> Result<(Credentials, Response), Refusal> {
     let login = record.login.to_string();
     let epoch = record.credentials.as_ref().map_or(1, |present| present.epoch.saturating_add(1));
@@ -85,7 +92,7 @@ fn set_password(
             (sealed, credentials, Response::Generated { login, password })
         }
     };
-    step(record, Event::SetPassword, txn.now())?;
+    step(record, event, txn.now())?;
     record.previous = record.credentials.replace(sealed);
     // With the one before it, out of its seal as the record now has it.
     let credentials = services.unseal(record).ok().flatten().unwrap_or(credentials);

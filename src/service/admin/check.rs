@@ -3,12 +3,10 @@
 use super::Refusal;
 use crate::account::password::Policy;
 use crate::base::limit;
+use crate::mail::address::is_address;
 
 /// Longest name of a tenant or extension, in characters.
 const NAME_CHARS_MAX: usize = 128;
-
-/// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3, less the brackets).
-const EMAIL_BYTES_MAX: usize = 254;
 
 /// A name that people see.
 pub(super) fn name(text: &str) -> Result<(), String> {
@@ -26,19 +24,7 @@ pub(super) fn name(text: &str) -> Result<(), String> {
 
 /// An address that mail may be sent to; whether anybody reads it is another question.
 pub(super) fn email(text: &str) -> Result<(), String> {
-    let good = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"".contains(c);
-    let whole = text.len() <= EMAIL_BYTES_MAX && text.chars().all(good);
-    match text.split_once('@') {
-        Some((local, domain))
-            if whole
-                && !local.is_empty()
-                && !domain.contains('@')
-                && domain.split('.').all(|label| !label.is_empty()) =>
-        {
-            Ok(())
-        }
-        _ => Err(format!("{text:?} is no e-mail address")),
-    }
+    if is_address(text) { Ok(()) } else { Err(format!("{text:?} is no e-mail address")) }
 }
 
 /// A password under a tenant's policy.
@@ -86,29 +72,6 @@ mod tests {
         {
             assert_eq!(room(present, more).is_ok(), fits, "{present} + {more}");
         }
-    }
-
-    #[test]
-    fn addresses() {
-        for (text, good) in [
-            ("a@b.example", true),
-            ("first.last+tag@b.example", true),
-            ("jörg@bücher.example", true),
-            ("a@localhost", true),
-            ("", false),
-            ("a", false),
-            ("@b", false),
-            ("a@", false),
-            ("a@b..example", false),
-            ("a@b@c", false),
-            ("a b@c", false),
-            ("<a@b>", false),
-            ("a@b\r\nBcc: c", false),
-        ] {
-            assert_eq!(email(text).is_ok(), good, "{text:?}");
-        }
-        assert!(email(&format!("{}@b", "a".repeat(252))).is_ok());
-        assert!(email(&format!("{}@b", "a".repeat(253))).is_err());
     }
 
     #[test]

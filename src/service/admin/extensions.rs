@@ -1,9 +1,10 @@
 //! Extensions and their life.
 
 use super::check::{self, bad};
+use super::invite::invited_until;
 use super::view::{ExtensionView, Response};
 use super::{Admin, By, Password, Refusal, record, tenant_of};
-use crate::account::life::{Event, Facts, Logins};
+use crate::account::life::{Event, Facts, Link, Logins};
 use crate::account::{LoginName, Role, TenantCode};
 use crate::base::limit;
 use crate::base::time::{Now, Wall};
@@ -154,21 +155,25 @@ pub(super) fn put(directory: &Directory, record: &ExtensionRecord, credentials: 
     directory.put(record, credentials, Now::default());
 }
 
-/// Applies an event to an extension's life; ends its bindings if that says so.
+/// Applies an event to an extension's life; ends its bindings, and its invitation, if that says so.
 pub(super) fn step(record: &mut ExtensionRecord, event: Event, now: Wall) -> Result<(), Refusal> {
     let step = record
         .life
         .after(event, facts(record), now)
         .map_err(|refused| bad(record.login.as_str(), refused.to_string()))?;
     record.life = step.next;
+    if step.link != Link::Stays {
+        record.invitation = None;
+        record.mails.withdraw_invitation();
+    }
     if step.logins == Logins::End {
         record.bindings.clear();
     }
     Ok(())
 }
 
-const fn facts(record: &ExtensionRecord) -> Facts {
-    Facts { has_password: record.credentials.is_some(), invited_until: None }
+pub(super) fn facts(record: &ExtensionRecord) -> Facts {
+    Facts { has_password: record.credentials.is_some(), invited_until: invited_until(record) }
 }
 
 /// An e-mail address that will do; an empty one is none.
@@ -197,6 +202,7 @@ fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> Extension
         }
         .to_owned(),
         state: record.life.label(facts(record), now).to_owned(),
+        invited_until: invited_until(record).map(Wall::rfc3339),
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,

@@ -13,6 +13,7 @@ mod check;
 mod devices;
 mod extensions;
 mod import;
+mod invite;
 mod locks;
 mod refusal;
 mod request;
@@ -22,6 +23,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use invite::{Carries, Links, Mailing};
 pub use refusal::{Refusal, RowFault};
 pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
 pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
@@ -35,6 +37,8 @@ use crate::directory::record::What;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::lockout;
 use crate::store::{self, StoreError, Txn, View};
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +51,8 @@ pub struct Defaults {
     pub lockout: lockout::Policy,
     /// The longest binding, by which a binding's end tells when its device was last heard.
     pub expires_max: Duration,
+    /// Whether and how people are written to.
+    pub mailing: Mailing,
 }
 
 /// Executes requests. Cheap to clone.
@@ -88,7 +94,7 @@ impl Admin {
     /// of rows.
     pub async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
         use Request as R;
-        let by = By { peer, command: request.command() };
+        let by = By { who: Who::Peer(peer), command: request.command() };
         match request {
             R::TenantAdd { code, settings } => self.tenant_add(by, code, settings).await,
             R::TenantShow { code } => self.tenant_show(code).await,
@@ -107,6 +113,7 @@ impl Admin {
             }
             R::ExtensionDisable { login } => self.extension_disable(by, login).await,
             R::ExtensionEnable { login } => self.extension_enable(by, login).await,
+            R::ExtensionInvite { login } => self.extension_invite(by, login).await,
             R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
@@ -189,14 +196,23 @@ impl Admin {
 /// Who changes something, and by which command.
 #[derive(Clone, Copy, Debug)]
 struct By {
-    peer: Peer,
+    who: Who,
     command: &'static str,
+}
+
+/// Who changes something.
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    /// An operator.
+    Peer(Peer),
+    /// Whoever has the link of an invitation, from this address.
+    Link(IpAddr),
 }
 
 impl By {
     /// Writes the line of the audit: before the change itself is written.
     fn note(self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
-        let what = What::Administered { by: self.peer.to_string(), command: self.command.to_owned() };
+        let what = What::Administered { by: self.who.to_string(), command: self.command.to_owned() };
         note(txn, about, what, Change::between(before, after))
     }
 
@@ -206,6 +222,15 @@ impl By {
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
         EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(peer) => peer.fmt(f),
+            Self::Link(source) => write!(f, "link {source}"),
+        }
     }
 }
 

@@ -45,6 +45,15 @@ pub enum Refusal {
     /// No such binding.
     #[error("extension {0} has no such binding")]
     NoSuchBinding(String),
+    /// The command sends a mail, and the extension has no address.
+    #[error("extension {0} has no e-mail; set one first: extension set --email")]
+    NoEmail(String),
+    /// No mail can be sent as the server is configured.
+    #[error("no mail can be sent: {0}")]
+    NoMail(String),
+    /// The link of an invitation does not work, or not any more.
+    #[error("the link does not work, or not any more")]
+    NoInvitation,
     /// An argument is not what it must be.
     #[error("{what}: {reason}")]
     BadValue {

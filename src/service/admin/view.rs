@@ -15,6 +15,13 @@ pub enum Response {
         /// The password.
         password: String,
     },
+    /// The person of an extension is sent an invitation.
+    Invited {
+        /// To which address.
+        email: String,
+        /// When its link ends.
+        until: String,
+    },
     /// So many extensions were imported.
     Imported {
         /// How many.
@@ -131,8 +138,10 @@ view!(
         email: Option<String>,
         /// `user` or `admin`.
         role: String,
-        /// `invite`, `pending`, `active` or `disabled`.
+        /// `invite`, `pending`, `expired`, `active` or `disabled`.
         state: String,
+        /// When the link of its invitation ends, if it was not used.
+        invited_until: Option<String>,
         /// `enabled` or `disabled`.
         app: String,
         /// Activated devices.
@@ -201,7 +210,8 @@ view!(
     AuditView {
         /// When.
         at: String,
-        /// Who: a command's user and process (`uid 0 pid 4711`), or `phone`.
+        /// Who: a command's user and process (`uid 0 pid 4711`), the link of an invitation
+        /// (`link 192.0.2.1`), or `phone`.
         by: String,
         /// The command, or `activated`, `locked`.
         action: String,

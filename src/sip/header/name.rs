@@ -1,8 +1,34 @@
-//! Header field names, long and compact (RFC 3261 §7.3.3, §20), found by one probe of a table
-//! that is made at compile time.
+//! The table of header fields: long and compact name (RFC 3261 §7.3.3), how often a field may
+//! stand, and as what its values are read. Names are found by one probe of an index that is made
+//! at compile time.
+
+use super::View;
+
+/// How many values a header field may have, and how they stand.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Stands {
+    /// One value; a second field makes the message faulty, since two readers could take different
+    /// ones.
+    Once,
+    /// One value; of several fields the first counts.
+    First,
+    /// Any number of values, between commas or in fields of their own (RFC 3261 §7.3.1).
+    List,
+    /// Any number of fields of one value each, whose commas belong to it.
+    Lines,
+}
+
+struct Row {
+    name: Name,
+    long: &'static str,
+    /// 0 if there is none.
+    compact: u8,
+    stands: Stands,
+    view: View,
+}
 
 macro_rules! names {
-    ($($variant:ident $long:literal $compact:literal $single:literal,)*) => {
+    ($($variant:ident $long:literal $compact:literal $stands:ident $view:ident,)*) => {
         /// A header field name. Names are case-insensitive; the compact form is the same name.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[repr(u8)]
@@ -13,153 +39,285 @@ macro_rules! names {
             Other,
         }
 
-        /// Long form, compact form (0 for none), whether it may stand only once in a message.
-        const TABLE: &[(Name, &str, u8, bool)] = &[$((Name::$variant, $long, $compact, $single),)*];
+        const TABLE: &[Row] = &[$(Row {
+            name: Name::$variant,
+            long: $long,
+            compact: $compact,
+            stands: Stands::$stands,
+            view: View::$view,
+        },)*];
     };
 }
 
 names! {
-    Via "Via" b'v' false,
-    From "From" b'f' true,
-    To "To" b't' true,
-    CallId "Call-ID" b'i' true,
-    CSeq "CSeq" 0 true,
-    MaxForwards "Max-Forwards" 0 true,
-    Contact "Contact" b'm' false,
-    ContentLength "Content-Length" b'l' true,
-    ContentType "Content-Type" b'c' true,
-    Expires "Expires" 0 true,
-    Authorization "Authorization" 0 false,
-    ProxyAuthorization "Proxy-Authorization" 0 false,
-    WwwAuthenticate "WWW-Authenticate" 0 false,
-    ProxyAuthenticate "Proxy-Authenticate" 0 false,
-    AuthenticationInfo "Authentication-Info" 0 false,
-    UserAgent "User-Agent" 0 false,
-    Server "Server" 0 false,
-    Allow "Allow" 0 false,
-    AllowEvents "Allow-Events" b'u' false,
-    Supported "Supported" b'k' false,
-    Require "Require" 0 false,
-    ProxyRequire "Proxy-Require" 0 false,
-    Unsupported "Unsupported" 0 false,
-    Accept "Accept" 0 false,
-    AcceptEncoding "Accept-Encoding" 0 false,
-    AcceptLanguage "Accept-Language" 0 false,
-    Route "Route" 0 false,
-    RecordRoute "Record-Route" 0 false,
-    Path "Path" 0 false,
-    ServiceRoute "Service-Route" 0 false,
-    MinExpires "Min-Expires" 0 false,
-    RetryAfter "Retry-After" 0 false,
-    Warning "Warning" 0 false,
-    Reason "Reason" 0 false,
-    Date "Date" 0 false,
-    Event "Event" b'o' false,
-    SubscriptionState "Subscription-State" 0 false,
-    SessionExpires "Session-Expires" b'x' false,
-    MinSe "Min-SE" 0 false,
-    RAck "RAck" 0 false,
-    RSeq "RSeq" 0 false,
-    Replaces "Replaces" 0 false,
-    ReferTo "Refer-To" b'r' false,
-    ReferredBy "Referred-By" b'b' false,
-    PAssertedIdentity "P-Asserted-Identity" 0 false,
-    PPreferredIdentity "P-Preferred-Identity" 0 false,
-    Privacy "Privacy" 0 false,
-    Identity "Identity" b'y' false,
-    Subject "Subject" b's' false,
-    Organization "Organization" 0 false,
-    Priority "Priority" 0 false,
-    AlertInfo "Alert-Info" 0 false,
-    CallInfo "Call-Info" 0 false,
-    InReplyTo "In-Reply-To" 0 false,
-    ReplyTo "Reply-To" 0 false,
-    ContentEncoding "Content-Encoding" b'e' false,
-    ContentLanguage "Content-Language" 0 false,
-    ContentDisposition "Content-Disposition" 0 false,
-    MimeVersion "MIME-Version" 0 false,
-    Timestamp "Timestamp" 0 false,
-    ErrorInfo "Error-Info" 0 false,
-    HistoryInfo "History-Info" 0 false,
-    Diversion "Diversion" 0 false,
+    // name            long form                compact stands read as
+    // What requests are decided by comes first.
+    Via                "Via"                    b'v'    List   Via,
+    From               "From"                   b'f'    Once   Address,
+    To                 "To"                     b't'    Once   Address,
+    CallId             "Call-ID"                b'i'    Once   Word,
+    CSeq               "CSeq"                   0       Once   CSeq,
+    MaxForwards        "Max-Forwards"           0       Once   Number,
+    Contact            "Contact"                b'm'    List   Contact,
+    ContentLength      "Content-Length"         b'l'    Once   Number,
+    Expires            "Expires"                0       Once   Number,
+    Route              "Route"                  0       List   Address,
+    Authorization      "Authorization"          0       Lines  Auth,
+    ProxyAuthorization "Proxy-Authorization"    0       Lines  Auth,
+    Require            "Require"                0       List   Token,
+    UserAgent          "User-Agent"             0       First  Text,
+    // The rest of RFC 3261 §20.
+    Accept             "Accept"                 0       List   Media,
+    AcceptEncoding     "Accept-Encoding"        0       List   Choice,
+    AcceptLanguage     "Accept-Language"        0       List   Choice,
+    AlertInfo          "Alert-Info"             0       List   Address,
+    Allow              "Allow"                  0       List   Token,
+    AuthenticationInfo "Authentication-Info"    0       List   Pair,
+    CallInfo           "Call-Info"              0       List   Address,
+    ContentDisposition "Content-Disposition"    0       First  Choice,
+    ContentEncoding    "Content-Encoding"       b'e'    List   Token,
+    ContentLanguage    "Content-Language"       0       List   Token,
+    ContentType        "Content-Type"           b'c'    Once   Media,
+    Date               "Date"                   0       First  Date,
+    ErrorInfo          "Error-Info"             0       List   Address,
+    InReplyTo          "In-Reply-To"            0       List   Word,
+    MimeVersion        "MIME-Version"           0       First  Text,
+    MinExpires         "Min-Expires"            0       First  Number,
+    Organization       "Organization"           0       First  Text,
+    Priority           "Priority"               0       First  Token,
+    ProxyAuthenticate  "Proxy-Authenticate"     0       Lines  Auth,
+    ProxyRequire       "Proxy-Require"          0       List   Token,
+    RecordRoute        "Record-Route"           0       List   Address,
+    ReplyTo            "Reply-To"               0       First  Address,
+    RetryAfter         "Retry-After"            0       First  Seconds,
+    Server             "Server"                 0       First  Text,
+    Subject            "Subject"                b's'    First  Text,
+    Supported          "Supported"              b'k'    List   Token,
+    Timestamp          "Timestamp"              0       First  Timestamp,
+    Unsupported        "Unsupported"            0       List   Token,
+    Warning            "Warning"                0       List   Warning,
+    WwwAuthenticate    "WWW-Authenticate"       0       Lines  Auth,
+    // Registration: RFC 3327, RFC 3608, RFC 5626.
+    Path               "Path"                   0       List   Address,
+    ServiceRoute       "Service-Route"          0       List   Address,
+    FlowTimer          "Flow-Timer"             0       First  Number,
+    // Session timers: RFC 4028.
+    MinSe              "Min-SE"                 0       First  Seconds,
+    SessionExpires     "Session-Expires"        b'x'    First  Seconds,
+    // Reliable provisional responses: RFC 3262.
+    RAck               "RAck"                   0       First  RAck,
+    RSeq               "RSeq"                   0       First  Number,
+    // Transfer: RFC 3515, RFC 3892, RFC 3891.
+    ReferTo            "Refer-To"               b'r'    Once   Address,
+    ReferredBy         "Referred-By"            b'b'    First  Address,
+    Replaces           "Replaces"               0       Once   Replaces,
+    // Events: RFC 6665.
+    AllowEvents        "Allow-Events"           b'u'    List   Token,
+    Event              "Event"                  b'o'    First  Event,
+    SubscriptionState  "Subscription-State"     0       First  SubscriptionState,
+    // Trunks: RFC 8224, RFC 3325, RFC 3323, RFC 3326, RFC 5393.
+    Identity           "Identity"               b'y'    Lines  Text,
+    PAssertedIdentity  "P-Asserted-Identity"    0       List   Address,
+    PPreferredIdentity "P-Preferred-Identity"   0       List   Address,
+    Privacy            "Privacy"                0       First  Privacy,
+    Reason             "Reason"                 0       List   Reason,
+    MaxBreadth         "Max-Breadth"            0       First  Number,
+    // Diversion: RFC 5806, RFC 7044.
+    Diversion          "Diversion"              0       List   Address,
+    HistoryInfo        "History-Info"           0       List   Address,
 }
 
 const NONE: u8 = u8::MAX;
 const SLOTS: usize = 1024;
 const INDEX: [u8; SLOTS] = index();
+const COMPACT: [u8; 26] = compact();
+
+/// Longest name that [`same`] compares.
+const LONG_MAX: usize = 24;
 
 const fn slot(name: &[u8]) -> usize {
     let (first, last, middle) = (name[0] | 0x20, name[name.len() - 1] | 0x20, name[name.len() / 2] | 0x20);
     (name.len() * 231 + first as usize * 82 + last as usize * 8 + middle as usize * 6) % SLOTS
 }
 
+#[allow(clippy::cast_possible_truncation)]
 const fn index() -> [u8; SLOTS] {
     let mut slots = [NONE; SLOTS];
     let mut at = 0;
     while at < TABLE.len() {
-        let slot = slot(TABLE[at].1.as_bytes());
-        assert!(slots[slot] == NONE, "two header names share a slot: choose other factors");
-        #[allow(clippy::cast_possible_truncation)]
-        {
-            slots[slot] = at as u8;
-        }
+        let long = TABLE[at].long.as_bytes();
+        assert!(long.len() > 1 && long.len() <= LONG_MAX, "a header name is longer than `same` compares");
+        assert!(slots[slot(long)] == NONE, "two header names share a slot: choose other factors");
+        slots[slot(long)] = at as u8;
         at += 1;
     }
     slots
 }
 
+#[allow(clippy::cast_possible_truncation)]
+const fn compact() -> [u8; 26] {
+    let mut letters = [NONE; 26];
+    let mut at = 0;
+    while at < TABLE.len() {
+        let letter = TABLE[at].compact;
+        if letter != 0 {
+            let place = (letter - b'a') as usize;
+            assert!(letters[place] == NONE, "two header names share a compact form");
+            letters[place] = at as u8;
+        }
+        at += 1;
+    }
+    letters
+}
+
+/// Whether a token is this name in any case; both are equally long. By eight bytes at a time: the
+/// names are compared for each line of each message.
+fn same(token: &[u8], long: &[u8]) -> bool {
+    // The bit that tells the case of a letter counts only where the name has a letter.
+    let same8 = |token: &[u8; 8], long: &[u8; 8]| {
+        let (token, long) = (u64::from_le_bytes(*token), u64::from_le_bytes(*long));
+        let case = (long & 0x4040_4040_4040_4040) >> 1;
+        token | case == long | case
+    };
+    match (token.first_chunk(), long.first_chunk(), token.last_chunk(), long.last_chunk()) {
+        (Some(first), Some(long_first), Some(last), Some(long_last)) => {
+            let between = token.len() <= 16
+                || match (
+                    token.get(8..16).and_then(<[u8]>::first_chunk),
+                    long.get(8..16).and_then(<[u8]>::first_chunk),
+                ) {
+                    (Some(token), Some(long)) => same8(token, long),
+                    _ => false,
+                };
+            same8(first, long_first) && same8(last, long_last) && between
+        }
+        _ => token.eq_ignore_ascii_case(long),
+    }
+}
+
 impl Name {
+    /// How many names the table has.
+    pub const COUNT: usize = TABLE.len();
+
+    /// Every name of the table, in its order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.name)
+    }
+
     /// The name of this token, in long or compact form and any case.
     #[must_use]
     pub fn of(token: &[u8]) -> Self {
-        match token {
-            [] => Self::Other,
+        let (at, is_compact) = match token {
+            [] => return Self::Other,
             [letter] => {
-                let letter = letter.to_ascii_lowercase();
-                TABLE.iter().find(|row| row.2 == letter && letter != 0).map_or(Self::Other, |row| row.0)
+                let place = letter.to_ascii_lowercase().wrapping_sub(b'a');
+                (COMPACT.get(usize::from(place)).copied().unwrap_or(NONE), true)
             }
-            _ => match TABLE.get(usize::from(INDEX[slot(token)])) {
-                Some((name, long, ..)) if long.as_bytes().eq_ignore_ascii_case(token) => *name,
-                _ => Self::Other,
-            },
+            _ => (INDEX[slot(token)], false),
+        };
+        match TABLE.get(usize::from(at)) {
+            Some(row) if is_compact => row.name,
+            Some(row) if row.long.len() == token.len() && same(token, row.long.as_bytes()) => row.name,
+            _ => Self::Other,
         }
+    }
+
+    fn row(self) -> Option<&'static Row> {
+        TABLE.get(self as usize)
     }
 
     /// The long form; empty for `Other`.
     #[must_use]
     pub fn long(self) -> &'static str {
-        TABLE.get(self as usize).map_or("", |row| row.1)
+        self.row().map_or("", |row| row.long)
     }
 
-    /// Whether the field may stand only once in a message.
+    /// The compact form, a small letter.
     #[must_use]
-    pub fn is_single(self) -> bool {
-        TABLE.get(self as usize).is_some_and(|row| row.3)
+    pub fn compact(self) -> Option<char> {
+        self.row().map(|row| char::from(row.compact)).filter(char::is_ascii_lowercase)
+    }
+
+    /// How often it may stand; `Lines` for `Other`, of whose commas nothing is known.
+    #[must_use]
+    pub fn stands(self) -> Stands {
+        self.row().map_or(Stands::Lines, |row| row.stands)
+    }
+
+    /// As what each of its values is read; `Text` for `Other`.
+    #[must_use]
+    pub fn view(self) -> View {
+        self.row().map_or(View::Text, |row| row.view)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn each_name_is_found_in_each_form() {
-        for (name, long, compact, _) in TABLE {
-            assert_eq!(Name::of(long.as_bytes()), *name);
-            assert_eq!(Name::of(long.to_uppercase().as_bytes()), *name);
-            assert_eq!(Name::of(long.to_lowercase().as_bytes()), *name);
-            assert_eq!(name.long(), *long);
-            if *compact != 0 {
-                assert_eq!(Name::of(&[*compact]), *name);
-                assert_eq!(Name::of(&[compact.to_ascii_uppercase()]), *name);
+        for (place, row) in TABLE.iter().enumerate() {
+            let (name, long) = (row.name, row.long);
+            assert_eq!((name as usize, name.long()), (place, long));
+            for token in [long.to_owned(), long.to_uppercase(), long.to_lowercase()] {
+                assert_eq!(Name::of(token.as_bytes()), name, "{token}");
+            }
+            if let Some(letter) = name.compact() {
+                assert_eq!(Name::of(&[letter as u8]), name);
+                assert_eq!(Name::of(&[letter.to_ascii_uppercase() as u8]), name);
             }
         }
+        assert_eq!(Name::all().count(), Name::COUNT);
+    }
+
+    /// RFC 3261 §7.3.3 and the RFCs of the others.
+    #[test]
+    fn the_compact_forms() {
+        let known = "bReferred-By cContent-Type eContent-Encoding fFrom iCall-ID kSupported lContent-Length \
+                     mContact oEvent rRefer-To sSubject tTo uAllow-Events vVia xSession-Expires yIdentity";
+        let found: Vec<String> = ('a'..='z')
+            .filter_map(|letter| Name::all().find(|name| name.compact() == Some(letter)))
+            .map(|name| format!("{}{}", name.compact().unwrap(), name.long()))
+            .collect();
+        assert_eq!(found, known.split_whitespace().collect::<Vec<_>>());
     }
 
     #[test]
     fn other_tokens_are_other() {
-        for token in ["", "X-Foo", "Viaa", "q", "\0", "Vi", "Call_ID", "a"] {
+        for token in [
+            "",
+            "X-Foo",
+            "Viaa",
+            "q",
+            "\0",
+            "Vi",
+            "Call_ID",
+            "a",
+            "{",
+            "Call\rID",
+            "Max\rForwards",
+            "CallaID",
+            "P-Asserted-Identitz",
+            "P-Assertee-Identity",
+            "Proxy-Buthorization",
+        ] {
             assert_eq!(Name::of(token.as_bytes()), Name::Other, "{token:?}");
+        }
+        assert_eq!((Name::Other.long(), Name::Other.compact()), ("", None));
+        assert_eq!((Name::Other.stands(), Name::Other.view()), (Stands::Lines, View::Text));
+    }
+
+    proptest! {
+        /// A token is the name that it equals but for the case of its letters, and no other.
+        #[test]
+        fn no_other_bytes_are_a_name(row in 0..TABLE.len(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut token = TABLE[row].long.as_bytes().to_vec();
+            let at = at.index(token.len());
+            token[at] = byte;
+            let expected = TABLE.iter().find(|row| row.long.as_bytes().eq_ignore_ascii_case(&token));
+            prop_assert_eq!(Name::of(&token), expected.map_or(Name::Other, |row| row.name));
         }
     }
 }

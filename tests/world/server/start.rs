@@ -4,6 +4,7 @@ use super::{DOMAIN, EPOCH, Event, Lines, Process, Server, address};
 use crate::world::network::Signal;
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{ShardId, Transport};
+use stationmaster::base::private::Secret;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::settings::{Listener, Settings};
 use stationmaster::core::{Core, Meters, Shared};
@@ -12,7 +13,7 @@ use stationmaster::directory::sign_in::Guard;
 use stationmaster::directory::{Directory, ExtensionRecord};
 use stationmaster::licence::Licence;
 use stationmaster::lockout;
-use stationmaster::registrar::{Refresh, Terms};
+use stationmaster::registrar::{Gruus, Refresh, Terms};
 use stationmaster::service::tables::{TENANTS, put_extension};
 use stationmaster::service::{Services, open};
 use stationmaster::store::faulty::{Fault, Operation};
@@ -60,6 +61,7 @@ pub(super) fn settings() -> Settings {
             .map(|kind| Listener::new(kind, address(), address()))
             .into(),
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
+        service_route: Vec::new(),
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
         lockout: lockout::Policy::default(),
@@ -112,6 +114,14 @@ impl Server {
         }
     }
 
+    /// From now on every flush of the store fails, or none.
+    pub(crate) fn store_fails(&mut self, fails: bool) {
+        self.backend.follow(move |operation| match operation {
+            Operation::Flush if fails => Fault::Fails,
+            _ => Fault::None,
+        });
+    }
+
     /// From now on nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
         self.backend.follow(|_| Fault::None);
@@ -133,16 +143,21 @@ impl Server {
         };
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
         let expires_max = self.settings.terms.expires_max;
-        directory.each_mut(|entry| entry.grant_grace(now.wall, expires_max, open::RESTART_GRACE));
+        let suspects = directory.grant_grace(now.wall, expires_max, open::RESTART_GRACE);
         let shared = Shared {
             settings: self.settings.clone(),
             directory: directory.clone(),
             nonces: Arc::new(Nonces::new(usize::from(self.shards), 1 << 10, DOMAIN, rng)),
             hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
             shards: self.shards,
+            gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
         };
         let shards = (0..self.shards)
-            .map(|shard| Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split()))
+            .map(|shard| {
+                let mut core = Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split());
+                core.probe(&suspects);
+                core
+            })
             .collect();
         let services = Services {
             store,
@@ -152,6 +167,7 @@ impl Server {
             journal,
             rng: Arc::new(Mutex::new(rng.split())),
         };
+        services.mind_doubts();
         self.processes += 1;
         self.process = Some(Process {
             number: self.processes,

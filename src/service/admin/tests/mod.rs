@@ -1,5 +1,6 @@
 mod audit;
 mod import;
+mod invite;
 
 use super::*;
 use crate::account::Life;
@@ -11,6 +12,7 @@ use crate::registrar::Binding;
 use crate::service::open::{Opening, open};
 use crate::service::tables::BANS;
 use crate::store::{Options, StoreUrl};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const NOW: Wall = Wall::from_secs(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,15 +20,19 @@ const GOOD: &str = "Right-Horse7";
 
 struct Bench {
     admin: Admin,
+    /// Seconds after [`NOW`].
+    later: Arc<AtomicU64>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Bench {
     fn new() -> Self {
+        let later = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&later);
         let opening = Opening {
             url: &StoreUrl::Memory,
             options: Options::default(),
-            clock: Arc::new(|| NOW),
+            clock: Arc::new(move || NOW + Duration::from_secs(clock.load(Ordering::Relaxed))),
             key_file: store::key_file::KeyFile { path: "".into(), credential: false },
             realm: "example.test",
             expires_max: std::time::Duration::from_secs(3600),
@@ -34,9 +40,10 @@ impl Bench {
             rng: crate::base::rng::Rng::from_number(1),
         };
         let (services, _) = open(opening).unwrap();
-        let defaults = Defaults { devices_max: 4, lockout: Policy::default(), expires_max: HOUR };
+        let mailing = Mailing { invitation_for: 7 * 24 * HOUR, carrier: Carries::Mails, links: Links::Known };
+        let defaults = Defaults { devices_max: 4, lockout: Policy::default(), expires_max: HOUR, mailing };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { admin: Admin::new(services, defaults), runtime }
+        Self { admin: Admin::new(services, defaults), later, runtime }
     }
 
     /// With the tenant acme and its active extension 200.

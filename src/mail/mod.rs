@@ -1,0 +1,61 @@
+//! Mail: messages, their texts, and where they are handed over.
+//!
+//! | what | where |
+//! |------|-------|
+//! | addresses | [`address`] |
+//! | the texts of a kind of mail in a language, with places for what differs | [`text`] |
+//! | a message as bytes (RFC 5322, MIME) | [`message`] |
+//! | a folder from which another program sends | [`spool`] |
+//!
+//! It knows nothing of accounts: who is told what is decided above. Handing the same message over twice
+//! is one message: its name and its Message-ID are the same.
+//!
+//! The message is made here, not by a library: it is one kind of message of two texts, where the builder
+//! of `lettre` would bring 34 crates along.
+
+pub mod address;
+pub mod message;
+pub mod spool;
+pub mod text;
+
+pub use address::Mailbox;
+pub use message::Message;
+pub use spool::Spool;
+pub use text::{Language, Texts};
+
+/// Why a message was not handed over; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryError {
+    /// The spool's folder cannot be written.
+    #[error("the spool cannot be written: {0}")]
+    Spool(#[from] std::io::Error),
+    /// So much waits in it that nobody seems to take it away.
+    #[error("the spool holds {0} messages, which is as many as it may")]
+    SpoolFull(usize),
+}
+
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub enum Carrier {
+    /// Into a folder.
+    Spool(Spool),
+}
+
+impl Carrier {
+    /// Hands a message over; durable when it returns.
+    ///
+    /// # Errors
+    /// [`CarryError`]: it was not, or that is not known; hand it over again.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished.
+    pub async fn hand_over(&self, message: Message) -> Result<(), CarryError> {
+        match self {
+            Self::Spool(spool) => {
+                let spool = spool.clone();
+                let put = tokio::task::spawn_blocking(move || spool.put(&message.name, &message.to_bytes()));
+                put.await.map_err(std::io::Error::other)?
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! What mails say: for each kind and language a text and its HTML, with places such as `{name}`.
+//!
+//! The texts stand in `texts/LANGUAGE/KIND.txt` and `.html`; the first line of the text is its subject
+//! (`Subject: …`). An operator's own folder of the same layout goes before them, file by file. A place
+//! that the kind does not have is refused when the texts are loaded, so no mail ever shows one.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A language that there are texts in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// French.
+    French,
+}
+
+/// A kind of text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The link by which a password is set.
+    Invitation,
+    /// Where the softphone is had.
+    AppEnabled,
+}
+
+/// The texts of one language.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Texts {
+    language: Language,
+    /// In the order of [`Kind::ALL`].
+    texts: [Text; Kind::ALL.len()],
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Text {
+    subject: String,
+    text: String,
+    html: String,
+}
+
+/// What stands in a place.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// As it is, escaped in HTML.
+    Words(&'a str),
+    /// Links, one a line.
+    Links(&'a [String]),
+}
+
+/// A text with its places filled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// What it is about.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+    /// The same in HTML.
+    pub html: String,
+}
+
+/// Why texts cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A text does not begin with its subject.
+    #[error("{0}: the first line must be \"Subject: …\"")]
+    NoSubject(PathBuf),
+    /// A place that a mail of this kind does not have.
+    #[error("{path}: there is no {{{place}}} in such a mail")]
+    NoSuchPlace {
+        /// Which file.
+        path: PathBuf,
+        /// Which place.
+        place: String,
+    },
+}
+
+impl Language {
+    /// Every language.
+    pub const ALL: [Self; 2] = [Self::English, Self::French];
+
+    /// Its code (ISO 639-1).
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::French => "fr",
+        }
+    }
+
+    /// Stands for links where there are none.
+    const fn no_links(self) -> &'static str {
+        match self {
+            Self::English => "your administrator tells you where.",
+            Self::French => "votre administrateur vous dira où.",
+        }
+    }
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Invitation, Self::AppEnabled];
+
+    /// The name of its files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::AppEnabled => "app_enabled",
+        }
+    }
+
+    /// The places that its texts may have.
+    const fn places(self) -> &'static [&'static str] {
+        match self {
+            Self::Invitation => &["name", "login", "tenant", "link", "until"],
+            Self::AppEnabled => &["name", "login", "tenant", "downloads"],
+        }
+    }
+
+    /// What is built in: the text and the HTML.
+    const fn built_in(self, language: Language) -> (&'static str, &'static str) {
+        macro_rules! texts {
+            ($language:literal, $kind:literal) => {
+                (
+                    include_str!(concat!("texts/", $language, "/", $kind, ".txt")),
+                    include_str!(concat!("texts/", $language, "/", $kind, ".html")),
+                )
+            };
+        }
+        match (language, self) {
+            (Language::English, Self::Invitation) => texts!("en", "invitation"),
+            (Language::English, Self::AppEnabled) => texts!("en", "app_enabled"),
+            (Language::French, Self::Invitation) => texts!("fr", "invitation"),
+            (Language::French, Self::AppEnabled) => texts!("fr", "app_enabled"),
+        }
+    }
+}
+
+impl Texts {
+    /// The texts of a language; files in `folder` go before what is built in.
+    ///
+    /// # Errors
+    /// [`TextError`], the first one found.
+    pub fn load(language: Language, folder: Option<&Path>) -> Result<Self, TextError> {
+        let load = |kind| Text::load(language, kind, folder);
+        Ok(Self { language, texts: [load(Kind::Invitation)?, load(Kind::AppEnabled)?] })
+    }
+
+    /// A text with its places filled; a place without a value stays empty.
+    #[must_use]
+    pub fn write(&self, kind: Kind, values: &[(&str, Value<'_>)]) -> Written {
+        let [invitation, app_enabled] = &self.texts;
+        let text = match kind {
+            Kind::Invitation => invitation,
+            Kind::AppEnabled => app_enabled,
+        };
+        let none = self.language.no_links();
+        let value = |place: &str| values.iter().find(|(name, _)| *name == place).map(|(_, value)| *value);
+        let plain = |place: &str| match value(place) {
+            Some(Value::Words(words)) => words.to_owned(),
+            Some(Value::Links([])) => none.to_owned(),
+            Some(Value::Links(links)) => links.join("\n"),
+            None => String::new(),
+        };
+        let html = |place: &str| match value(place) {
+            Some(Value::Links(links @ [_, ..])) => {
+                let link = |link: &String| format!("<a href=\"{0}\">{0}</a>", escaped(link));
+                links.iter().map(link).collect::<Vec<_>>().join("<br>\n")
+            }
+            _ => escaped(&plain(place)),
+        };
+        Written {
+            subject: filled(&text.subject, plain),
+            text: filled(&text.text, plain),
+            html: filled(&text.html, html),
+        }
+    }
+}
+
+impl Text {
+    fn load(language: Language, kind: Kind, folder: Option<&Path>) -> Result<Self, TextError> {
+        let (text, html) = kind.built_in(language);
+        let file = |end: &str| {
+            let inside = format!("{}/{}.{end}", language.code(), kind.name());
+            folder.map_or_else(|| inside.clone().into(), |folder| folder.join(&inside))
+        };
+        let (text_file, html_file) = (file("txt"), file("html"));
+        let own = |path: &Path, built_in: &str| match folder.map(|_| fs::read_to_string(path)) {
+            None => Ok(built_in.to_owned()),
+            Some(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(built_in.to_owned()),
+            Some(Err(error)) => Err(TextError::Unreadable { path: path.to_owned(), error }),
+            Some(Ok(text)) => Ok(text),
+        };
+        let (text, html) = (own(&text_file, text)?, own(&html_file, html)?);
+        for (path, text) in [(&text_file, &text), (&html_file, &html)] {
+            if let Some(place) = places(text).find(|place| !kind.places().contains(place)) {
+                return Err(TextError::NoSuchPlace { path: path.clone(), place: place.to_owned() });
+            }
+        }
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        match first.trim_end().strip_prefix("Subject: ") {
+            Some(subject) => {
+                Ok(Self { subject: subject.to_owned(), text: rest.trim_start().to_owned(), html })
+            }
+            None => Err(TextError::NoSubject(text_file)),
+        }
+    }
+}
+
+/// The places of a text: `{name}`. Other braces, as of a style sheet, are none.
+fn places(text: &str) -> impl Iterator<Item = &str> {
+    let inside = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    inside.map(|(place, _)| place).filter(|place| is_place(place))
+}
+
+fn is_place(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// The text with its places filled. What is filled in is not looked at again.
+fn filled(text: &str, value: impl Fn(&str) -> String) -> String {
+    let mut parts = text.split('{');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}').filter(|(place, _)| is_place(place)) {
+            Some((place, rest)) => {
+                out.push_str(&value(place));
+                out.push_str(rest);
+            }
+            None => {
+                out.push('{');
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            char => out.push(char),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_that_is_built_in_loads_and_uses_its_places() {
+        for language in Language::ALL {
+            let texts = Texts::load(language, None).unwrap();
+            for (kind, text) in Kind::ALL.into_iter().zip(&texts.texts) {
+                for place in kind.places() {
+                    for part in [&text.text, &text.html] {
+                        assert!(part.contains(&format!("{{{place}}}")), "{language:?} {kind:?}: {place}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_are_filled_and_escaped_in_html_only() {
+        let texts = Texts::load(Language::English, None).unwrap();
+        let values = [
+            ("name", Value::Words("<Ada> {login}")),
+            ("login", Value::Words("200-acme")),
+            ("tenant", Value::Words("A & B")),
+            ("link", Value::Words("https://x/i#1")),
+            ("until", Value::Words("later")),
+        ];
+        let written = texts.write(Kind::Invitation, &values);
+        assert_eq!(written.subject, "Your phone extension at A & B");
+        assert!(written.text.starts_with("Hello <Ada> {login},\n"), "{}", written.text);
+        assert!(written.text.contains("\nhttps://x/i#1\n"), "{}", written.text);
+        assert!(written.html.contains("<p>Hello &lt;Ada&gt; {login},</p>"), "{}", written.html);
+        assert!(written.html.contains("<a href=\"https://x/i#1\">https://x/i#1</a>"), "{}", written.html);
+    }
+
+    #[test]
+    fn links_are_a_list_and_without_any_the_administrator_is_asked() {
+        let texts = Texts::load(Language::English, None).unwrap();
+        let write = |links: &[String]| texts.write(Kind::AppEnabled, &[("downloads", Value::Links(links))]);
+        let written = write(&["https://a/1".into(), "https://b/2?a&b".into()]);
+        assert!(written.text.contains("\nhttps://a/1\nhttps://b/2?a&b\n"), "{}", written.text);
+        assert!(written.html.contains("<a href=\"https://b/2?a&amp;b\">"), "{}", written.html);
+        assert!(write(&[]).text.contains("\nyour administrator tells you where.\n"));
+    }
+
+    #[test]
+    fn an_operators_texts_go_first_and_are_judged() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("en")).unwrap();
+        let put = |text: &str| fs::write(place.path().join("en/invitation.txt"), text).unwrap();
+        let load = || Texts::load(Language::English, Some(place.path()));
+        assert_eq!(load().unwrap(), Texts::load(Language::English, None).unwrap());
+        put("Subject: Come in, {name}\n\n{link} {a: b}\n");
+        let written = load().unwrap().write(Kind::Invitation, &[("name", Value::Words("Ada"))]);
+        assert_eq!((written.subject.as_str(), written.text.as_str()), ("Come in, Ada", " {a: b}\n"));
+        put("Come in\n");
+        assert!(matches!(load(), Err(TextError::NoSubject(_))));
+        put("Subject: x\n{password}\n");
+        let error = load().unwrap_err().to_string();
+        assert!(error.ends_with("en/invitation.txt: there is no {password} in such a mail"), "{error}");
+    }
+}

@@ -1,0 +1,268 @@
+//! Mails leave the records of extensions for the carrier, each until it was handed over.
+//!
+//! A mail is owed with the change it tells of, in one record. Here it is written, handed over, and then
+//! leaves the record: a crash between the two hands the same message over again, under the same name,
+//! and loses none. While the carrier fails, all mails wait; it is tried again with growing pauses.
+
+use super::Services;
+use super::tables::{extension, put_extension};
+use crate::account::{LoginName, MailKind, OwedMail};
+use crate::base::time::Wall;
+use crate::directory::ExtensionRecord;
+use crate::mail::text::{Kind, Value};
+use crate::mail::{Carrier, CarryError, Mailbox, Message, Texts};
+use crate::store::{Expect, StoreError, key};
+use crate::task::Stop;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The path of the page behind the link of an invitation. What follows the `#` is never sent to a
+/// server by a browser, so no log of a proxy has the token.
+pub const INVITATION_PATH: &str = "/invitation";
+
+/// The first pause after the carrier or the store failed; each further one is twice as long.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// Extensions whose records owe mails: at most each once.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(Arc<(Mutex<BTreeSet<LoginName>>, Notify)>);
+
+impl Waiting {
+    /// This one owes some.
+    pub fn add(&self, login: LoginName) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).insert(login);
+        self.0.1.notify_one();
+    }
+
+    /// The next one, which is then no longer among them; waits for one.
+    async fn take(&self) -> LoginName {
+        loop {
+            let first = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+            match first {
+                Some(login) => return login,
+                None => self.0.1.notified().await,
+            }
+        }
+    }
+}
+
+/// Writes mails and hands them over.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Where they go.
+    pub carrier: Carrier,
+    /// What they say.
+    pub texts: Texts,
+    /// Who sends them.
+    pub from: Mailbox,
+    /// What links begin with, without a slash at the end; without it invitations wait.
+    pub base: Option<String>,
+    /// Where the softphone is had.
+    pub downloads: Vec<String>,
+}
+
+/// Why there is no message.
+enum Unwritten {
+    /// It waits for another configuration.
+    Waits(&'static str),
+    /// It will never be sent.
+    Never(Outcome),
+}
+
+/// Why mails wait.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Hindrance {
+    #[error(transparent)]
+    Carrier(#[from] CarryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What comes of mails, counted in `stationmaster_mails_total{outcome}`.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// It was handed over.
+    HandedOver,
+    /// It was not, and is tried again.
+    Failed,
+    /// Its link ended before it could be sent.
+    Expired,
+    /// Its token cannot be read, as after a loss of the key.
+    Unreadable,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::HandedOver, Self::Failed, Self::Expired, Self::Unreadable];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::HandedOver => "handed_over",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Handles to the metrics, made once.
+#[derive(Clone)]
+pub struct Meters([metrics::Counter; Outcome::ALL.len()]);
+
+impl Meters {
+    /// Registers them with the present recorder.
+    #[must_use]
+    pub fn register() -> Self {
+        let counter =
+            |outcome: Outcome| metrics::counter!("stationmaster_mails_total", "outcome" => outcome.label());
+        Self(Outcome::ALL.map(counter))
+    }
+
+    fn count(&self, outcome: Outcome) {
+        if let Some(counter) = self.0.get(outcome as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// Sends what extensions owe, until `stop`.
+pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: Meters, stop: Stop) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let login = tokio::select! {
+            () = stop.stopped() => return,
+            login = waiting.take() => login,
+        };
+        let sent = tokio::select! {
+            () = stop.stopped() => return,
+            sent = sender.send_all(&services, &login, &meters) => sent,
+        };
+        let Err(hindrance) = sent else {
+            pause = PAUSE_MIN;
+            continue;
+        };
+        meters.count(Outcome::Failed);
+        waiting.add(login);
+        tracing::warn!(error = %hindrance, pause_s = pause.as_secs(), "a mail was not handed over; it is tried again");
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+        }
+    }
+}
+
+impl Sender {
+    /// Hands over all that an extension owes.
+    pub(super) async fn send_all(
+        &self,
+        services: &Services,
+        login: &LoginName,
+        meters: &Meters,
+    ) -> Result<(), Hindrance> {
+        let whose = login.clone();
+        // On the committer: what is read there is durable once it is answered.
+        let found = services.store.run(move |txn| {
+            let found = extension(txn, &whose)?;
+            Ok::<_, StoreError>(found.map(|row| (row.value, txn.now())))
+        });
+        let Some((record, now)) = found.await? else { return Ok(()) };
+        for mail in record.mails.waiting() {
+            match self.write(services, &record, mail, now) {
+                Ok(message) => {
+                    self.carrier.hand_over(message).await?;
+                    meters.count(Outcome::HandedOver);
+                    tracing::info!(kind = label(&mail.kind), "a mail was handed over");
+                }
+                Err(Unwritten::Waits(reason)) => {
+                    tracing::warn!(kind = label(&mail.kind), reason, "a mail waits");
+                    continue;
+                }
+                Err(Unwritten::Never(outcome)) => {
+                    meters.count(outcome);
+                    let outcome = outcome.label();
+                    tracing::warn!(kind = label(&mail.kind), outcome, "a mail will not be sent");
+                }
+            }
+            settle(services, login, mail.number).await?;
+        }
+        Ok(())
+    }
+
+    /// The message, or why it will never be one.
+    fn write(
+        &self,
+        services: &Services,
+        record: &ExtensionRecord,
+        mail: &OwedMail,
+        now: Wall,
+    ) -> Result<Message, Unwritten> {
+        let tenant = services.directory.tenant(record.login.tenant());
+        let tenant = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.is_empty());
+        let tenant = tenant.unwrap_or_else(|| record.login.tenant().to_owned());
+        let mut values = vec![
+            ("name", Value::Words(&record.name)),
+            ("login", Value::Words(record.login.as_str())),
+            ("tenant", Value::Words(&tenant)),
+        ];
+        let (link, ends);
+        let kind = match &mail.kind {
+            MailKind::Invitation { until, .. } if *until <= now => {
+                return Err(Unwritten::Never(Outcome::Expired));
+            }
+            MailKind::Invitation { token, until } => {
+                let waits = Unwritten::Waits("neither http.public_url nor http.listen is set");
+                let base = self.base.as_ref().ok_or(waits)?;
+                let opened = services.sealer.open(&seal_id(&record.login, mail.number), token);
+                let opened = opened.map_err(|_| Unwritten::Never(Outcome::Unreadable))?;
+                let token = std::str::from_utf8(opened.expose())
+                    .map_err(|_| Unwritten::Never(Outcome::Unreadable))?;
+                link = format!("{base}{INVITATION_PATH}#{token}");
+                ends = until.rfc3339().replace('T', " ").replace('Z', " UTC");
+                values.extend([("link", Value::Words(&link)), ("until", Value::Words(&ends))]);
+                Kind::Invitation
+            }
+            MailKind::AppEnabled => {
+                values.push(("downloads", Value::Links(&self.downloads)));
+                Kind::AppEnabled
+            }
+        };
+        let written = self.texts.write(kind, &values);
+        Ok(Message {
+            name: format!("{}-{}-{}", key::ordered(mail.at.as_micros()), record.login, mail.number),
+            at: mail.at,
+            from: self.from.clone(),
+            to: mail.to.clone(),
+            subject: written.subject,
+            text: written.text,
+            html: written.html,
+        })
+    }
+}
+
+async fn settle(services: &Services, login: &LoginName, number: u32) -> Result<(), StoreError> {
+    let login = login.clone();
+    let job = services.store.run(move |txn| {
+        let Some(row) = extension(txn, &login)? else { return Ok(()) };
+        let mut record = row.value;
+        record.mails.settle(number);
+        put_extension(txn, &record, Expect::At(row.revision)).map(drop)
+    });
+    job.await
+}
+
+const fn label(kind: &MailKind) -> &'static str {
+    match kind {
+        MailKind::Invitation { .. } => Kind::Invitation.name(),
+        MailKind::AppEnabled => Kind::AppEnabled.name(),
+    }
+}
+
+/// What the seal of a mail's token is bound to.
+#[must_use]
+pub fn seal_id(login: &LoginName, number: u32) -> Vec<u8> {
+    format!("mail/{login}/{number}").into_bytes()
+}

@@ -1,0 +1,222 @@
+//! Invitations as people meet them: a mail in the spool, its link, a password, a phone that registers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use support::phone::Phone;
+use support::server::{Server, Setup};
+use support::{PATIENCE, until};
+
+const PASSWORD: &str = "Right-Horse7";
+
+/// An answer over HTTP.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// That it is a problem (RFC 9457) of its status; the reasons by field.
+    fn problem(&self, status: u16) -> Vec<(String, String)> {
+        assert_eq!(self.status, status, "{self:?}");
+        assert!(self.head.contains("content-type: application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], status, "{problem}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let errors = problem["errors"].as_array().unwrap().iter();
+        errors.map(|error| (text(&error["field"]), text(&error["reason"]))).collect()
+    }
+}
+
+/// Sends a request to where a link leads.
+fn ask(at: &str, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text); // reset if it was refused before it was read
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+/// The link of a mail, as its parts: where, the path, the token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Link {
+    at: String,
+    path: String,
+    token: String,
+}
+
+impl Link {
+    fn of(mail: &str) -> Self {
+        let line = mail.lines().find(|line| line.starts_with("http://")).unwrap_or_else(|| panic!("{mail}"));
+        let (address, token) = line.split_once('#').unwrap();
+        let (at, path) = address.strip_prefix("http://").unwrap().split_once('/').unwrap();
+        Self { at: at.into(), path: format!("/{path}"), token: token.into() }
+    }
+
+    fn accept(&self, password: &str) -> Answer {
+        self.post("application/json", &json!({ "token": self.token, "password": password }).to_string())
+    }
+
+    fn post(&self, kind: &str, body: &str) -> Answer {
+        ask(&self.at, "POST", "/api/v1/invitations/accept", kind, body)
+    }
+}
+
+fn files(spool: &Path) -> Vec<PathBuf> {
+    let Ok(files) = fs::read_dir(spool) else { return Vec::new() };
+    let mut files: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|end| end == "eml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The mails of a spool once there are so many, the oldest first.
+fn mails(spool: &Path, count: usize) -> Vec<String> {
+    until("the mails are in the spool", || (files(spool).len() == count).then_some(()));
+    files(spool).iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+}
+
+fn with_extensions(server: &Server, numbers: &[&str]) {
+    server.cli(&["tenant", "add", "acme", "--name", "Acme Ltd"], "");
+    for number in numbers {
+        let email = format!("{number}@example.test");
+        server.cli(&["extension", "add", "acme", number, "--name", "Ada", "--email", &email], "");
+    }
+}
+
+fn state(server: &Server, number: &str) -> String {
+    let text = server.cli(&["extension", "show", "acme", number, "--json"], "");
+    serde_json::from_str::<Value>(&text).unwrap()["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn from_the_invitation_to_a_phone_that_registers() {
+    let server = Server::start();
+    let spool = server.folder().join("store/mail");
+    with_extensions(&server, &["200", "201"]);
+    server.cli(&["extension", "invite", "acme", "200"], "");
+    let first = Link::of(&mails(&spool, 1)[0]);
+    assert_eq!(state(&server, "200"), "pending");
+    let page = ask(&first.at, "GET", &first.path, "text/plain", "");
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
+    assert!(!page.body.contains("<script>") && !page.body.contains("<style"), "{page:?}");
+    assert_eq!(ask(&first.at, "GET", "/invitation.js", "text/plain", "").status, 200);
+
+    // Sent again: the first link is dead.
+    server.cli(&["extension", "invite", "200-acme"], "");
+    let link = Link::of(&mails(&spool, 2)[1]);
+    assert_eq!(first.accept(PASSWORD).problem(404), []);
+    let broken = link.accept("short").problem(422);
+    assert_eq!(broken.len(), 3, "{broken:?}");
+    assert!(broken.iter().all(|(field, _)| field == "password"));
+    assert_eq!(Phone::new(&server, "200").with_password(PASSWORD).register().status(), 401);
+
+    let accepted = link.accept(PASSWORD);
+    assert_eq!((accepted.status, accepted.json()), (200, json!({ "login": "200-acme" })), "{accepted:?}");
+    assert_eq!(state(&server, "200"), "active");
+    Phone::new(&server, "200").with_password(PASSWORD).registered();
+    // Used, replaced, unknown and malformed ones have one answer.
+    let used = link.accept("Other-Horse8");
+    for token in [first.token.clone(), "0".repeat(40), "x".into()] {
+        let wrong = Link { token, ..link.clone() }.accept(PASSWORD);
+        assert_eq!((wrong.status, &wrong.body), (404, &used.body));
+    }
+    let audit = server.list(&["audit", "list", "acme", "200"]);
+    let told: Vec<_> = audit.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    let expected =
+        ["extension add", "extension invite", "extension invite", "invitation accept", "activated"];
+    assert_eq!(told, expected);
+    assert!(audit[3]["by"].as_str().unwrap().starts_with("link 127.0.0.1"), "{:?}", audit[3]);
+    for secret in [&first.token, &link.token, &PASSWORD.to_owned(), &"200@example.test".to_owned()] {
+        assert!(!server.output().contains(secret.as_str()), "the log has {secret}");
+    }
+    server.stop();
+}
+
+#[test]
+fn bad_requests_are_named_fault_by_fault_and_bounded_in_number() {
+    let server = Server::start();
+    let spool = server.folder().join("store/mail");
+    with_extensions(&server, &["200"]);
+    server.cli(&["extension", "invite", "acme", "200"], "");
+    let link = Link::of(&mails(&spool, 1)[0]);
+    let own = |field: &str, reason: &str| (field.to_owned(), reason.to_owned());
+    let json = "application/json";
+    assert_eq!(link.post("text/plain", "{}").problem(415), []);
+    assert_eq!(link.post(json, "{").problem(400), []);
+    let missing = [own("token", "it is missing"), own("password", "it is missing")];
+    assert_eq!(link.post("Application/JSON; charset=utf-8", "{}").problem(400), missing);
+    let twice = link.post(json, r#"{"token":"a","token":"b","password":1,"x":2}"#);
+    let faults = [
+        own("token", "it stands there twice"),
+        own("password", "it must be a text"),
+        own("x", "there is no such field"),
+    ];
+    assert_eq!(twice.problem(400), faults);
+    assert_eq!(link.post(json, &"x".repeat(16_385)).problem(413), []);
+    assert_eq!(ask(&link.at, "GET", "/api/v1/invitations/accept", json, "").status, 405);
+
+    let refused = until("the source is refused", || {
+        let answer = Link { token: "0".repeat(40), ..link.clone() }.accept(PASSWORD);
+        (answer.status != 404).then_some(answer)
+    });
+    assert_eq!(refused.problem(429), []);
+    assert!(refused.head.contains("\r\nretry-after: "), "{refused:?}");
+    assert_eq!(server.health("/healthz").0, 200);
+    assert_eq!(state(&server, "200"), "pending", "nothing was spent");
+    server.stop();
+}
+
+#[test]
+fn a_crash_before_the_spool_can_be_written_loses_no_mail() {
+    let place = tempfile::tempdir().unwrap();
+    let spool = place.path().join("not yet/mail");
+    fs::write(place.path().join("not yet"), "a file where a folder is needed").unwrap();
+    let mut server = Server::start_with(&Setup {
+        sections: &format!("[mail]\nspool = \"{}\"\nlanguage = \"fr\"\n", spool.display()),
+        ..Setup::default()
+    });
+    with_extensions(&server, &["200", "201"]);
+    server.cli(&["extension", "invite", "acme", "200"], "");
+    server.cli(&["app", "enable", "acme", "201", "--generate"], "");
+    until("it was tried in vain", || {
+        (server.metric("stationmaster_mails_total{outcome=\"failed\"}") > 0).then_some(())
+    });
+    server.kill();
+    fs::remove_file(place.path().join("not yet")).unwrap();
+    server.start_again();
+    let mut mails = mails(&spool, 2);
+    mails.sort_by_key(|mail| !mail.contains("To: 200@"));
+    assert!(mails[1].contains("To: 201@example.test"), "{}", mails[1]);
+    assert!(mails[0].contains("Subject: =?utf-8?B?"), "in French: {}", mails[0]);
+    // Quoted-printable, with lines broken after a lone "=".
+    let text = mails[0].replace("=\r\n", "");
+    let link = Link::of(&text);
+    assert_eq!(link.accept(PASSWORD).status, 200);
+    Phone::new(&server, "200").with_password(PASSWORD).registered();
+    server.stop();
+}
