@@ -30,7 +30,7 @@ use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::lockout::Origin;
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
-use crate::sip::{Message, Name, Scheme, Uri, Writer};
+use crate::sip::{Message, Scheme, Uri};
 use smallvec::SmallVec;
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! The push identity of an app: rung 4 of the ladder.
 //!
 //! `pn-provider` and `pn-prid` of the Contact URI (RFC 8599 §4.1) name one app on one device: a push
-//! service gives each installation a resource of its own, long and random. Kept is a hash of both, so
-//! that who reads the store cannot push. A provider without a resource is no key, nor is a short one.
+//! service gives each installation a resource of its own, long and random. Kept is a hash of both, which
+//! is short and outlives the Contact without telling how to push. A provider without a resource is no
+//! key, nor is a short one.
 
 use crate::sip::Uri;
 use crate::sip::text::unquote;
