@@ -3,6 +3,7 @@
 use super::*;
 use crate::sip::Message;
 use bytes::Bytes;
+use proptest::prelude::*;
 
 const NOW: Wall = Wall::from_secs(1_000_000);
 const TERMS: Terms = Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) };
@@ -230,4 +231,34 @@ fn a_flow_knows_when_it_was_heard() {
     }
     let heard = |at: usize| state.bindings[at].extra.as_ref().unwrap().heard.since(NOW).as_secs();
     assert_eq!((heard(0), heard(1)), (20, 10));
+}
+
+proptest! {
+    /// Whatever two phones with one instance send in whatever order: a device has each flow once, its
+    /// contacts without a flow are unlike, there are never more than allowed, and what is refused
+    /// changes nothing.
+    #[test]
+    fn any_program_of_flows(
+        steps in prop::collection::vec((1..3u16, 0..3u8, 0..12u32, 0..4u8, 0..20u32, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        let mut state = State::default();
+        for (port, call, cseq, contact, reg_id, ends, path) in steps {
+            let before = state.bindings.clone();
+            let path = if path { "Path: <sip:p;lr;ob>\r\n" } else { "" };
+            let expires = if ends { 0 } else { 600 };
+            let fields = format!("{path}Contact: <sip:c{contact}@h>;{{I}};reg-id={reg_id};expires={expires}");
+            if state.send(port, &format!("c{call}"), cseq, &fields).is_err() {
+                prop_assert_eq!(&state.bindings, &before);
+            }
+            let mut flows: Vec<_> = state.bindings.iter().filter(|b| b.reg_id() != 0).map(Binding::reg_id).collect();
+            let mut plain: Vec<_> = state.bindings.iter().filter(|b| b.reg_id() == 0).map(|b| b.contact.clone()).collect();
+            let found = (flows.len(), plain.len());
+            flows.sort_unstable();
+            flows.dedup();
+            plain.sort();
+            plain.dedup();
+            prop_assert_eq!((flows.len(), plain.len()), found);
+            prop_assert!(state.bindings.len() <= crate::base::limit::BINDINGS_MAX);
+        }
+    }
 }
