@@ -92,7 +92,8 @@ fn every_file_has_one_row_and_every_row_a_file() {
     for (folder, count, mut sections) in [("rfc4475/", 49, sections.concat()), ("rfc5118/", 12, six)] {
         let rows: Vec<_> = all().filter(|row| row.file.starts_with(folder)).collect();
         let mut found: Vec<_> = rows.iter().map(|row| row.section.to_owned()).collect();
-        (found.sort(), sections.sort());
+        found.sort();
+        sections.sort();
         assert_eq!(found, sections);
         let digests: BTreeSet<_> = rows.iter().map(|row| row.digest).collect();
         assert_eq!(digests.len(), count, "each has a digest of its own");
@@ -315,7 +316,7 @@ const HOUR: u64 = 3600;
 const SIGNED: &[Signed] = &[
     ("rfc4475/escnull", Ok(&[("sip:%00@host5.example.com", HOUR), ("sip:%00%00@host5.example.com", HOUR)])),
     ("rfc4475/scalar02", Ok(&[("sip:user@host129.example.com", HOUR)])),
-    ("rfc4475/regbadct", Ok(&[("sip:user@example.com?Route=%3Csip:sip.example.com%3E", HOUR)])),
+    ("rfc4475/regbadct", Err(400)),
     ("rfc4475/unksm2", Err(400)),
     ("rfc4475/cparam01", Ok(&[("sip:+19725552222@gw1.example.net", HOUR)])),
     ("rfc4475/cparam02", Ok(&[("sip:+19725552222@gw1.example.net;unknownparam", HOUR)])),

@@ -187,6 +187,7 @@ fn core(users: u32, now: Now) -> Core {
         devices_max: 4,
         trusted: Vec::new(),
         ring_max: Duration::from_secs(120),
+        intervals: stationmaster::txn::Intervals::default(),
     };
     let shared = Shared {
         settings: Arc::new(settings),

@@ -38,6 +38,8 @@ pub enum MailKind {
     },
     /// The softphone app was enabled: where it is had, and by which name one signs in.
     AppEnabled,
+    /// The password was changed.
+    PasswordChanged,
 }
 
 impl OwedMails {

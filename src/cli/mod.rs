@@ -90,9 +90,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Err(errors) => return print::faults(&errors),
     };
     match todo {
-        Configured::Check => match config.mail_sender() {
-            Ok(_) => print::checked(line.config.as_deref(), line.json),
-            Err(error) => print::refused(format_args!("mail.templates: {error}"), Exit::BadConfig),
+        Configured::Check => match config.check_texts() {
+            Ok(()) => print::checked(line.config.as_deref(), line.json),
+            Err(fault) => {
+                print::refused(format_args!("mail.{}: {}", fault.key, fault.reason), Exit::BadConfig)
+            }
         },
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })

@@ -1,6 +1,8 @@
 //! `[mail]`: how people are written to.
 
-use super::{Entries, Fault};
+use super::store::secret_place;
+use super::{Entries, Fault, KeyPlace};
+use crate::mail::smtp::Relay;
 use crate::mail::{Language, Mailbox};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -14,6 +16,9 @@ pub(super) struct Raw {
     language: String,
     templates: String,
     downloads: Vec<String>,
+    smtp: String,
+    smtp_user: String,
+    smtp_password_file: String,
 }
 
 impl Default for Raw {
@@ -24,6 +29,9 @@ impl Default for Raw {
             language: "en".into(),
             templates: String::new(),
             downloads: Vec::new(),
+            smtp: String::new(),
+            smtp_user: String::new(),
+            smtp_password_file: String::new(),
         }
     }
 }
@@ -41,6 +49,10 @@ pub struct MailConfig {
     pub templates: Option<PathBuf>,
     /// Where the softphone is had.
     pub downloads: Vec<String>,
+    /// The mail server that messages go to instead of into a spool.
+    pub smtp: Option<Relay>,
+    /// Who we are to it, and where the password is.
+    pub smtp_login: Option<(String, KeyPlace)>,
 }
 
 impl Default for MailConfig {
@@ -52,18 +64,23 @@ impl Default for MailConfig {
             language: Language::English,
             templates: None,
             downloads: Vec::new(),
+            smtp: None,
+            smtp_login: None,
         }
     }
 }
 
 impl MailConfig {
     pub(super) fn entries(&self, entries: &mut Entries) {
-        let Self { from, spool, language, templates, downloads } = self;
+        let Self { from, spool, language, templates, downloads, smtp, smtp_login } = self;
         entries.put("mail.from", from);
         entries.put("mail.spool", spool);
         entries.put("mail.language", language);
         entries.put("mail.templates", templates);
         entries.put("mail.downloads", downloads);
+        entries.put("mail.smtp", smtp);
+        entries.put("mail.smtp_user", &smtp_login.as_ref().map(|(user, _)| user));
+        entries.put("mail.smtp_password_file", &smtp_login.as_ref().map(|(_, place)| place));
     }
 }
 
@@ -83,12 +100,25 @@ impl TryFrom<Raw> for MailConfig {
         if let Some((item, link)) = raw.downloads.iter().enumerate().find(|(_, link)| !is_link(link)) {
             return Err(Fault::at("downloads", item, format_args!("{link:?} is no web address")));
         }
+        let smtp = match raw.smtp.as_str() {
+            "" => None,
+            text => Some(Relay::parse(text).map_err(|reason| Fault::new("smtp", reason))?),
+        };
+        let place = secret_place("smtp_password_file", &raw.smtp_password_file)?;
+        let smtp_login = match (raw.smtp_user.as_str(), place) {
+            ("", None) => None,
+            ("", Some(_)) => return Err(Fault::new("smtp_user", "a password without a user")),
+            (_, None) => return Err(Fault::new("smtp_password_file", "a user without a password")),
+            (user, Some(place)) => Some((user.to_owned(), place)),
+        };
         Ok(Self {
             from,
             spool: folder("spool", &raw.spool)?,
             language,
             templates: folder("templates", &raw.templates)?,
             downloads: raw.downloads,
+            smtp,
+            smtp_login,
         })
     }
 }

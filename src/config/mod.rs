@@ -31,8 +31,8 @@ pub use registrar::RegistrarConfig;
 pub use sip::{Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 
-use crate::mail::text::TextError;
-use crate::mail::{Carrier, Spool, Texts};
+use crate::base::private::Secret;
+use crate::mail::{Carrier, Smtp, Spool, Texts};
 use crate::service::admin::{Carries, Defaults, Links, Mailing};
 use crate::service::mailing::Sender;
 use crate::store::StoreUrl;
@@ -184,10 +184,29 @@ impl Config {
             expires_max: self.registrar.expires_max,
             mailing: Mailing {
                 invitation_for: self.invitation.valid_for,
-                carrier: if self.spool().is_some() { Carries::Mails } else { Carries::Nothing },
+                carrier: self.carries(),
                 links: if self.http.link_base().is_some() { Links::Known } else { Links::Nowhere },
             },
         }
+    }
+
+    fn texts(&self) -> Result<Texts, Fault> {
+        Texts::load(self.mail.language, self.mail.templates.as_deref())
+            .map_err(|error| Fault::new("templates", error))
+    }
+
+    /// Whether the operator's own texts of mails can be used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_texts(&self) -> Result<(), Fault> {
+        self.texts().map(drop)
+    }
+
+    /// Whether mails have anywhere to go.
+    fn carries(&self) -> Carries {
+        let somewhere = self.mail.smtp.is_some() || self.spool().is_some();
+        if somewhere { Carries::Mails } else { Carries::Nothing }
     }
 
     /// The folder of the mail spool, by default beside the store; a store in memory has none.
@@ -199,19 +218,27 @@ impl Config {
         }
     }
 
-    /// What writes mails and hands them over; `None` if they have nowhere to go.
+    /// What writes mails and hands them over; `None` if they have nowhere to go. `credentials` is as for
+    /// [`Config::key_file`].
     ///
     /// # Errors
-    /// If the operator's own texts cannot be used.
-    pub fn mail_sender(&self) -> Result<Option<Sender>, TextError> {
-        let texts = Texts::load(self.mail.language, self.mail.templates.as_deref())?;
-        Ok(self.spool().map(|folder| Sender {
-            carrier: Carrier::Spool(Spool::new(folder)),
-            texts,
-            from: self.mail.from.clone(),
-            base: self.http.link_base(),
-            downloads: self.mail.downloads.clone(),
-        }))
+    /// If the operator's own texts cannot be used, or the mail server's password cannot be read.
+    pub fn mail_sender(&self, credentials: Option<&Path>) -> Result<Option<Sender>, Fault> {
+        let (mail, texts) = (&self.mail, self.texts()?);
+        let carrier = match (&mail.smtp, self.spool()) {
+            (Some(relay), _) => {
+                let password = mail.smtp_login.as_ref().map(|(_, place)| password(place, credentials));
+                let password = password.transpose()?;
+                let login = mail.smtp_login.as_ref().zip(password.as_ref());
+                let login = login.map(|((user, _), password)| (user.as_str(), password));
+                let smtp = Smtp::new(relay, login, &mail.from).map_err(|error| Fault::new("smtp", error))?;
+                Carrier::Smtp(smtp)
+            }
+            (None, Some(folder)) => Carrier::Spool(Spool::new(folder)),
+            (None, None) => return Ok(None),
+        };
+        let (from, downloads) = (mail.from.clone(), mail.downloads.clone());
+        Ok(Some(Sender { carrier, texts, from, base: self.http.link_base(), downloads }))
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.
@@ -230,6 +257,24 @@ impl Config {
             (KeyPlace::BesideStore, StoreUrl::Memory) => (PathBuf::new(), false),
         };
         Ok(KeyFile { path, credential })
+    }
+}
+
+/// The first line of the file that holds the mail server's password.
+fn password(place: &KeyPlace, credentials: Option<&Path>) -> Result<Secret<String>, Fault> {
+    let fault = |reason: String| Fault::new("smtp_password_file", reason);
+    let path = match (place, credentials) {
+        (KeyPlace::Path(path), _) => path.clone(),
+        (KeyPlace::Credential(name), Some(folder)) => folder.join(name),
+        (KeyPlace::Credential(_) | KeyPlace::BesideStore, _) => {
+            return Err(fault("systemd passed no credentials to this process".into()));
+        }
+    };
+    let text = std::fs::read_to_string(&path);
+    let text = text.map(Secret::new).map_err(|error| fault(format!("{}: {error}", path.display())))?;
+    match text.expose().lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
+        _ => Err(fault(format!("{} has no password in its first line", path.display()))),
     }
 }
 

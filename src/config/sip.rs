@@ -5,6 +5,7 @@ use crate::base::flow::Transport;
 use crate::base::limit::LISTENERS_MAX;
 use crate::base::prefix::Prefix;
 use crate::net::listen::Listen;
+use crate::txn::Intervals;
 use serde::Deserialize;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,12 @@ const DRAIN_MAX_S: u32 = 20;
 /// The longest that can be set: a day.
 const DRAIN_S_MAX: u32 = 86_400;
 
+/// Least and most that T1, T2 and T4 may be, in milliseconds. A peer that does not answer is given up
+/// after 64 × T1: at the least 6.4 s, at the most a little over 2 minutes.
+const T1_MS: (u32, u32) = (100, 2_000);
+const T2_MS: (u32, u32) = (100, 30_000);
+const T4_MS: (u32, u32) = (500, 30_000);
+
 /// Longest realm; it stands in each challenge.
 const REALM_BYTES_MAX: usize = 128;
 
@@ -34,6 +41,9 @@ pub(super) struct Raw {
     trusted: Vec<String>,
     shards: u16,
     drain_max_s: u32,
+    t1_ms: u32,
+    t2_ms: u32,
+    t4_ms: u32,
 }
 
 impl Default for Raw {
@@ -46,6 +56,9 @@ impl Default for Raw {
             trusted: Vec::new(),
             shards: 0,
             drain_max_s: DRAIN_MAX_S,
+            t1_ms: 500,
+            t2_ms: 4_000,
+            t4_ms: 5_000,
         }
     }
 }
@@ -134,6 +147,8 @@ pub struct SipConfig {
     pub shards: u16,
     /// How long a server that was asked to end lets calls go on.
     pub drain_max: Duration,
+    /// What the timers of transactions are made of.
+    pub intervals: Intervals,
 }
 
 impl Default for SipConfig {
@@ -149,13 +164,14 @@ impl Default for SipConfig {
             trusted: Vec::new(),
             shards: 0,
             drain_max: Duration::from_secs(DRAIN_MAX_S.into()),
+            intervals: Intervals::default(),
         }
     }
 }
 
 impl SipConfig {
     pub(super) fn entries(&self, entries: &mut Entries) {
-        let Self { listen, domains, realm, advertise, trusted, shards, drain_max } = self;
+        let Self { listen, domains, realm, advertise, trusted, shards, drain_max, intervals } = self;
         entries.put("sip.listen", listen);
         entries.put("sip.domains", domains);
         entries.put("sip.realm", realm);
@@ -163,6 +179,10 @@ impl SipConfig {
         entries.put("sip.trusted", trusted);
         entries.put("sip.shards", shards);
         entries.put("sip.drain_max_s", drain_max);
+        let Intervals { t1, t2, t4 } = intervals;
+        for (key, length) in [("sip.t1_ms", t1), ("sip.t2_ms", t2), ("sip.t4_ms", t4)] {
+            entries.put(key, length);
+        }
     }
 }
 
@@ -197,6 +217,7 @@ impl TryFrom<Raw> for SipConfig {
         if raw.shards > SHARDS_MAX {
             return Err(Fault::new("shards", format_args!("{} is more than {SHARDS_MAX}", raw.shards)));
         }
+        let intervals = intervals(&raw)?;
         if raw.drain_max_s > DRAIN_S_MAX {
             let reason = format_args!("{} is more than {DRAIN_S_MAX}", raw.drain_max_s).to_string();
             return Err(Fault::new("drain_max_s", reason));
@@ -209,8 +230,26 @@ impl TryFrom<Raw> for SipConfig {
             trusted: list("trusted", &raw.trusted, trusted)?,
             shards: raw.shards,
             drain_max: Duration::from_secs(raw.drain_max_s.into()),
+            intervals,
         })
     }
+}
+
+/// T1, T2 and T4 (RFC 3261 §17.1.1.1), each within bounds, and T2 no less than T1.
+fn intervals(raw: &Raw) -> Result<Intervals, Fault> {
+    let length = |key, ms: u32, (least, most): (u32, u32)| {
+        if (least..=most).contains(&ms) {
+            return Ok(Duration::from_millis(ms.into()));
+        }
+        Err(Fault::new(key, format_args!("{ms} is not between {least} and {most}")))
+    };
+    let t1 = length("t1_ms", raw.t1_ms, T1_MS)?;
+    let t2 = length("t2_ms", raw.t2_ms, T2_MS)?;
+    let t4 = length("t4_ms", raw.t4_ms, T4_MS)?;
+    if t2 < t1 {
+        return Err(Fault::new("t2_ms", format_args!("{} is less than t1_ms, {}", raw.t2_ms, raw.t1_ms)));
+    }
+    Ok(Intervals { t1, t2, t4 })
 }
 
 fn advertise(text: &str) -> Result<Option<IpAddr>, Fault> {

@@ -102,17 +102,22 @@ impl TryFrom<RawSecrets> for SecretsConfig {
     type Error = Fault;
 
     fn try_from(raw: RawSecrets) -> Result<Self, Fault> {
-        let key_file = match (raw.key_file.as_str(), raw.key_file.strip_prefix("credential:")) {
-            ("", _) => KeyPlace::BesideStore,
-            (_, Some(name)) if !name.is_empty() && !name.contains('/') && !name.starts_with('.') => {
-                KeyPlace::Credential(name.into())
-            }
-            (path, None) if path.starts_with('/') => KeyPlace::Path(path.into()),
-            (text, _) => {
-                let reason = format!("{text:?} is neither an absolute path nor \"credential:NAME\"");
-                return Err(Fault::new("key_file", reason));
-            }
-        };
+        let key_file = secret_place("key_file", &raw.key_file)?.unwrap_or_default();
         Ok(Self { key_file })
+    }
+}
+
+/// Where a secret is: a path or a systemd credential; `None` for nothing.
+pub(super) fn secret_place(key: &'static str, text: &str) -> Result<Option<KeyPlace>, Fault> {
+    match (text, text.strip_prefix("credential:")) {
+        ("", _) => Ok(None),
+        (_, Some(name)) if !name.is_empty() && !name.contains('/') && !name.starts_with('.') => {
+            Ok(Some(KeyPlace::Credential(name.into())))
+        }
+        (path, None) if path.starts_with('/') => Ok(Some(KeyPlace::Path(path.into()))),
+        (text, _) => {
+            let reason = format!("{text:?} is neither an absolute path nor \"credential:NAME\"");
+            Err(Fault::new(key, reason))
+        }
     }
 }

@@ -82,9 +82,10 @@ impl Core {
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
         let Shared { settings, directory, nonces, hash, shards, gruus } = shared;
-        let call = call::Settings { ring_max: settings.ring_max, ..call::Settings::default() };
+        let Settings { ring_max, intervals, .. } = *settings;
+        let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
-        let probes = probe::Probes::new(call.intervals, &mut rng);
+        let probes = probe::Probes::new(intervals, &mut rng);
         Self {
             shard,
             shards,

@@ -339,6 +339,12 @@ impl Request<'_, '_> {
 
     /// Refreshes in memory.
     fn refresh(&self, entry: &mut Entry, asked: &Asked<'_>, device: DeviceId, plan: &Plan) -> Decision {
+        for binding in entry.bindings.iter_mut().filter(|_| entry.doubt.is_open()) {
+            if plan.ops.iter().any(|op| matches!(op, Op::Refresh { number, .. } if *number == binding.number))
+            {
+                binding.turn = entry.doubt.latest_turn(binding.number, binding.turn);
+            }
+        }
         let refreshed = self.journal(&entry.bindings, plan, asked);
         let cloned = plan.seen != Seen::Usual;
         registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);

@@ -6,6 +6,7 @@ use crate::digest::Algorithms;
 use crate::lockout::{self, Origin};
 use crate::registrar::Terms;
 use crate::sip::Uri;
+use crate::txn::Intervals;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub trusted: Vec<Prefix>,
     /// How long a call rings before it is given up.
     pub ring_max: Duration,
+    /// What the timers of transactions are made of.
+    pub intervals: Intervals,
 }
 
 impl Settings {

@@ -39,6 +39,8 @@ pub struct Doubt {
     tenant: bool,
     /// The bindings that it may have ended.
     ended: Box<[u32]>,
+    /// The bindings that it may have refreshed, and the turns that they then have.
+    refreshed: Box<[(u32, u32)]>,
 }
 
 impl Doubt {
@@ -76,9 +78,21 @@ impl Doubt {
         self.held = self.held.saturating_sub(held as u16);
     }
 
-    /// A change was refused that ends these bindings, and may have been kept.
-    pub fn arise(&mut self, ended: &[u32]) {
+    /// The turn that a binding with this number, which has this one, is to be refreshed from: the
+    /// next counts as later than any that may have been kept.
+    #[must_use]
+    pub fn latest_turn(&self, binding: u32, turn: u32) -> u32 {
+        let kept = self.refreshed.iter().filter(|(number, _)| *number == binding);
+        kept.map(|(_, turn)| *turn).max().unwrap_or(0).max(turn)
+    }
+
+    /// A change was refused that ends some bindings and refreshes others, up to these turns, and may
+    /// have been kept.
+    pub fn arise(&mut self, ended: &[u32], refreshed: &[(u32, u32)]) {
         self.open = true;
+        if !refreshed.is_empty() {
+            self.refreshed = [&self.refreshed, refreshed].concat().into();
+        }
         let known = std::mem::take(&mut self.ended).into_vec();
         let mut all: Vec<u32> = known.into_iter().chain(ended.iter().copied()).collect();
         all.sort_unstable();
@@ -102,6 +116,7 @@ impl Doubt {
         self.open = false;
         self.all = false;
         self.ended = Box::default();
+        self.refreshed = Box::default();
     }
 
     /// The tenant is known.
@@ -125,15 +140,15 @@ mod tests {
         ("answered",              |d| { d.begin(); d.hold(); d.end(true); },           [false, false, false, false]),
         ("refused unwritten",     |d| { d.begin(); d.end(false); },                    [false, false, false, false]),
         ("one of two answered",   |d| { d.begin(); d.begin(); d.hold(); d.end(false); }, [true, false, true,  true]),
-        ("perhaps kept",          |d| d.arise(&[1]),                        [true,  true,  true,  false]),
-        ("and another",           |d| { d.arise(&[1]); d.arise(&[2, 1]); }, [true, true, true, true]),
-        ("that ends nothing"  ,  |d| d.arise(&[]),                         [true,  true,  false, false]),
+        ("perhaps kept",          |d| d.arise(&[1], &[]),                        [true,  true,  true,  false]),
+        ("and another",           |d| { d.arise(&[1], &[]); d.arise(&[2, 1], &[]); }, [true, true, true, true]),
+        ("that ends nothing"  ,  |d| d.arise(&[], &[]),                         [true,  true,  false, false]),
         ("that ends all"  ,      |d| d.arise_of_all(),                                [true,  true,  true,  true]),
         ("of the tenant",         |d| d.arise_of_tenant(),                             [true,  true,  true,  true]),
-        ("record known",          |d| { d.arise_of_all(); d.arise(&[1]); d.resolve(); }, [false, false, false, false]),
+        ("record known",          |d| { d.arise_of_all(); d.arise(&[1], &[]); d.resolve(); }, [false, false, false, false]),
         ("record known, not the tenant", |d| { d.arise_of_tenant(); d.resolve(); },    [true,  true,  true,  true]),
         ("tenant known",          |d| { d.arise_of_tenant(); d.resolve_tenant(); },    [false, false, false, false]),
-        ("tenant known, not the record", |d| { d.arise_of_tenant(); d.arise(&[2]); d.resolve_tenant(); }, [true, true, false, true]),
+        ("tenant known, not the record", |d| { d.arise_of_tenant(); d.arise(&[2], &[]); d.resolve_tenant(); }, [true, true, false, true]),
     ];
 
     #[test]
@@ -144,5 +159,17 @@ mod tests {
             let found = [doubt.is_any(), doubt.is_open(), doubt.touches(1), doubt.touches(2)];
             assert_eq!(found, *wanted, "{name}");
         }
+    }
+
+    #[test]
+    fn a_refresh_of_memory_is_later_than_one_that_may_have_been_kept() {
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.latest_turn(1, 4), 4);
+        doubt.arise(&[], &[(1, 5), (2, 9)]);
+        doubt.arise(&[], &[(1, 7)]);
+        assert_eq!([1, 2, 3].map(|binding| doubt.latest_turn(binding, 4)), [7, 9, 4]);
+        assert_eq!(doubt.latest_turn(1, 8), 8);
+        doubt.resolve();
+        assert_eq!(doubt.latest_turn(1, 4), 4);
     }
 }

@@ -149,15 +149,15 @@ impl Entry {
         let Some(record) = kept.filter(|record| self.signs_in_as(record)) else {
             return self.doubt.arise_of_all();
         };
-        let mut ended = Vec::new();
-        for known in &mut self.bindings {
+        let (mut ended, mut refreshed) = (Vec::new(), Vec::new());
+        for known in &self.bindings {
             match record.bindings.iter().find(|kept| kept.number == known.number) {
-                // Whatever memory makes of it from now on is newer than what may have been kept.
-                Some(kept) => known.turn = known.turn.max(kept.turn),
+                Some(kept) if kept.turn > known.turn => refreshed.push((kept.number, kept.turn)),
+                Some(_) => {}
                 None => ended.push(known.number),
             }
         }
-        self.doubt.arise(&ended);
+        self.doubt.arise(&ended, &refreshed);
     }
 
     /// Whether a record lets the same sign in, with the same password, as memory does.

@@ -138,3 +138,22 @@ pub enum What {
         address: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_the_first_schema_has_neither_invitation_nor_mails() {
+        let login = LoginName::parse("200-acme").unwrap();
+        let mut record = ExtensionRecord::new(login, "Ada".into(), Some("a@b".into()));
+        record.tell(Wall::from_secs(1), What::Activated { device: 1, address: "192.0.2.1".into() });
+        let today = postcard::to_stdvec(&record).unwrap();
+        let tail = postcard::to_stdvec(&(&record.invitation, &record.mails)).unwrap();
+        let first = today.strip_suffix(tail.as_slice()).unwrap();
+        let read = ExtensionRecord::of_schema(1, first).unwrap();
+        assert_eq!(postcard::to_stdvec(&read).unwrap(), today);
+        assert!(ExtensionRecord::of_schema(3, first).is_none());
+        assert!(ExtensionRecord::of_schema(1, &first[..9]).is_none());
+    }
+}

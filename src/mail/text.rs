@@ -25,6 +25,8 @@ pub enum Kind {
     Invitation,
     /// Where the softphone is had.
     AppEnabled,
+    /// That there is another password.
+    PasswordChanged,
 }
 
 /// The texts of one language.
@@ -110,7 +112,7 @@ impl Language {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Invitation, Self::AppEnabled];
+    pub const ALL: [Self; 3] = [Self::Invitation, Self::AppEnabled, Self::PasswordChanged];
 
     /// The name of its files.
     #[must_use]
@@ -118,6 +120,7 @@ impl Kind {
         match self {
             Self::Invitation => "invitation",
             Self::AppEnabled => "app_enabled",
+            Self::PasswordChanged => "password_changed",
         }
     }
 
@@ -126,6 +129,7 @@ impl Kind {
         match self {
             Self::Invitation => &["name", "login", "tenant", "link", "until"],
             Self::AppEnabled => &["name", "login", "tenant", "downloads"],
+            Self::PasswordChanged => &["name", "login", "tenant", "at"],
         }
     }
 
@@ -142,8 +146,10 @@ impl Kind {
         match (language, self) {
             (Language::English, Self::Invitation) => texts!("en", "invitation"),
             (Language::English, Self::AppEnabled) => texts!("en", "app_enabled"),
+            (Language::English, Self::PasswordChanged) => texts!("en", "password_changed"),
             (Language::French, Self::Invitation) => texts!("fr", "invitation"),
             (Language::French, Self::AppEnabled) => texts!("fr", "app_enabled"),
+            (Language::French, Self::PasswordChanged) => texts!("fr", "password_changed"),
         }
     }
 }
@@ -155,16 +161,20 @@ impl Texts {
     /// [`TextError`], the first one found.
     pub fn load(language: Language, folder: Option<&Path>) -> Result<Self, TextError> {
         let load = |kind| Text::load(language, kind, folder);
-        Ok(Self { language, texts: [load(Kind::Invitation)?, load(Kind::AppEnabled)?] })
+        Ok(Self {
+            language,
+            texts: [load(Kind::Invitation)?, load(Kind::AppEnabled)?, load(Kind::PasswordChanged)?],
+        })
     }
 
     /// A text with its places filled; a place without a value stays empty.
     #[must_use]
     pub fn write(&self, kind: Kind, values: &[(&str, Value<'_>)]) -> Written {
-        let [invitation, app_enabled] = &self.texts;
+        let [invitation, app_enabled, password_changed] = &self.texts;
         let text = match kind {
             Kind::Invitation => invitation,
             Kind::AppEnabled => app_enabled,
+            Kind::PasswordChanged => password_changed,
         };
         let none = self.language.no_links();
         let value = |place: &str| values.iter().find(|(name, _)| *name == place).map(|(_, value)| *value);

@@ -305,22 +305,24 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_what_is_not_held_and_dawdling_ends_all() {
+    fn silence_ends_what_is_not_held_and_dawdling_and_strangeness_end_all() {
         with_streams(async |mut streams, addr| {
             let (held, _a) = heard(&mut streams, addr, MESSAGE).await;
             let (silent, mut b) = heard(&mut streams, addr, MESSAGE).await;
             let (dawdling, _c) = heard(&mut streams, addr, &[MESSAGE, b"OPT"].concat()).await;
+            [held, silent, dawdling].into_iter().for_each(|flow| streams.vouch(flow));
+            let (stranger, _d) = heard(&mut streams, addr, MESSAGE).await;
             let (late, early) =
                 (Instant::now() + limit::STREAM_IDLE_MAX, Instant::now() + limit::STREAM_IDLE_MAX / 2);
             streams.sweep(early, |_| false);
             streams.sweep(late + SWEEP_EVERY, |flow| flow == held || flow == dawdling);
             let mut closed = Vec::new();
-            for _ in 0..2 {
+            for _ in 0..3 {
                 let Event::Closed(flow) = next(&mut streams).await else { panic!("a message") };
                 closed.push(flow);
             }
             closed.sort();
-            assert_eq!(closed, [silent, dawdling]);
+            assert_eq!(closed, [silent, dawdling, stranger]);
             assert_eq!(b.read(&mut [0]).unwrap(), 0);
             assert_eq!(streams.write(silent, Bytes::from_static(b"x")), Written::Dead);
             assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));

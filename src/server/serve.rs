@@ -22,7 +22,6 @@ use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
 use crate::http;
-use crate::mail::text::TextError;
 use crate::net::meters::NetMeters;
 use crate::registrar::Gruus;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
@@ -55,9 +54,9 @@ pub enum ServeError {
     /// The configuration names a key that systemd did not pass.
     #[error("secrets.{}: {}", .0.key, .0.reason)]
     KeyFile(Fault),
-    /// The operator's own texts for mails.
-    #[error("mail.templates: {0}")]
-    Mail(#[from] TextError),
+    /// The texts of mails, or the way to the mail server.
+    #[error("mail.{}: {}", .0.key, .0.reason)]
+    Mail(Fault),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminSocketError),
@@ -144,7 +143,8 @@ async fn run(
     let (late_stopper, late) = Stop::new();
     let late_tasks = Tasks::new(late.clone());
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
-    let (door, mail_sender) = (http::Door::default(), config.mail_sender()?);
+    let (door, mail_sender) =
+        (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     if let Some(listener) = health_listener {
         let invitations = http::invitations::invitation_pages(Arc::clone(&door));
         let pages = http::health_pages(pulse.clone()).merge(invitations);
@@ -236,6 +236,11 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|error| ServeError::Http { address, error })
 }
 
+/// Where systemd has put the credentials that the unit names.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
 /// Opens store, key and directory as the configuration says.
 ///
 /// # Errors
@@ -243,8 +248,7 @@ fn page_listener(address: SocketAddr) -> Result<TcpListener, ServeError> {
 pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let key_file = config.key_file(credentials.as_deref()).map_err(ServeError::KeyFile)?;
+    let key_file = config.key_file(credentials().as_deref()).map_err(ServeError::KeyFile)?;
     let opened = open::start(Opening {
         url: &config.store.url,
         options: store::Options {

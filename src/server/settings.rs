@@ -45,5 +45,6 @@ pub fn settings(config: &Config, bound: &[Listen]) -> Settings {
         devices_max: config.licence.max_devices.into(),
         trusted: config.sip.trusted.clone(),
         ring_max: RING_MAX,
+        intervals: config.sip.intervals,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A mail is owed with the change it tells of, in one record. Here it is written, handed over, and then
 //! leaves the record: a crash between the two hands the same message over again, under the same name,
-//! and loses none. While the carrier fails, all mails wait; it is tried again with growing pauses.
+//! and loses none. While the carrier fails, all mails wait; it is tried again with growing pauses. A mail
+//! that a mail server refuses by itself waits alone, and is given up after three days.
 
 use super::Services;
 use super::tables::{extension, put_extension};
@@ -13,10 +14,11 @@ use crate::mail::text::{Kind, Value};
 use crate::mail::{Carrier, CarryError, Mailbox, Message, Texts};
 use crate::store::{Expect, StoreError, key};
 use crate::task::Stop;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The path of the page behind the link of an invitation. What follows the `#` is never sent to a
 /// server by a browser, so no log of a proxy has the token.
@@ -24,6 +26,9 @@ pub const INVITATION_PATH: &str = "/invitation";
 
 /// The first pause after the carrier or the store failed; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// How long a mail server may refuse a mail that it takes others beside, until it is given up.
+const REFUSED_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
@@ -94,10 +99,12 @@ enum Outcome {
     Expired,
     /// Its token cannot be read, as after a loss of the key.
     Unreadable,
+    /// The mail server has refused it for [`REFUSED_MAX`].
+    GivenUp,
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::HandedOver, Self::Failed, Self::Expired, Self::Unreadable];
+    const ALL: [Self; 5] = [Self::HandedOver, Self::Failed, Self::Expired, Self::Unreadable, Self::GivenUp];
 
     const fn label(self) -> &'static str {
         match self {
@@ -105,6 +112,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Unreadable => "unreadable",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -129,29 +137,77 @@ impl Meters {
     }
 }
 
+/// Whether an extension's mails are all sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sent {
+    /// They are, or wait for another configuration.
+    All,
+    /// A mail server did not take some.
+    Some,
+}
+
+/// A mail that was refused while others were not: when it is tried again.
+struct Aside {
+    due: Instant,
+    pause: Duration,
+}
+
 /// Sends what extensions owe, until `stop`.
 pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: Meters, stop: Stop) {
     let mut pause = PAUSE_MIN;
+    let mut aside: BTreeMap<LoginName, Aside> = BTreeMap::new();
     loop {
+        let next = aside.values().map(|aside| aside.due).min();
         let login = tokio::select! {
             () = stop.stopped() => return,
             login = waiting.take() => login,
+            () = until(next) => {
+                bring_back(&mut aside, &waiting);
+                continue;
+            }
         };
         let sent = tokio::select! {
             () = stop.stopped() => return,
             sent = sender.send_all(&services, &login, &meters) => sent,
         };
-        let Err(hindrance) = sent else {
-            pause = PAUSE_MIN;
-            continue;
-        };
-        meters.count(Outcome::Failed);
-        waiting.add(login);
-        tracing::warn!(error = %hindrance, pause_s = pause.as_secs(), "a mail was not handed over; it is tried again");
-        tokio::select! {
-            () = stop.stopped() => return,
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+        match sent {
+            Ok(Sent::All) => {
+                aside.remove(&login);
+                pause = PAUSE_MIN;
+            }
+            Ok(Sent::Some) => {
+                let before = aside.get(&login).map_or(PAUSE_MIN, |aside| aside.pause);
+                let pause = (before * 2).min(PAUSE_MAX);
+                aside.insert(login, Aside { due: Instant::now() + pause, pause });
+            }
+            Err(hindrance) => {
+                meters.count(Outcome::Failed);
+                waiting.add(login);
+                let pause_s = pause.as_secs();
+                tracing::warn!(error = %hindrance, pause_s, "a mail was not handed over; it is tried again");
+                tokio::select! {
+                    () = stop.stopped() => return,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+                }
+            }
         }
+    }
+}
+
+/// Lets those wait again whose time has come. What comes of it says when the next one is.
+fn bring_back(aside: &mut BTreeMap<LoginName, Aside>, waiting: &Waiting) {
+    let now = Instant::now();
+    for (login, aside) in aside.iter_mut().filter(|(_, aside)| aside.due <= now) {
+        waiting.add(login.clone());
+        aside.due = now + PAUSE_MAX;
+    }
+}
+
+/// Waits until then; for ever if there is no such time.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -162,34 +218,50 @@ impl Sender {
         services: &Services,
         login: &LoginName,
         meters: &Meters,
-    ) -> Result<(), Hindrance> {
+    ) -> Result<Sent, Hindrance> {
         let whose = login.clone();
         // On the committer: what is read there is durable once it is answered.
         let found = services.store.run(move |txn| {
             let found = extension(txn, &whose)?;
             Ok::<_, StoreError>(found.map(|row| (row.value, txn.now())))
         });
-        let Some((record, now)) = found.await? else { return Ok(()) };
+        let Some((record, now)) = found.await? else { return Ok(Sent::All) };
+        let mut all = Sent::All;
         for mail in record.mails.waiting() {
-            match self.write(services, &record, mail, now) {
-                Ok(message) => {
-                    self.carrier.hand_over(message).await?;
-                    meters.count(Outcome::HandedOver);
-                    tracing::info!(kind = label(&mail.kind), "a mail was handed over");
-                }
+            let kind = label(&mail.kind);
+            let message = match self.write(services, &record, mail, now) {
+                Ok(message) => message,
                 Err(Unwritten::Waits(reason)) => {
-                    tracing::warn!(kind = label(&mail.kind), reason, "a mail waits");
+                    tracing::warn!(kind, reason, "a mail waits");
                     continue;
                 }
                 Err(Unwritten::Never(outcome)) => {
                     meters.count(outcome);
-                    let outcome = outcome.label();
-                    tracing::warn!(kind = label(&mail.kind), outcome, "a mail will not be sent");
+                    tracing::warn!(kind, outcome = outcome.label(), "a mail will not be sent");
+                    settle(services, login, mail.number).await?;
+                    continue;
                 }
+            };
+            match self.carrier.hand_over(message).await {
+                Ok(()) => {
+                    meters.count(Outcome::HandedOver);
+                    tracing::info!(kind, "a mail was handed over");
+                }
+                Err(refused) if refused.is_of_message() && now.since(mail.at) < REFUSED_MAX => {
+                    meters.count(Outcome::Failed);
+                    tracing::warn!(kind, error = %refused, "a mail was refused; it is tried again");
+                    all = Sent::Some;
+                    continue;
+                }
+                Err(refused) if refused.is_of_message() => {
+                    meters.count(Outcome::GivenUp);
+                    tracing::warn!(kind, error = %refused, "a mail is given up");
+                }
+                Err(error) => return Err(error.into()),
             }
             settle(services, login, mail.number).await?;
         }
-        Ok(())
+        Ok(all)
     }
 
     /// The message, or why it will never be one.
@@ -221,13 +293,18 @@ impl Sender {
                 let token = std::str::from_utf8(opened.expose())
                     .map_err(|_| Unwritten::Never(Outcome::Unreadable))?;
                 link = format!("{base}{INVITATION_PATH}#{token}");
-                ends = until.rfc3339().replace('T', " ").replace('Z', " UTC");
+                ends = moment(*until);
                 values.extend([("link", Value::Words(&link)), ("until", Value::Words(&ends))]);
                 Kind::Invitation
             }
             MailKind::AppEnabled => {
                 values.push(("downloads", Value::Links(&self.downloads)));
                 Kind::AppEnabled
+            }
+            MailKind::PasswordChanged => {
+                ends = moment(mail.at);
+                values.push(("at", Value::Words(&ends)));
+                Kind::PasswordChanged
             }
         };
         let written = self.texts.write(kind, &values);
@@ -254,10 +331,16 @@ async fn settle(services: &Services, login: &LoginName, number: u32) -> Result<(
     job.await
 }
 
+/// An instant as people read it.
+fn moment(at: Wall) -> String {
+    at.rfc3339().replace('T', " ").replace('Z', " UTC")
+}
+
 const fn label(kind: &MailKind) -> &'static str {
     match kind {
         MailKind::Invitation { .. } => Kind::Invitation.name(),
         MailKind::AppEnabled => Kind::AppEnabled.name(),
+        MailKind::PasswordChanged => Kind::PasswordChanged.name(),
     }
 }
 

@@ -5,12 +5,12 @@
 //! | State      | Input     | Next       | Outputs                                    |
 //! |------------|-----------|------------|--------------------------------------------|
 //! | Calling    | begin     | Calling    | send, keep, start A (unreliable), start B  |
-//! | Calling    | timer A   | Calling    | send again, start A doubled                |
+//! | Calling    | timer A   | Calling    | send again, start A (doubled)              |
 //! | Calling    | timer B   | Terminated | tell the service: no answer came           |
 //! | Calling    | 1xx       | Proceeding | stop A and B, hand up                      |
 //! | Calling    | 2xx       | Accepted   | stop A and B, hand up, start M             |
 //! | Calling    | 3xx–6xx   | Completed  | stop A and B, ACK, hand up, start D        |
-//! | Calling    | limit     | Calling    | from now 1xx does not stop B               |
+//! | Calling    | limit     | Calling    |                                            |
 //! | Proceeding | 1xx       | Proceeding | hand up                                    |
 //! | Proceeding | 2xx       | Accepted   | hand up, start M                           |
 //! | Proceeding | 3xx–6xx   | Completed  | ACK, hand up, start D                      |
@@ -23,7 +23,7 @@
 //! | Calling, Proceeding | transport error | Terminated | tell the service           |
 //! | Completed, Accepted | transport error | Terminated |                            |
 //!
-//! Any pair not listed changes nothing and sends nothing. Proceeding has no timer of its own: how
+//! After a limit in Calling a 1xx does not stop B. Any pair not listed changes nothing and sends nothing. Proceeding has no timer of its own: how
 //! long a phone may ring is the service's to say, which then cancels and sets a limit of 64 × T1
 //! for something to come of that (§9.1). After its final answer a broken transport is no news to
 //! the service, which has its answer; the ACK is then simply lost.
@@ -155,23 +155,40 @@ impl ClientInvite {
 }
 
 #[cfg(test)]
+impl super::rows::Machine for ClientInvite {
+    type State = State;
+    type Input = Input;
+
+    fn begin(reliable: bool) -> Self {
+        Self::new(reliable, Intervals::default())
+    }
+
+    fn now(&self) -> State {
+        self.state
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.handle(input, out);
+    }
+
+    fn fired(timer: Timer) -> Input {
+        Input::Fired(timer)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::Input::{Begin, Fired, Limit, Response, TransportError};
     use super::State::{Accepted, Calling, Completed, Proceeding, Terminated};
     use super::*;
+    use crate::txn::rows::{ALL, Event, HALF, ONE, Row, Way, outputs, step, walk, walk_docs};
     use Output::{Acknowledge, Broken, Keep, Repeat, Send, Start, Stop, TimedOut, Up};
 
-    const HALF: Duration = Duration::from_millis(500);
-    const ONE: Duration = Duration::from_secs(1);
-    const ALL: Duration = Duration::from_secs(32);
     const A: Output = Stop(Timer::A);
     const B: Output = Stop(Timer::B);
 
-    /// Name, inputs that lead up to it, the input under test, the state and outputs it must give.
-    type Row = (&'static str, &'static [Input], Input, State, &'static [Output]);
-
     #[rustfmt::skip]
-    const ROWS: &[Row] = &[
+    const ROWS: &[Row<ClientInvite>] = &[
         ("it is sent",            &[],                             Begin,           Calling,    &[Send, Keep, Start(Timer::A, HALF), Start(Timer::B, ALL)]),
         ("A repeats and doubles", &[Begin],                        Fired(Timer::A), Calling,    &[Repeat, Start(Timer::A, ONE)]),
         ("B gives up",            &[Begin],                        Fired(Timer::B), Terminated, &[TimedOut]),
@@ -203,49 +220,68 @@ mod tests {
         ("nothing wakes it",      &[Begin, Fired(Timer::B)],       Response(200),   Terminated, &[]),
     ];
 
-    /// Walks the module's table row by row, on an unreliable transport.
     #[test]
-    fn every_row_of_the_table() {
-        for (name, before, input, state, outputs) in ROWS {
-            let mut txn = ClientInvite::new(false, Intervals::default());
-            let mut out = Vec::new();
-            before.iter().for_each(|step| txn.handle(*step, &mut out));
-            out.clear();
-            txn.handle(*input, &mut out);
-            assert_eq!((txn.state(), out.as_slice()), (*state, *outputs), "{name}");
-        }
+    fn every_row() {
+        walk::<ClientInvite>(ROWS);
+    }
+
+    #[rustfmt::skip]
+    const WAYS: &[Way<ClientInvite>] = &[
+        (Calling,    &[]),
+        (Calling,    &[Begin]),
+        (Calling,    &[Begin, Fired(Timer::A)]),
+        (Proceeding, &[Begin, Response(100)]),
+        (Proceeding, &[Begin, Response(100), Response(183)]),
+        (Completed,  &[Begin, Response(486)]),
+        (Completed,  &[Begin, Response(180), Limit, Response(487)]),
+        (Accepted,   &[Begin, Response(200)]),
+        (Accepted,   &[Begin, Response(180), Response(200), Response(200)]),
+        (Terminated, &[Begin, Fired(Timer::B)]),
+        (Terminated, &[Begin, Response(200), Fired(Timer::M)]),
+    ];
+
+    #[rustfmt::skip]
+    const EVENTS: &[Event<ClientInvite>] = &[
+        ("begin",           &[Begin],                                       &[]),
+        ("1xx",             &[Response(100), Response(180), Response(199)], &[]),
+        ("2xx",             &[Response(200), Response(299)],                &[]),
+        ("3xx–6xx",         &[Response(300), Response(486), Response(699)], &[]),
+        ("limit",           &[Limit],                                       &[]),
+        ("transport error", &[TransportError],                              &[]),
+    ];
+
+    #[test]
+    fn each_state_with_each_event_is_as_documented() {
+        walk_docs::<ClientInvite>(include_str!("client_invite.rs"), WAYS, EVENTS);
     }
 
     #[test]
     fn a_reliable_transport_repeats_nothing_and_lingers_not() {
-        let mut txn = ClientInvite::new(true, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Begin, &mut out);
-        txn.handle(Response(486), &mut out);
         assert_eq!(
-            out,
+            outputs::<ClientInvite>(true, &[Begin, Response(486)]),
             [Send, Keep, Start(Timer::B, ALL), A, B, Acknowledge, Up, Start(Timer::D, Duration::ZERO)]
         );
     }
 
     #[test]
     fn a_limit_set_early_outlives_the_first_1xx() {
-        let mut txn = ClientInvite::new(false, Intervals::default());
-        let mut out = Vec::new();
-        [Begin, Limit, Response(100)].into_iter().for_each(|step| txn.handle(step, &mut out));
-        assert_eq!(out, [Send, Keep, Start(Timer::A, HALF), Start(Timer::B, ALL), A, Up]);
-        out.clear();
-        txn.handle(Response(486), &mut out);
-        txn.handle(Fired(Timer::B), &mut out);
-        assert_eq!((txn.state(), out), (Completed, vec![Acknowledge, Up, Start(Timer::D, ALL)]));
+        let early = [Begin, Limit, Response(100)];
+        assert_eq!(
+            outputs::<ClientInvite>(false, &early),
+            [Send, Keep, Start(Timer::A, HALF), Start(Timer::B, ALL), A, Up]
+        );
+        let end = step::<ClientInvite>(false, &early, Response(486));
+        assert_eq!(end, (Completed, vec![Acknowledge, Up, Start(Timer::D, ALL)]));
+        let late = [&early[..], &[Response(486)]].concat();
+        assert_eq!(step::<ClientInvite>(false, &late, Fired(Timer::B)), (Completed, vec![]));
     }
 
     #[test]
     fn a_doubles_without_bound() {
-        let mut txn = ClientInvite::new(false, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Begin, &mut out);
-        (0..5).for_each(|_| txn.handle(Fired(Timer::A), &mut out));
-        assert_eq!(out.last(), Some(&Start(Timer::A, Duration::from_secs(16))));
+        let inputs = [[Begin].as_slice(), &[Fired(Timer::A); 5]].concat();
+        assert_eq!(
+            outputs::<ClientInvite>(false, &inputs).last(),
+            Some(&Start(Timer::A, Duration::from_secs(16)))
+        );
     }
 }

@@ -5,11 +5,11 @@
 //! | State      | Input     | Next       | Outputs                                   |
 //! |------------|-----------|------------|-------------------------------------------|
 //! | Trying     | begin     | Trying     | send, keep, start E (unreliable), start F |
-//! | Trying     | timer E   | Trying     | send again, start E doubled, at most T2   |
+//! | Trying     | timer E   | Trying     | send again, start E (doubled up to T2) |
 //! | Trying     | timer F   | Terminated | tell the service: no answer came          |
 //! | Trying     | 1xx       | Proceeding | hand up                                   |
 //! | Trying     | 2xx–6xx   | Completed  | stop E and F, hand up, start K            |
-//! | Proceeding | timer E   | Proceeding | send again, start E at T2                 |
+//! | Proceeding | timer E   | Proceeding | send again, start E (at T2)               |
 //! | Proceeding | timer F   | Terminated | tell the service: no answer came          |
 //! | Proceeding | 1xx       | Proceeding | hand up                                   |
 //! | Proceeding | 2xx–6xx   | Completed  | stop E and F, hand up, start K            |
@@ -117,25 +117,41 @@ impl ClientNonInvite {
 }
 
 #[cfg(test)]
+impl super::rows::Machine for ClientNonInvite {
+    type State = State;
+    type Input = Input;
+
+    fn begin(reliable: bool) -> Self {
+        Self::new(reliable, Intervals::default())
+    }
+
+    fn now(&self) -> State {
+        self.state
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.handle(input, out);
+    }
+
+    fn fired(timer: Timer) -> Input {
+        Input::Fired(timer)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::Input::{Begin, Fired, Response, TransportError};
     use super::State::{Completed, Proceeding, Terminated, Trying};
     use super::*;
+    use crate::txn::rows::{ALL, Event, FIVE, HALF, ONE, Row, Way, outputs, walk, walk_docs};
     use Output::{Broken, Keep, Repeat, Send, Start, Stop, TimedOut, Up};
 
-    const HALF: Duration = Duration::from_millis(500);
-    const ONE: Duration = Duration::from_secs(1);
-    const FOUR: Duration = Duration::from_secs(4);
-    const FIVE: Duration = Duration::from_secs(5);
-    const ALL: Duration = Duration::from_secs(32);
     const E: Output = Stop(Timer::E);
     const F: Output = Stop(Timer::F);
-
-    /// Name, inputs that lead up to it, the input under test, the state and outputs it must give.
-    type Row = (&'static str, &'static [Input], Input, State, &'static [Output]);
+    const FOUR: Duration = Duration::from_secs(4);
 
     #[rustfmt::skip]
-    const ROWS: &[Row] = &[
+    const ROWS: &[Row<ClientNonInvite>] = &[
         ("it is sent",            &[],                        Begin,           Trying,     &[Send, Keep, Start(Timer::E, HALF), Start(Timer::F, ALL)]),
         ("E repeats and doubles", &[Begin],                   Fired(Timer::E), Trying,     &[Repeat, Start(Timer::E, ONE)]),
         ("F gives up",            &[Begin],                   Fired(Timer::F), Terminated, &[TimedOut]),
@@ -155,34 +171,45 @@ mod tests {
         ("nothing wakes it",      &[Begin, Fired(Timer::F)],  Response(200),   Terminated, &[]),
     ];
 
-    /// Walks the module's table row by row, on an unreliable transport.
     #[test]
-    fn every_row_of_the_table() {
-        for (name, before, input, state, outputs) in ROWS {
-            let mut txn = ClientNonInvite::new(false, Intervals::default());
-            let mut out = Vec::new();
-            before.iter().for_each(|step| txn.handle(*step, &mut out));
-            out.clear();
-            txn.handle(*input, &mut out);
-            assert_eq!((txn.state(), out.as_slice()), (*state, *outputs), "{name}");
-        }
+    fn every_row() {
+        walk::<ClientNonInvite>(ROWS);
+    }
+
+    #[rustfmt::skip]
+    const WAYS: &[Way<ClientNonInvite>] = &[
+        (Trying,     &[]),
+        (Trying,     &[Begin]),
+        (Trying,     &[Begin, Fired(Timer::E)]),
+        (Proceeding, &[Begin, Response(100)]),
+        (Completed,  &[Begin, Response(200)]),
+        (Completed,  &[Begin, Response(100), Response(486)]),
+        (Terminated, &[Begin, Fired(Timer::F)]),
+        (Terminated, &[Begin, Response(200), Fired(Timer::K)]),
+    ];
+
+    #[rustfmt::skip]
+    const EVENTS: &[Event<ClientNonInvite>] = &[
+        ("begin",           &[Begin],                                       &[]),
+        ("1xx",             &[Response(100), Response(180), Response(199)], &[]),
+        ("2xx–6xx",         &[Response(200), Response(302), Response(486), Response(699)], &[]),
+        ("transport error", &[TransportError],                              &[]),
+    ];
+
+    #[test]
+    fn each_state_with_each_event_is_as_documented() {
+        walk_docs::<ClientNonInvite>(include_str!("client_non_invite.rs"), WAYS, EVENTS);
     }
 
     #[test]
     fn a_reliable_transport_repeats_nothing_and_lingers_not() {
-        let mut txn = ClientNonInvite::new(true, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Begin, &mut out);
-        txn.handle(Response(200), &mut out);
+        let out = outputs::<ClientNonInvite>(true, &[Begin, Response(200)]);
         assert_eq!(out, [Send, Keep, Start(Timer::F, ALL), E, F, Up, Start(Timer::K, Duration::ZERO)]);
     }
 
     #[test]
     fn e_grows_to_t2() {
-        let mut txn = ClientNonInvite::new(false, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Begin, &mut out);
-        (0..5).for_each(|_| txn.handle(Fired(Timer::E), &mut out));
-        assert_eq!(out.last(), Some(&Start(Timer::E, FOUR)));
+        let inputs = [[Begin].as_slice(), &[Fired(Timer::E); 5]].concat();
+        assert_eq!(outputs::<ClientNonInvite>(false, &inputs).last(), Some(&Start(Timer::E, FOUR)));
     }
 }

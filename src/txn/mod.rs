@@ -21,6 +21,8 @@ pub mod table;
 mod clients;
 mod derive;
 mod key;
+#[cfg(test)]
+mod rows;
 mod servers;
 
 pub use clients::ClientTxnId;

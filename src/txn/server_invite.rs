@@ -9,14 +9,14 @@
 //! | Proceeding | 1xx       | Proceeding | send, keep                            |
 //! | Proceeding | 2xx       | Accepted   | send, start L                         |
 //! | Proceeding | 3xx–6xx   | Completed  | send, keep, start G (unreliable), start H |
-//! | Proceeding | INVITE    | Proceeding | send the kept 1xx again               |
+//! | Proceeding | INVITE    | Proceeding | send again (the last 1xx)             |
 //! | Completed  | INVITE    | Completed  | send again                            |
-//! | Completed  | timer G   | Completed  | send again, start G doubled, at most T2 |
+//! | Completed  | timer G   | Completed  | send again, start G (doubled up to T2) |
 //! | Completed  | ACK       | Confirmed  | stop G and H, start I                 |
 //! | Completed  | timer H   | Terminated | tell the service: no ACK came         |
 //! | Confirmed  | timer I   | Terminated |                                       |
 //! | Accepted   | 2xx       | Accepted   | send                                  |
-//! | Accepted   | ACK       | Accepted   | hand the ACK to the service           |
+//! | Accepted   | ACK       | Accepted   | hand up                               |
 //! | Accepted   | timer L   | Terminated |                                       |
 //! | any but Terminated | transport error | Terminated | tell the service              |
 //!
@@ -137,22 +137,37 @@ impl ServerInvite {
 }
 
 #[cfg(test)]
+impl super::rows::Machine for ServerInvite {
+    type State = State;
+    type Input = Input;
+
+    fn begin(reliable: bool) -> Self {
+        Self::new(reliable, Intervals::default())
+    }
+
+    fn now(&self) -> State {
+        self.state
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.handle(input, out);
+    }
+
+    fn fired(timer: Timer) -> Input {
+        Input::Fired(timer)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::Input::{Ack, Fired, Invite, Respond, TransportError};
     use super::State::{Accepted, Completed, Confirmed, Proceeding, Terminated};
     use super::*;
+    use crate::txn::rows::{ALL, Event, FIVE, HALF, ONE, Row, Way, outputs, walk, walk_docs};
     use Output::{Broken, Keep, NoAck, Repeat, Send, Start, Stop, Up};
 
-    const HALF: Duration = Duration::from_millis(500);
-    const ONE: Duration = Duration::from_secs(1);
-    const FIVE: Duration = Duration::from_secs(5);
-    const ALL: Duration = Duration::from_secs(32);
-
-    /// Name, inputs that lead up to it, the input under test, the state and outputs it must give.
-    type Row = (&'static str, &'static [Input], Input, State, &'static [Output]);
-
     #[rustfmt::skip]
-    const ROWS: &[Row] = &[
+    const ROWS: &[Row<ServerInvite>] = &[
         ("1xx is sent",             &[],                    Respond(180),    Proceeding, &[Send, Keep]),
         ("2xx accepts",             &[],                    Respond(200),    Accepted,   &[Send, Start(Timer::L, ALL)]),
         ("3xx–6xx completes",       &[],                    Respond(486),    Completed,  &[Send, Keep, Start(Timer::G, HALF), Start(Timer::H, ALL)]),
@@ -181,27 +196,43 @@ mod tests {
         ("nothing wakes it",        &[TransportError],      Respond(200),    Terminated, &[]),
     ];
 
-    /// Walks the module's table row by row, on an unreliable transport.
     #[test]
-    fn every_row_of_the_table() {
-        for (name, before, input, state, outputs) in ROWS {
-            let mut txn = ServerInvite::new(false, Intervals::default());
-            let mut out = Vec::new();
-            before.iter().for_each(|step| txn.handle(*step, &mut out));
-            out.clear();
-            txn.handle(*input, &mut out);
-            assert_eq!((txn.state(), out.as_slice()), (*state, *outputs), "{name}");
-        }
+    fn every_row() {
+        walk::<ServerInvite>(ROWS);
+    }
+
+    #[rustfmt::skip]
+    const WAYS: &[Way<ServerInvite>] = &[
+        (Proceeding, &[]),
+        (Proceeding, &[Respond(180)]),
+        (Completed,  &[Respond(486)]),
+        (Completed,  &[Respond(180), Respond(302), Fired(Timer::G)]),
+        (Confirmed,  &[Respond(486), Ack]),
+        (Accepted,   &[Respond(200)]),
+        (Accepted,   &[Respond(200), Ack]),
+        (Terminated, &[TransportError]),
+        (Terminated, &[Respond(486), Fired(Timer::H)]),
+    ];
+
+    #[rustfmt::skip]
+    const EVENTS: &[Event<ServerInvite>] = &[
+        ("1xx",             &[Respond(100), Respond(180), Respond(199)], &[]),
+        ("2xx",             &[Respond(200), Respond(299)],               &[]),
+        ("3xx–6xx",         &[Respond(300), Respond(486), Respond(699)], &[]),
+        ("INVITE",          &[Invite],                                   &[]),
+        ("ACK",             &[Ack],                                      &[]),
+        ("transport error", &[TransportError],                           &[]),
+    ];
+
+    #[test]
+    fn each_state_with_each_event_is_as_documented() {
+        walk_docs::<ServerInvite>(include_str!("server_invite.rs"), WAYS, EVENTS);
     }
 
     #[test]
     fn a_reliable_transport_repeats_nothing_and_lingers_not() {
-        let mut txn = ServerInvite::new(true, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Respond(486), &mut out);
-        txn.handle(Ack, &mut out);
         assert_eq!(
-            out,
+            outputs::<ServerInvite>(true, &[Respond(486), Ack]),
             [
                 Send,
                 Keep,
@@ -215,11 +246,8 @@ mod tests {
 
     #[test]
     fn g_grows_to_t2() {
-        let mut txn = ServerInvite::new(false, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Respond(603), &mut out);
-        (0..5).for_each(|_| txn.handle(Fired(Timer::G), &mut out));
-        let gaps: Vec<_> = out
+        let inputs = [[Respond(603)].as_slice(), &[Fired(Timer::G); 5]].concat();
+        let gaps: Vec<_> = outputs::<ServerInvite>(false, &inputs)
             .iter()
             .filter_map(|step| match step {
                 Start(Timer::G, gap) => Some(gap.as_millis()),

@@ -4,7 +4,7 @@
 //!
 //! | State      | Input           | Next       | Outputs                    |
 //! |------------|-----------------|------------|----------------------------|
-//! | Trying     | T2 has passed   | Trying     | a 100 may be sent from now |
+//! | Trying     | T2 has passed   | Trying     |                            |
 //! | Trying     | 100, allowed    | Proceeding | send, keep                 |
 //! | Trying     | 408             | Completed  | start J                    |
 //! | Trying     | 200–699         | Completed  | send, keep, start J        |
@@ -109,19 +109,37 @@ impl ServerNonInvite {
 }
 
 #[cfg(test)]
+impl super::rows::Machine for ServerNonInvite {
+    type State = State;
+    type Input = Input;
+
+    fn begin(reliable: bool) -> Self {
+        Self::new(reliable, Intervals::default())
+    }
+
+    fn now(&self) -> State {
+        self.state
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.handle(input, out);
+    }
+
+    fn fired(timer: Timer) -> Input {
+        Input::Fired(timer)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::Input::{Fired, Late, Request, Respond, TransportError};
     use super::State::{Completed, Proceeding, Terminated, Trying};
     use super::*;
+    use crate::txn::rows::{ALL, Event, Row, Way, outputs, walk, walk_docs};
     use Output::{Broken, Keep, Repeat, Send, Start};
 
-    const ALL: Duration = Duration::from_secs(32);
-
-    /// Name, inputs that lead up to it, the input under test, the state and outputs it must give.
-    type Row = (&'static str, &'static [Input], Input, State, &'static [Output]);
-
     #[rustfmt::skip]
-    const ROWS: &[Row] = &[
+    const ROWS: &[Row<ServerNonInvite>] = &[
         ("T2 passes",              &[],                     Late,            Trying,     &[]),
         ("a late 100 is sent",     &[Late],                 Respond(100),    Proceeding, &[Send, Keep]),
         ("408 is not sent",        &[],                     Respond(408),    Completed,  &[Start(Timer::J, ALL)]),
@@ -142,25 +160,42 @@ mod tests {
         ("nothing wakes it",       &[TransportError],       Respond(200),    Terminated, &[]),
     ];
 
-    /// Walks the module's table row by row, on an unreliable transport.
     #[test]
-    fn every_row_of_the_table() {
-        for (name, before, input, state, outputs) in ROWS {
-            let mut txn = ServerNonInvite::new(false, Intervals::default());
-            let mut out = Vec::new();
-            before.iter().for_each(|step| txn.handle(*step, &mut out));
-            out.clear();
-            txn.handle(*input, &mut out);
-            assert_eq!((txn.state(), out.as_slice()), (*state, *outputs), "{name}");
-        }
+    fn every_row() {
+        walk::<ServerNonInvite>(ROWS);
+    }
+
+    #[rustfmt::skip]
+    const WAYS: &[Way<ServerNonInvite>] = &[
+        (Trying,     &[]),
+        (Proceeding, &[Late, Respond(100)]),
+        (Completed,  &[Respond(200)]),
+        (Completed,  &[Respond(408)]),
+        (Completed,  &[Late, Respond(100), Respond(603)]),
+        (Terminated, &[TransportError]),
+        (Terminated, &[Respond(200), Fired(Timer::J)]),
+    ];
+
+    #[rustfmt::skip]
+    const EVENTS: &[Event<ServerNonInvite>] = &[
+        ("T2 has passed",   &[Late],                                      &[]),
+        ("100",             &[Respond(100)],                              &[]),
+        ("100, allowed",    &[Respond(100)],                              &[Late]),
+        ("another 1xx",     &[Respond(101), Respond(180), Respond(199)],  &[Late]),
+        ("408",             &[Respond(408)],                              &[]),
+        ("200–699",         &[Respond(200), Respond(407), Respond(409), Respond(699)], &[]),
+        ("the request",     &[Request],                                   &[]),
+        ("transport error", &[TransportError],                            &[]),
+    ];
+
+    #[test]
+    fn each_state_with_each_event_is_as_documented() {
+        walk_docs::<ServerNonInvite>(include_str!("server_non_invite.rs"), WAYS, EVENTS);
     }
 
     #[test]
     fn a_reliable_transport_takes_100_at_once_and_lingers_not() {
-        let mut txn = ServerNonInvite::new(true, Intervals::default());
-        let mut out = Vec::new();
-        txn.handle(Respond(100), &mut out);
-        txn.handle(Respond(200), &mut out);
+        let out = outputs::<ServerNonInvite>(true, &[Respond(100), Respond(200)]);
         assert_eq!(out, [Send, Keep, Send, Keep, Start(Timer::J, Duration::ZERO)]);
     }
 }

@@ -27,6 +27,7 @@ use stationmaster::store::journal::Journal;
 use stationmaster::store::memory::Memory;
 use stationmaster::store::seal::Sealer;
 use stationmaster::store::{Committer, Expect, Store, StoreError, Txn};
+use stationmaster::txn::Intervals;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -75,6 +76,7 @@ fn settings() -> Settings {
         devices_max: 4,
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
+        intervals: Intervals::default(),
     }
 }
 
@@ -85,10 +87,19 @@ pub(crate) fn login(number: &str) -> LoginName {
 impl Bench {
     /// With the tenant acme and these extensions, active, their apps enabled.
     pub(crate) fn new(numbers: &[&str]) -> Self {
+        Self::with(settings(), numbers)
+    }
+
+    /// The same with these lengths of timers.
+    pub(crate) fn timed(intervals: Intervals, numbers: &[&str]) -> Self {
+        Self::with(Settings { intervals, ..settings() }, numbers)
+    }
+
+    fn with(settings: Settings, numbers: &[&str]) -> Self {
         let memory = Arc::new(Memory::new());
         let backend = Arc::new(Faulty::new(memory.clone(), |_| Fault::None));
         let sealer = Arc::new(Sealer::new(&Secret::new([7; 32])));
-        let settings = Arc::new(settings());
+        let settings = Arc::new(settings);
         let mut rng = Rng::from_number(1);
         let now = Now { mono: Mono::default(), wall: EPOCH };
         let (services, core, committer) = boot(&backend, &sealer, &settings, now, &mut rng);

@@ -208,6 +208,25 @@ fn a_contact_that_is_open_is_not_un_registered_in_memory() {
     }
 }
 
+/// What a phone without an instance is known by is that of its last REGISTER that was kept, whoever was
+/// told of it: a phone that was started anew is the same phone as soon as the store is back.
+#[test]
+fn a_phone_that_a_kept_register_took_for_another_is_known_by_that() {
+    let mut bench = Bench::new(&["201"]);
+    let mut phone = Phone::new("201", 1);
+    phone.instance = None;
+    assert_eq!(phone.registers(&mut bench, 3600), 200);
+    // Started anew behind another port, with the same private contact: it adopts its own place.
+    bench.breaks();
+    phone.call_id = "rebooted".into();
+    phone.address.set_port(5070);
+    assert_eq!(phone.registers(&mut bench, 3600), 503);
+    bench.mends();
+    assert_eq!(phone.registers(&mut bench, 0), 200);
+    assert_eq!(bench.bindings("201"), [""; 0]);
+    assert_eq!(bench.services.directory.with("201-acme", |entry| entry.licence.devices.len()), Some(1));
+}
+
 /// A change that is open because it could not even be staged counts as ending everything.
 #[test]
 fn what_could_not_be_staged() {

@@ -5,6 +5,7 @@ use super::phone::Phone;
 use super::sip::Text;
 use stationmaster::base::flow::{Flow, FlowId, ShardId, Transport};
 use stationmaster::base::limit;
+use stationmaster::txn::Intervals;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -84,6 +85,32 @@ fn who_does_not_answer_has_expired_and_keeps_its_place() {
     assert_eq!(devices(&bench), Some(1));
     assert_eq!(phone.registers(&mut bench, 3600), 200);
     assert_eq!((devices(&bench), is_live(&bench, &phone)), (Some(1), true));
+}
+
+/// The timers are as configured: the gaps double from T1 to T2, and 64 × T1 is enough.
+#[test]
+fn the_lengths_of_timers_are_as_set() {
+    let ms = Duration::from_millis;
+    let intervals = Intervals { t1: ms(100), t2: ms(300), t4: ms(500) };
+    let mut bench = Bench::timed(intervals, &["201"]);
+    let mut phone = Phone::new("201", 1);
+    assert_eq!(phone.registers(&mut bench, 60), 200);
+    bench.pass(90 * SECOND);
+    bench.restart();
+    let began = bench.now.mono;
+    let mut heard = Vec::new();
+    while is_live(&bench, &phone) {
+        bench.pass(ms(10));
+        while phone.hears(&mut bench).is_some() {
+            heard.push(bench.now.mono.since(began).as_millis());
+        }
+    }
+    assert_eq!(bench.now.mono.since(began), ms(6_400));
+    assert_eq!(
+        heard.get(..5),
+        Some(&[10, 100, 300, 600, 900][..]),
+        "asked at once, then T1, 2 T1, T2, T2 later"
+    );
 }
 
 /// Whose REGISTER comes first needs no proof, and silence takes nothing from it.

@@ -12,17 +12,21 @@ use crate::store::Txn;
 use std::sync::PoisonError;
 
 impl Admin {
-    /// Sets a password: every binding made with the old one ends, the activations stay. The first
-    /// password of an extension also enables its app.
+    /// Sets a password: every binding made with the old one ends, the activations stay, and its person is
+    /// told by mail. The first password of an extension also enables its app, and is told to nobody.
     pub(super) async fn password_set(
         &self,
         by: By,
         login: LoginName,
         new: NewPassword,
     ) -> Result<Response, Refusal> {
-        let services = self.services.clone();
+        let (services, mails) = (self.services.clone(), self.defaults.mailing.carrier);
         self.change(by, login, move |record, txn| {
+            let changed = record.credentials.is_some();
             let (credentials, told) = set_password(&services, record, txn, &new, Event::SetPassword)?;
+            if changed && mails == Carries::Mails {
+                owe(record, txn, MailKind::PasswordChanged);
+            }
             if record.licence.generation == 0 {
                 record.licence.enable();
             }
@@ -48,8 +52,8 @@ impl Admin {
             record.email = email.or_else(|| record.email.take());
             record.licence.enable();
             record.bindings.clear();
-            if let Some(email) = record.email.clone().filter(|_| mails == Carries::Mails) {
-                record.mails.owe(txn.now(), email, MailKind::AppEnabled);
+            if mails == Carries::Mails {
+                owe(record, txn, MailKind::AppEnabled);
             }
             Ok(Changed { told, credentials: Some(credentials), unlocked: false })
         })
@@ -64,6 +68,13 @@ impl Admin {
             Ok(Response::Done.into())
         })
         .await
+    }
+}
+
+/// Owes a mail to the extension's address, if it has one.
+fn owe(record: &mut ExtensionRecord, txn: &Txn<'_>, kind: MailKind) {
+    if let Some(email) = record.email.clone() {
+        record.mails.owe(txn.now(), email, kind);
     }
 }
 

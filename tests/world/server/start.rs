@@ -68,6 +68,7 @@ pub(super) fn settings() -> Settings {
         devices_max: 4,
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
+        intervals: stationmaster::txn::Intervals::default(),
     }
 }
 

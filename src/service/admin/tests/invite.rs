@@ -118,6 +118,9 @@ fn a_link_works_for_seven_days() {
     }
 }
 
+/// What is done to an invited extension.
+type Kill<'a> = &'a dyn Fn(&Post);
+
 #[test]
 fn what_kills_a_link() {
     let again = |post: &Post| drop(post.invite());
@@ -125,7 +128,7 @@ fn what_kills_a_link() {
     let disable = |post: &Post| post.bench.done(Request::ExtensionDisable { login: login("201-acme") });
     let suspend = |post: &Post| post.bench.done(Request::TenantSuspend { code: code("acme") });
     let remove = |post: &Post| post.bench.done(Request::ExtensionRemove { login: login("201-acme") });
-    let rows: [(&str, &dyn Fn(&Post)); 5] = [
+    let rows: [(&str, Kill<'_>); 5] = [
         ("another one", &again),
         ("a password set by an administrator", &set),
         ("disabling", &disable),
@@ -230,6 +233,18 @@ fn enabling_the_app_mails_where_it_is_had_and_no_password() {
         assert!(mail.contains(part), "{part}: {mail}");
     }
     assert!(!mail.contains(GOOD), "{mail}");
+}
+
+#[test]
+fn a_change_of_the_password_is_told_and_the_first_one_is_not() {
+    let post = Post::new();
+    post.bench.done(set_password("201-acme", GOOD));
+    assert_eq!(post.owed(), 0);
+    post.bench.done(set_password("201-acme", "Other-Horse8"));
+    assert!(post.send_to(&post.spool()));
+    let mail = post.mails().remove(0).replace("=\r\n", "");
+    assert!(mail.contains("changed on 2027-01-15 08:00:00 UTC."), "{mail}");
+    assert!(!mail.contains("Other-Horse8"), "{mail}");
 }
 
 #[test]

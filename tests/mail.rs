@@ -1,0 +1,154 @@
+//! Mail by SMTP, against a mail server of the test's own that does what it is told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use support::server::{Server, Setup};
+use support::{free_port, until};
+
+/// What a mail server was told, and whom it refuses.
+#[derive(Debug, Default)]
+struct Told {
+    /// Every line outside of messages.
+    commands: Vec<String>,
+    messages: Vec<String>,
+    /// Part of the addresses that it does not take.
+    refuses: Option<&'static str>,
+}
+
+/// A mail server without TLS. It ends with the test's process.
+#[derive(Clone)]
+struct MailServer(Arc<Mutex<Told>>);
+
+impl MailServer {
+    fn start(port: u16, refuses: Option<&'static str>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let server = Self(Arc::new(Mutex::new(Told { refuses, ..Told::default() })));
+        let heard = server.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A client may go whenever it likes.
+                let _ = stream.and_then(|stream| heard.converse(&stream));
+            }
+        });
+        server
+    }
+
+    fn converse(&self, mut stream: &TcpStream) -> std::io::Result<()> {
+        let mut lines = BufReader::new(stream).lines();
+        stream.write_all(b"220 mail.example.test\r\n")?;
+        while let Some(line) = lines.next().transpose()? {
+            let word = line.split(' ').next().unwrap().to_uppercase();
+            let refused = self.0.lock().unwrap().refuses.is_some_and(|part| line.contains(part));
+            self.0.lock().unwrap().commands.push(line);
+            let answer = match word.as_str() {
+                "EHLO" => "250-mail.example.test\r\n250 AUTH PLAIN\r\n",
+                "AUTH" => "235 welcome\r\n",
+                "RCPT" if refused => "550 5.1.1 <200@example.test>: no such mailbox\r\n",
+                "DATA" => {
+                    stream.write_all(b"354 go on\r\n")?;
+                    let mut message = String::new();
+                    for line in lines.by_ref() {
+                        match line?.as_str() {
+                            "." => break,
+                            line => message += &format!("{}\n", line.strip_prefix('.').unwrap_or(line)),
+                        }
+                    }
+                    self.0.lock().unwrap().messages.push(message);
+                    "250 taken\r\n"
+                }
+                "QUIT" => "221 bye\r\n",
+                _ => "250 ok\r\n",
+            };
+            stream.write_all(answer.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Its messages once there are so many.
+    fn messages(&self, count: usize) -> Vec<String> {
+        until("the messages have come", || {
+            let told = self.0.lock().unwrap();
+            (told.messages.len() == count).then(|| told.messages.clone())
+        })
+    }
+
+    fn was_told(&self, word: &str) -> bool {
+        self.0.lock().unwrap().commands.iter().any(|line| line.starts_with(word))
+    }
+}
+
+/// A server that sends by this SMTP address, with two extensions to invite.
+fn server(smtp: &str, more: &str) -> Server {
+    let server = Server::start_with(&Setup {
+        sections: &format!("[mail]\nfrom = \"Phones <phones@example.test>\"\nsmtp = \"{smtp}\"\n{more}"),
+        ..Setup::default()
+    });
+    server.cli(&["tenant", "add", "acme", "--name", "Acme Ltd"], "");
+    for number in ["200", "201"] {
+        let email = format!("{number}@example.test");
+        server.cli(&["extension", "add", "acme", number, "--name", "Ada", "--email", &email], "");
+    }
+    server
+}
+
+fn count(server: &Server, outcome: &str) -> u64 {
+    server.metric(&format!("stationmaster_mails_total{{outcome=\"{outcome}\"}}"))
+}
+
+#[test]
+fn a_mail_server_that_is_down_loses_no_mail() {
+    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let password = folder.path().join("password");
+    fs::write(&password, "Points&Crossings\n").unwrap();
+    let login = format!("smtp_user = \"phones\"\nsmtp_password_file = \"{}\"\n", password.display());
+    let server = server(&format!("smtp-plain://127.0.0.1:{port}"), &login);
+    server.cli(&["extension", "invite", "acme", "200"], "");
+    until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
+    let mail_server = MailServer::start(port, None);
+    let message = mail_server.messages(1).remove(0);
+    assert!(message.contains("\nTo: 200@example.test\n"), "{message}");
+    assert!(message.contains("/invitation#"), "{message}");
+    assert!(mail_server.was_told("MAIL FROM:<phones@example.test>"));
+    // "\0phones\0Points&Crossings" in base64.
+    assert!(mail_server.was_told("AUTH PLAIN AHBob25lcwBQb2ludHMmQ3Jvc3Npbmdz"));
+    until("it counts", || (count(&server, "handed_over") == 1).then_some(()));
+    for private in ["200@example.test", "Points&Crossings"] {
+        assert!(!server.output().contains(private), "the log has {private}");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_mail_that_is_refused_waits_alone() {
+    let port = free_port();
+    let mail_server = MailServer::start(port, Some("200@"));
+    let server = server(&format!("smtp-plain://127.0.0.1:{port}"), "");
+    server.cli(&["extension", "invite", "acme", "200"], "");
+    until("it was refused", || (count(&server, "failed") > 0).then_some(()));
+    server.cli(&["extension", "invite", "acme", "201"], "");
+    let message = mail_server.messages(1).remove(0);
+    assert!(message.contains("\nTo: 201@example.test\n"), "{message}");
+    assert!(!server.output().contains("200@example.test"), "what a mail server says names people");
+    mail_server.0.lock().unwrap().refuses = None;
+    let message = mail_server.messages(2).remove(1);
+    assert!(message.contains("\nTo: 200@example.test\n"), "{message}");
+    server.stop();
+}
+
+#[test]
+fn without_tls_nothing_is_told() {
+    let port = free_port();
+    let mail_server = MailServer::start(port, None);
+    let server = server(&format!("smtp://127.0.0.1:{port}"), "");
+    server.cli(&["extension", "invite", "acme", "200"], "");
+    until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
+    assert!(mail_server.was_told("EHLO"));
+    assert!(!mail_server.was_told("MAIL") && !mail_server.was_told("AUTH"));
+    server.stop();
+}
