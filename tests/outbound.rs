@@ -71,13 +71,16 @@ fn a_path_is_kept_echoed_and_used() {
     server.stop();
 }
 
+/// Name, fields, status, a field of the answer and what it contains.
+type Told = (&'static str, &'static [(&'static str, &'static str)], u16, (&'static str, &'static str));
+
 /// What stands in the REGISTER of a phone that is not trusted, and the answer.
 #[test]
 fn what_a_stranger_may_say_of_its_path() {
     let server = Server::start();
     server.populate("acme", &["201"]);
     #[rustfmt::skip]
-    let rows: &[(&str, &[(&str, &str)], u16, (&str, &str))] = &[
+    let rows: &[Told] = &[
         ("not known to the phone",   &[BEHIND, ("Path", "<sip:p;lr>")],                                                   420, ("Unsupported", "path")),
         ("known to it",              &[BEHIND, ("Path", "<sip:p;lr>"), ("Supported", "path")],                            200, ("Path", "<sip:p;lr>")),
         ("required by the proxy",    &[BEHIND, ("Path", "<sip:p;lr>"), ("Require", "path"), ("Supported", "path")],       200, ("Path", "<sip:p;lr>")),

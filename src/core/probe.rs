@@ -20,7 +20,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
 use crate::base::token::Token;
 use crate::dialog::{Dialog, Hop};
-use crate::directory::Suspect;
+use crate::directory::{Suspect, Way};
 use crate::sip::{Message, Method, Name};
 use crate::txn::{Answered, Event, Intervals, Transactions};
 use bytes::BytesMut;
@@ -90,7 +90,7 @@ impl Core {
     /// Asks whether a phone is there, if that is still to be known; says whether it did.
     fn ask(&mut self, now: Now, suspect: Suspect) -> bool {
         let found = self.directory.suspected(&suspect, now.wall);
-        let Some((contact, routes, flow)) = found else { return false };
+        let Some(Way { contact, routes, flow }) = found else { return false };
         let [call_id, tag, branch] = [(); 3].map(|()| Token::mint(&mut self.rng, self.shard));
         let host = self.settings.host();
         let (from, to) = (format!("<sip:{host}>"), format!("<sip:{}@{host}>", suspect.login));

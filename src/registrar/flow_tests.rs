@@ -96,11 +96,14 @@ fn a_path_as_long_as_allowed_and_one_byte_more() {
     }
 }
 
+/// Name, fields, the flows that are left, whether nothing need be durable.
+type FlowRow = (&'static str, &'static str, &'static [(&'static str, u32)], bool);
+
 /// Each row goes on from `sip:a@h` as flow 1 and `sip:b@h` as flow 2.
 #[test]
 fn flows_row_by_row() {
     #[rustfmt::skip]
-    let rows: &[(&str, &str, &[(&str, u32)], bool)] = &[
+    let rows: &[FlowRow] = &[
         ("refresh",                        "Contact: <sip:a@h>;{I};reg-id=1",              &[("sip:a@h", 1), ("sip:b@h", 2)], true),
         ("the flow has another contact",   "Contact: <sip:z@h>;{I};reg-id=1",              &[("sip:b@h", 2), ("sip:z@h", 1)], false),
         ("both flows by one contact",      "Contact: <sip:a@h>;{I};reg-id=2",              &[("sip:a@h", 1), ("sip:a@h", 2)], false),
