@@ -10,7 +10,6 @@ use stationmaster::digest::{Credentials, Role};
 use stationmaster::sip::reply::{self, ToTag};
 use stationmaster::sip::text::{self, List, Params};
 use stationmaster::sip::{Contacts, Message, Method, Name, NameAddr, Uri, Via};
-use std::collections::HashSet;
 use std::net::SocketAddr;
 
 fuzz_target!(|data: &[u8]| {
@@ -27,6 +26,7 @@ fn walk(message: &Message) {
     let _ = (message.method(), message.status(), message.reason().len(), message.max_forwards());
     let _ = (message.via().map(|via| (via.branch(), via.wants_rport())), message.cseq().method());
     let _ = (message.from().tag(), message.to().tag(), message.other("x-other"));
+    let _ = message.malformed();
     if message.fault().is_none() {
         assert!(message.via().is_some() && !message.call_id().is_empty());
         assert!(!message.from().uri.is_empty() && !message.to().uri.is_empty());
@@ -37,13 +37,12 @@ fn walk(message: &Message) {
     }
     if let Some(Contacts::Some(all)) = Contacts::of(message) {
         for contact in all {
-            let _ = contact.param("expires").flatten().and_then(text::delta_seconds);
+            let _ = (contact.expires_s(), contact.q(), contact.reg_id(), contact.instance(), contact.pub_gruu());
         }
     }
     if let Some(uri) = Uri::parse(message.request_uri()) {
-        let names: Vec<_> = Params::new(uri.params).map(|(name, _)| name.to_ascii_lowercase()).collect();
-        let unique = names.iter().collect::<HashSet<_>>().len() == names.len();
-        assert!(!unique || uri.same(&uri), "a URI equals itself");
+        assert!(uri.same(&uri), "a URI equals itself");
+        let _ = (uri.tel().map(|tel| tel.digits().count()), uri.push(), uri.header("replaces"));
     }
     let flow = Flow::udp(0, ([192, 0, 2, 1], 5060).into());
     assert_eq!(reply::destination(message, flow).remote.ip(), flow.remote.ip());

@@ -10,6 +10,13 @@ pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Longest header section of a message on a stream before its end must have come.
 pub const HEADER_BYTES_MAX: usize = 16_384;
 
+/// Longest start line, and longest header field with all lines over which it is folded, in bytes;
+/// longer: 400.
+pub const LINE_BYTES_MAX: usize = 8_192;
+
+/// Longest Request-URI, in bytes; longer: 414.
+pub const REQUEST_URI_BYTES_MAX: usize = 2_048;
+
 /// Header fields in a message; more: 400.
 pub const HEADERS_MAX: usize = 128;
 
@@ -129,6 +136,9 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 32;
 
 /// Listen addresses; more: a bad configuration. A flow names its listener in 8 bits.
 pub const LISTENERS_MAX: usize = 256;
+
+/// Answers of one shard to STUN keep-alives in a second; more requests are dropped.
+pub const STUN_ANSWERS_PER_S: u32 = 5_000;
 
 /// Receive and send buffer asked of the kernel for each UDP socket, in bytes; the kernel may give less
 /// (`net.core.rmem_max`), and drops what does not fit.

@@ -90,11 +90,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Err(errors) => return print::faults(&errors),
     };
     match todo {
-        Configured::Check => match config.check_texts() {
-            Ok(()) => print::checked(line.config.as_deref(), line.json),
-            Err(fault) => {
+        Configured::Check => match (config.check_texts(), config.read_tls(line.config.as_deref())) {
+            (Ok(()), Ok(_)) => print::checked(line.config.as_deref(), line.json),
+            (Err(fault), _) => {
                 print::refused(format_args!("mail.{}: {}", fault.key, fault.reason), Exit::BadConfig)
             }
+            (Ok(()), Err(errors)) => print::faults(&errors),
         },
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })

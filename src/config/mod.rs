@@ -17,6 +17,7 @@ mod mail;
 mod registrar;
 mod sip;
 mod store;
+mod tls;
 
 pub use auth::AuthConfig;
 pub use fault::{ConfigError, ConfigErrors, Fault};
@@ -30,6 +31,7 @@ pub use mail::MailConfig;
 pub use registrar::RegistrarConfig;
 pub use sip::{Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
+pub use tls::{Pair, Place, TlsConfig, WsConfig};
 
 use crate::base::private::Secret;
 use crate::mail::{Carrier, Smtp, Spool, Texts};
@@ -37,8 +39,10 @@ use crate::service::admin::{Carries, Defaults, Links, Mailing};
 use crate::service::mailing::Sender;
 use crate::store::StoreUrl;
 use crate::store::key_file::KeyFile;
+use rustls::ServerConfig;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "/etc/stationmaster/stationmaster.toml";
@@ -48,6 +52,10 @@ pub const DEFAULT_FILE: &str = "/etc/stationmaster/stationmaster.toml";
 pub struct Config {
     /// `[sip]`: addresses and names.
     pub sip: SipConfig,
+    /// `[tls]`: certificates.
+    pub tls: TlsConfig,
+    /// `[ws]`: which web pages may come.
+    pub ws: WsConfig,
     /// `[registrar]`: expiries.
     pub registrar: RegistrarConfig,
     /// `[auth]`: digest.
@@ -79,6 +87,8 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 struct Raw {
     sip: sip::Raw,
+    tls: tls::Raw,
+    ws: tls::RawWs,
     registrar: registrar::Raw,
     auth: auth::Raw,
     store: store::Raw,
@@ -125,6 +135,8 @@ impl Config {
         let mut faults = Faults(Vec::new());
         let config = Self {
             sip: faults.part("sip", raw.sip),
+            tls: faults.part("tls", raw.tls),
+            ws: faults.part("ws", raw.ws),
             registrar: faults.part("registrar", raw.registrar),
             auth: faults.part("auth", raw.auth),
             store: faults.part("store", raw.store),
@@ -138,6 +150,11 @@ impl Config {
             mail: faults.part("mail", raw.mail),
             log: faults.part("log", raw.log),
         };
+        let secure = config.sip.listen.iter().position(|listen| listen.transport.is_secure());
+        if let (Some(n), None, true) = (secure, &config.tls.main, faults.0.is_empty()) {
+            let reason = "TLS needs tls.certificate and tls.key";
+            faults.0.push(("sip", Fault::at("listen", n, reason)));
+        }
         if faults.0.is_empty() {
             return Ok(config);
         }
@@ -145,13 +162,33 @@ impl Config {
         Err(ConfigErrors(faults.0.into_iter().map(|(section, fault)| source.place(section, fault)).collect()))
     }
 
+    /// Reads the certificates and keys that the configuration names; `None` without TLS. `file` is
+    /// where the configuration was read from, to tell the line of a mistake.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or used.
+    pub fn read_tls(&self, file: Option<&Path>) -> Result<Option<Arc<ServerConfig>>, ConfigErrors> {
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let read = || {
+            let identities = self.tls.identities(credentials.as_deref())?;
+            identities.map(|identities| identities.read().map_err(Fault::from)).transpose()
+        };
+        read().map_err(|fault| {
+            let named = file.unwrap_or(Path::new(DEFAULT_FILE));
+            let text = std::fs::read_to_string(named).unwrap_or_default();
+            ConfigErrors(vec![fault::Source::new(named, &text).place("tls", fault)])
+        })
+    }
+
     /// Every key as `section.key` with its value, in the order of the file.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
-        let Self { sip, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
+        let Self { sip, tls, ws, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
         let Self { lockout, licence, invitation, mail, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
+        tls.entries(&mut entries);
+        ws.entries(&mut entries);
         registrar.entries(&mut entries);
         auth.entries(&mut entries);
         store.entries(&mut entries);

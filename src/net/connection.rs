@@ -120,6 +120,9 @@ impl Connection {
     /// Why it is to be closed at `now`, if it is; `held` says whether a binding lives on it.
     pub(super) fn overdue(&self, now: Instant, held: impl FnOnce() -> bool) -> Option<Shed> {
         let past = |since: Instant, max| now.duration_since(since) > max;
+        if self.handshake.borrow().is_some() && past(self.opened, limit::HANDSHAKE_MAX) {
+            return Some(Shed::HandshakeSlow);
+        }
         if self.begun.get().is_some_and(|begun| past(begun, limit::STREAM_MESSAGE_MAX)) {
             return Some(Shed::StreamSlow);
         }
@@ -223,8 +226,10 @@ impl Connection {
         let since = self.begun.get().filter(|_| !whole).unwrap_or(now);
         self.begun.set(amid.then_some(since));
         drop(layers);
-        let said = (0..pings).try_for_each(|_| self.write(Bytes::from_static(PONG)));
-        let said = self.put(answer.into()).and(said);
+        // In the order in which they were encrypted.
+        let said = self
+            .put(answer.into())
+            .and_then(|()| (0..pings).try_for_each(|_| self.write(Bytes::from_static(PONG))));
         stopped.map_err(|why| self.ended_by(why, desk))?;
         said.map_err(|why| {
             desk.tally.shed(why);
@@ -284,24 +289,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs until all handshakes are over, within [`limit::HANDSHAKE_MAX`].
-    async fn open(&self, desk: &Desk) -> Result<(), End> {
-        let open = async {
-            while self.handshake.borrow().is_some() && !self.is_ended() {
-                self.step(desk).await?;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(limit::HANDSHAKE_MAX, open).await.unwrap_or_else(|_| {
-            desk.tally.shed(Shed::HandshakeSlow);
-            Err(End::Gone)
-        })
-    }
-
     async fn run(&self, desk: &Desk) -> Result<(), End> {
-        if self.handshake.borrow().is_some() {
-            self.open(desk).await?;
-        }
         while !self.is_ended() {
             self.step(desk).await?;
         }

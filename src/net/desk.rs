@@ -161,3 +161,46 @@ impl Desk {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::meters::NetMeters;
+    use std::future::Future;
+    use std::pin::{Pin, pin};
+
+    fn desk() -> Rc<Desk> {
+        Rc::new(Desk::new(Rc::new(Tally::new(NetMeters::new()))))
+    }
+
+    fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn as_many_handshakes_as_there_may_be_and_one_more() {
+        let desk = desk();
+        let begin = || poll(pin!(desk.room_for_handshake(Transport::Tls)));
+        let mut held: Vec<_> = (0..limit::HANDSHAKES_MAX).map(|_| begin()).collect();
+        assert!(held.iter().all(|handshake| matches!(handshake, Poll::Ready(Some(_)))));
+        let mut late = pin!(desk.room_for_handshake(Transport::Wss));
+        assert!(poll(late.as_mut()).is_pending());
+        assert!(matches!(poll(pin!(desk.room_for_handshake(Transport::Tcp))), Poll::Ready(None)));
+        held.pop();
+        assert!(matches!(poll(late.as_mut()), Poll::Ready(Some(_))));
+    }
+
+    #[test]
+    fn a_turn_has_so_many_steps_of_handshakes() {
+        let desk = desk();
+        for _ in 0..limit::HANDSHAKES_PER_TURN {
+            assert!(poll(pin!(desk.turn_for_handshake())).is_ready());
+        }
+        let mut next = pin!(desk.turn_for_handshake());
+        assert!(poll(next.as_mut()).is_pending());
+        assert!(poll(pin!(std::future::poll_fn(|cx| desk.poll_ready(cx)))).is_ready(), "the loop goes on");
+        assert!(desk.grant_handshakes());
+        assert!(poll(next.as_mut()).is_ready());
+        assert!(!desk.grant_handshakes());
+    }
+}

@@ -36,6 +36,8 @@ pub enum Shed {
     HandshakeFailed,
     /// What came cannot be decrypted, or is no WebSocket frame; closed.
     StreamBroken,
+    /// A STUN keep-alive beyond their rate; dropped.
+    StunFull,
     /// Something was to be sent over a connection that is gone.
     FlowDead,
     /// A connection could not be accepted (no descriptor left, …).
@@ -46,7 +48,7 @@ pub enum Shed {
 
 impl Shed {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MailboxFull,
         Self::UdpSendFull,
         Self::UdpSendRefused,
@@ -61,6 +63,7 @@ impl Shed {
         Self::HandshakeSlow,
         Self::HandshakeFailed,
         Self::StreamBroken,
+        Self::StunFull,
         Self::FlowDead,
         Self::AcceptFailed,
         Self::EventsFull,
@@ -84,6 +87,7 @@ impl Shed {
             Self::HandshakeSlow => "handshake_slow",
             Self::HandshakeFailed => "handshake_failed",
             Self::StreamBroken => "stream_broken",
+            Self::StunFull => "stun_full",
             Self::FlowDead => "flow_dead",
             Self::AcceptFailed => "accept_failed",
             Self::EventsFull => "events_full",

@@ -7,6 +7,7 @@
 
 mod connection;
 mod desk;
+pub mod faces;
 pub mod flows;
 pub mod identity;
 mod layers;
@@ -14,6 +15,7 @@ pub mod listen;
 pub mod meters;
 pub mod refuse;
 pub mod sources;
+pub mod stun;
 pub mod tcp;
 pub mod tls;
 pub mod udp;

@@ -18,6 +18,7 @@
 
 use super::connection::{self, Connection};
 use super::desk::{Arrival, Desk, Door, Handshake};
+use super::faces::Faces;
 use super::flows::Flows;
 use super::layers::Layers;
 use super::listen;
@@ -75,6 +76,7 @@ pub struct Streams {
     desk: Rc<Desk>,
     sources: Sources,
     terms: Arc<Terms>,
+    faces: Rc<Faces>,
     acceptors: Vec<JoinHandle<()>>,
 }
 
@@ -87,12 +89,19 @@ impl fmt::Debug for Streams {
 impl Streams {
     /// No connections yet.
     #[must_use]
-    pub fn new(shard: ShardId, sources: Sources, terms: Arc<Terms>, tally: Rc<Tally>) -> Self {
+    pub fn new(
+        shard: ShardId,
+        sources: Sources,
+        terms: Arc<Terms>,
+        faces: Rc<Faces>,
+        tally: Rc<Tally>,
+    ) -> Self {
         Self {
             flows: Flows::new(shard, limit::STREAMS_MAX),
             desk: Rc::new(Desk::new(tally)),
             sources,
             terms,
+            faces,
             acceptors: Vec::new(),
         }
     }
@@ -212,7 +221,8 @@ impl Streams {
     }
 
     fn admit(&mut self, door: Door, stream: TcpStream, remote: SocketAddr, handshake: Option<Handshake>) {
-        let Door { transport, number: listener } = door;
+        let Door { transport, number } = door;
+        let listener = stream.local_addr().map_or(number, |local| self.faces.number(number, local.ip()));
         let mut flow = Flow { transport, listener, remote, stream: None };
         let begins = if handshake.is_some() { Begins::ShakingHands } else { Begins::Open };
         let counted = match self.sources.count(flow.source(), begins) {
@@ -258,114 +268,5 @@ async fn accept(socket: TcpListener, door: Door, desk: Rc<Desk>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::meters::NetMeters;
-    use std::future::poll_fn;
-    use std::io::{Read as _, Write as _};
-    use tokio::task::LocalSet;
-
-    const MESSAGE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
-
-    /// Runs `test` with the connections of a shard and the address they come to.
-    fn with_streams<T: Future>(test: impl FnOnce(Streams, SocketAddr) -> T) -> T::Output {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        LocalSet::new().block_on(&runtime, async {
-            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            socket.set_nonblocking(true).unwrap();
-            let addr = socket.local_addr().unwrap();
-            let tally = Rc::new(Tally::new(NetMeters::new()));
-            let mut streams =
-                Streams::new(ShardId(0), Sources::new(Arc::new(|_| false)), Arc::default(), tally);
-            streams.listen(0, Transport::Tcp, socket).unwrap();
-            test(streams, addr).await
-        })
-    }
-
-    async fn next(streams: &mut Streams) -> Event {
-        loop {
-            if let Some(event) = streams.take() {
-                return event;
-            }
-            poll_fn(|cx| streams.poll_ready(cx)).await;
-        }
-    }
-
-    fn connect(addr: SocketAddr, say: &[u8]) -> std::net::TcpStream {
-        let mut stream = std::net::TcpStream::connect(addr).unwrap();
-        stream.write_all(say).unwrap();
-        stream
-    }
-
-    /// A connection that has said `say`, which begins with a message.
-    async fn heard(streams: &mut Streams, addr: SocketAddr, say: &[u8]) -> (FlowId, std::net::TcpStream) {
-        let stream = connect(addr, say);
-        let Event::Message { flow, .. } = next(streams).await else { panic!("no message") };
-        (flow.stream.unwrap(), stream)
-    }
-
-    #[test]
-    fn silence_ends_what_is_not_held_and_dawdling_and_strangeness_end_all() {
-        with_streams(async |mut streams, addr| {
-            let (held, _a) = heard(&mut streams, addr, MESSAGE).await;
-            let (silent, mut b) = heard(&mut streams, addr, MESSAGE).await;
-            let (dawdling, _c) = heard(&mut streams, addr, &[MESSAGE, b"OPT"].concat()).await;
-            [held, silent, dawdling].into_iter().for_each(|flow| streams.vouch(flow));
-            let (stranger, _d) = heard(&mut streams, addr, MESSAGE).await;
-            let (late, early) =
-                (Instant::now() + limit::STREAM_IDLE_MAX, Instant::now() + limit::STREAM_IDLE_MAX / 2);
-            streams.sweep(early, |_| false);
-            streams.sweep(late + SWEEP_EVERY, |flow| flow == held || flow == dawdling);
-            let mut closed = Vec::new();
-            for _ in 0..3 {
-                let Event::Closed(flow) = next(&mut streams).await else { panic!("a message") };
-                closed.push(flow);
-            }
-            closed.sort();
-            assert_eq!(closed, [silent, dawdling, stranger]);
-            assert_eq!(b.read(&mut [0]).unwrap(), 0);
-            assert_eq!(streams.write(silent, Bytes::from_static(b"x")), Written::Dead);
-            assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
-        });
-    }
-
-    #[test]
-    fn nothing_is_read_while_paused_or_full() {
-        with_streams(async |mut streams, addr| {
-            let (flow, mut stream) = heard(&mut streams, addr, MESSAGE).await;
-            streams.pause(true);
-            stream.write_all(&MESSAGE.repeat(10_000)).unwrap();
-            tokio::task::yield_now().await;
-            // Writing goes on, and gives the connection's task its turn.
-            assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
-            tokio::task::yield_now().await;
-            let in_flight = limit::STREAM_READ_BYTES_MAX / MESSAGE.len() + 1;
-            let taken = std::iter::from_fn(|| streams.take()).count();
-            assert!(taken <= in_flight, "{taken} were read while paused");
-            streams.pause(false);
-            let (mut most, mut all) = (0, taken);
-            while all < 10_000 {
-                let Event::Message { .. } = next(&mut streams).await else { panic!("closed") };
-                let waiting = 1 + std::iter::from_fn(|| streams.take()).count();
-                most = most.max(waiting);
-                all += waiting;
-            }
-            assert!(most <= limit::STREAM_MESSAGES_WAITING_MAX + in_flight, "{most} waited at a time");
-        });
-    }
-
-    #[test]
-    fn an_accepted_connection_without_a_word_is_silent_too() {
-        with_streams(async |mut streams, addr| {
-            let mut stream = connect(addr, b"");
-            while streams.is_empty() {
-                poll_fn(|cx| streams.poll_ready(cx)).await;
-                assert!(streams.take().is_none());
-            }
-            streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX * 2, |_| false);
-            assert!(matches!(next(&mut streams).await, Event::Closed(_)));
-            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-            assert!(streams.is_empty());
-        });
-    }
-}
+#[path = "tcp_tests.rs"]
+mod tests;

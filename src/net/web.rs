@@ -156,7 +156,7 @@ fn upgrade(input: &[u8], origins: &[Box<str>], answer: &mut Vec<u8>) -> Result<O
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let mut offered =
         offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    if !offered.any(|offer| offer.trim().eq_ignore_ascii_case(SUBPROTOCOL)) {
+    if !offered.any(|offer| offer.trim() == SUBPROTOCOL) {
         return refuse("400 Subprotocol sip Needed", "");
     }
     response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));

@@ -1,14 +1,15 @@
 //! Session descriptions (RFC 4566), as far as a switch that passes them through untouched needs
 //! them: it knows one when it sees one, and can refuse an offer that nobody is left to answer.
 
+use crate::sip::header::Media;
 use crate::sip::{Message, Name};
 
 /// Whether a message carries a session description, alone or among others.
 #[must_use]
 pub fn is_in(message: &Message) -> bool {
-    let kind = message.field(Name::ContentType).unwrap_or_default();
-    let is = |wanted: &[u8]| kind.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted));
-    !message.body().is_empty() && (is(b"application/sdp") || is(b"multipart/"))
+    let Ok(Some(kind)) = message.read::<Media<'_>>(Name::ContentType) else { return false };
+    let is_multipart = kind.kind.eq_ignore_ascii_case(b"multipart");
+    !message.body().is_empty() && (kind.is("application", "sdp") || is_multipart)
 }
 
 /// The answer that accepts none of the streams of an offer: each one with port 0 (RFC 3264 §6).
@@ -49,11 +50,34 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_needs_no_good_offer() {
+        for (offer, streams) in [
+            (&b""[..], 0),
+            (b"m=audio", 0),
+            (b"m=audio 1 RTP/AVP 0", 1),
+            (b"\xff\0\n\r\nm=\xff 1 x\nm=a b", 1),
+            (b"t=\nm=audio 1 RTP/AVP 0\nm=video 2 RTP/AVP 96\r\n", 2),
+        ] {
+            let answer = refusal(offer);
+            let lines = answer.strip_suffix(b"\r\n").unwrap().split(|byte| *byte == b'\n');
+            assert_eq!(
+                lines.filter(|line| line.starts_with(b"m=")).count(),
+                streams,
+                "{}",
+                offer.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
     fn it_is_known_by_its_type() {
         for (kind, body, is) in [
             ("application/sdp", "v=0", true),
             ("Application/SDP; charset=x", "v=0", true),
             ("multipart/mixed;boundary=x", "--x", true),
+            ("application / sdp", "v=0", true),
+            ("application/sdpx", "v=0", false),
+            ("sdp", "v=0", false),
             ("application/dtmf-relay", "v=0", false),
             ("application/sdp", "", false),
         ] {

@@ -5,10 +5,13 @@
 
 use super::mailbox::{Mail, Outbox};
 use crate::base::flow::{Flow, FlowId, ShardId, Transport};
+use crate::base::limit;
 use crate::base::time::{Mono, Now};
 use crate::core::Core;
 use crate::core::boundary::{Inbound, Output};
+use crate::net::faces::Faces;
 use crate::net::meters::{Direction, Shed, Tally};
+use crate::net::stun::{self, Allowance};
 use crate::net::tcp::{Event, Streams, Written};
 use crate::net::udp::{self, Heard, Receiver, Sent, UdpPort};
 use bytes::Bytes;
@@ -87,6 +90,10 @@ pub struct Ports<C> {
     pub shard: ShardId,
     /// The sockets for datagrams, by their number in the listener table.
     pub sockets: Vec<Option<UdpPort>>,
+    /// The addresses behind wildcard sockets.
+    pub faces: Rc<Faces>,
+    /// How many STUN keep-alives may still be answered.
+    pub stun: Allowance,
     /// The connections.
     pub streams: Streams,
     /// The way to the other shards, by their number.
@@ -152,9 +159,15 @@ impl<C: ShardCore> Driver<C> {
         for _ in 0..most {
             let Some(Some(socket)) = self.ports.sockets.get(listener) else { return false };
             match receiver.receive(socket) {
-                Heard::Datagram { from, bytes } => {
+                Heard::Datagram { from, to, bytes } => {
+                    let listener = to.map_or(number, |to| self.ports.faces.number(number, to));
+                    let flow = Flow::udp(listener, from);
+                    if stun::is_stun(&bytes) {
+                        self.ports.answer_stun(now, flow, &bytes);
+                        continue;
+                    }
                     self.ports.tally.message(Transport::Udp, Direction::In);
-                    self.feed(now, Inbound::Message { flow: Flow::udp(number, from), bytes });
+                    self.feed(now, Inbound::Message { flow, bytes });
                 }
                 Heard::Noise => {}
                 Heard::Nothing => return false,
@@ -220,14 +233,32 @@ impl<C> Ports<C> {
     }
 
     fn send(&self, flow: Flow, bytes: &[u8]) {
-        let sent = match self.sockets.get(usize::from(flow.listener)) {
-            Some(Some(socket)) => udp::send(socket, bytes, flow.remote),
+        if self.send_datagram(flow, bytes) {
+            self.tally.message(Transport::Udp, Direction::Out);
+        }
+    }
+
+    fn send_datagram(&self, flow: Flow, bytes: &[u8]) -> bool {
+        let (socket, from) = self.faces.door(flow.listener);
+        let sent = match self.sockets.get(usize::from(socket)) {
+            Some(Some(socket)) => udp::send(socket, bytes, flow.remote, from),
             _ => Sent::Refused, // a listener of an earlier configuration
         };
         match sent {
-            Sent::Sent => self.tally.message(Transport::Udp, Direction::Out),
+            Sent::Sent => return true,
             Sent::Full => self.tally.shed(Shed::UdpSendFull),
             Sent::Refused => self.tally.shed(Shed::UdpSendRefused),
+        }
+        false
+    }
+
+    /// Answers a STUN keep-alive, which the core need not know of.
+    fn answer_stun(&mut self, now: Now, flow: Flow, request: &[u8]) {
+        let Some(answer) = stun::answer(request, flow.remote) else { return };
+        if self.stun.take(now.mono.as_secs(), limit::STUN_ANSWERS_PER_S) {
+            self.send_datagram(flow, &answer);
+        } else {
+            self.tally.shed(Shed::StunFull);
         }
     }
 

@@ -25,6 +25,7 @@ pub mod signals;
 
 use crate::base::flow::ShardId;
 use crate::base::limit;
+use crate::net::faces::{self, Faces};
 use crate::net::listen::{self, Claims, Listen, ListenError, Port};
 use crate::net::meters::NetMeters;
 use crate::net::sources::{Exempt, Sources};
@@ -34,6 +35,7 @@ use driver::{Effect, ShardCore};
 use mailbox::{Mailbox, Post};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -108,8 +110,10 @@ impl Shell {
 pub struct Seat<C> {
     /// Which shard.
     pub shard: ShardId,
-    /// The listener table: the addresses with the ports that the kernel chose.
+    /// The listener table: the addresses with the ports that the kernel chose, without the faces.
     pub listens: Arc<[Listen]>,
+    /// The addresses behind wildcard listeners, which follow in the table.
+    pub faces: Faces,
     /// The way to all shards' mailboxes, itself included.
     pub post: Post<C>,
 }
@@ -118,6 +122,7 @@ pub struct Seat<C> {
 #[derive(Debug)]
 pub struct Server<C> {
     claims: Claims,
+    faces: Faces,
     mailboxes: Vec<Mailbox<C>>,
     post: Post<C>,
 }
@@ -128,9 +133,25 @@ impl<C: ShardCore + 'static> Server<C> {
     /// # Errors
     /// Names the first address that cannot be had.
     pub fn claim(listens: &[Listen], shards: u16) -> Result<Self, StartError> {
+        // Without the interfaces' addresses wildcards have no faces, which is no reason not to start.
+        Self::claim_at(listens, shards, &faces::addresses().unwrap_or_default())
+    }
+
+    /// The same on a machine with these addresses, which are the faces of wildcard listeners.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    pub fn claim_at(listens: &[Listen], shards: u16, addresses: &[IpAddr]) -> Result<Self, StartError> {
         let claims = listen::claim(listens)?;
+        let faces = Faces::new(&claims.bound(), addresses);
         let (mailboxes, post) = mailbox::mailboxes(usize::from(shards.max(1)));
-        Ok(Self { claims, mailboxes, post })
+        Ok(Self { claims, faces, mailboxes, post })
+    }
+
+    /// The addresses behind wildcard listeners, which follow the listeners in the table.
+    #[must_use]
+    pub fn faces(&self) -> &Faces {
+        &self.faces
     }
 
     /// The listener table: the addresses with the ports that the kernel chose.
@@ -161,8 +182,12 @@ impl<C: ShardCore + 'static> Server<C> {
         let mut running =
             Running { listens: Arc::clone(&listens), post: self.post, threads: Vec::new(), ended };
         for ((number, ports), mailbox) in (0..=u16::MAX).zip(ports).zip(self.mailboxes) {
-            let seat =
-                Seat { shard: ShardId(number), listens: Arc::clone(&listens), post: running.post.clone() };
+            let seat = Seat {
+                shard: ShardId(number),
+                listens: Arc::clone(&listens),
+                faces: self.faces.clone(),
+                post: running.post.clone(),
+            };
             let (shell, make, ready, alive) =
                 (shell.clone(), Arc::clone(&make), ready.clone(), alive.clone());
             let life = move || {

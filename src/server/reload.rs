@@ -1,11 +1,25 @@
 //! `SIGHUP`: takes over what can change while the server runs, and says what cannot.
+//!
+//! Certificates and keys are read again even if the configuration names the same files. Connections
+//! keep the certificate they began with.
 
 use super::logging::Logging;
 use crate::config::{Config, ConfigErrors};
+use crate::net::tls::Terms;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Keys that a reload takes over; every other one needs a restart.
-const RELOADED: [&str; 2] = ["log.level", "log.show_private"];
+const RELOADED: [&str; 8] = [
+    "tls.certificate",
+    "tls.key",
+    "tls.domain",
+    "tls.client_ca",
+    "tls.client_required",
+    "ws.origins",
+    "log.level",
+    "log.show_private",
+];
 
 /// What came of a reload.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -22,22 +36,28 @@ pub struct Reload {
     file: Option<PathBuf>,
     running: Config,
     logging: Logging,
+    terms: Arc<Terms>,
 }
 
 impl Reload {
-    /// `running` is what was read from `file` (the default one if there is none) at start.
+    /// `running` is what was read from `file` (the default one if there is none) at start; `terms`
+    /// are those of the shards.
     #[must_use]
-    pub const fn new(file: Option<PathBuf>, running: Config, logging: Logging) -> Self {
-        Self { file, running, logging }
+    pub const fn new(file: Option<PathBuf>, running: Config, logging: Logging, terms: Arc<Terms>) -> Self {
+        Self { file, running, logging, terms }
     }
 
     /// Reads the file again and takes over what can be.
     ///
     /// # Errors
-    /// If it is wrong: then nothing changes.
+    /// If it, or a file that it names, is wrong: then nothing changes.
     pub fn reload(&mut self) -> Result<Outcome, ConfigErrors> {
         let new = Config::load(self.file.as_deref())?;
+        let tls = new.read_tls(self.file.as_deref())?;
         let outcome = compare(&self.running, &new);
+        self.terms.replace(tls, &new.ws.origins);
+        self.running.tls = new.tls;
+        self.running.ws = new.ws;
         self.logging.change(&new.log);
         self.running.log.level = new.log.level;
         self.running.log.show_private = new.log.show_private;
@@ -76,10 +96,14 @@ mod tests {
     #[test]
     fn what_a_reload_takes_over_and_what_not() {
         let running = Config::default();
-        let text = "[log]\nlevel = \"debug\"\nformat = \"json\"\nshow_private = true\n[sip]\nshards = 3\n";
+        let text = "[log]\nlevel = \"debug\"\nformat = \"json\"\nshow_private = true\n[sip]\nshards = 3\n\
+                    [ws]\norigins = [\"*\"]\n[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n";
         let new = Config::parse(Path::new("x"), text).unwrap();
         let outcome = compare(&running, &new);
-        assert_eq!(outcome.taken_over, ["log.level", "log.show_private"]);
+        assert_eq!(
+            outcome.taken_over,
+            ["tls.certificate", "tls.key", "ws.origins", "log.level", "log.show_private"]
+        );
         assert_eq!(outcome.need_restart, ["sip.shards", "log.format"]);
         assert_eq!(compare(&new, &new), Outcome::default());
         // Only keys that exist can be reloaded.

@@ -16,13 +16,14 @@ use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
 use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
-use crate::config::{Config, Fault};
+use crate::config::{Config, ConfigErrors, Fault};
 use crate::core::boundary::{Inbound, Output};
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
 use crate::http;
 use crate::net::meters::NetMeters;
+use crate::net::tls::Terms;
 use crate::registrar::Gruus;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::mailing::Waiting;
@@ -57,6 +58,9 @@ pub enum ServeError {
     /// The texts of mails, or the way to the mail server.
     #[error("mail.{}: {}", .0.key, .0.reason)]
     Mail(Fault),
+    /// The configuration names certificates or keys that cannot be used.
+    #[error("{}", .0.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Tls(ConfigErrors),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminSocketError),
@@ -79,7 +83,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) | Self::Mail(_) => true,
+            Self::KeyFile(_) | Self::Mail(_) | Self::Tls(_) => true,
             _ => false,
         }
     }
@@ -99,9 +103,12 @@ pub fn command(serving: Serving) -> Exit {
 
 fn serve(serving: Serving) -> Result<(), ServeError> {
     let Serving { file, config, on_hang_up, on_ready } = serving;
+    let tls = config.read_tls(file.as_deref()).map_err(ServeError::Tls)?;
+    let terms = Arc::new(Terms::new(tls, &config.ws.origins));
     let logging = logging::start(&config.log);
     harden::keep_memory_private()?;
     harden::raise_open_files()?;
+    harden::share_one_heap();
     let metrics = Metrics::install().map_err(std::io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SLOW_THREADS)
@@ -113,11 +120,11 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
     let result = runtime.block_on(async {
         let signals = Signals::hear()?;
         let reload = match on_hang_up {
-            HangUp::Reload => Some(Reload::new(file, config.clone(), logging)),
+            HangUp::Reload => Some(Reload::new(file, config.clone(), logging, Arc::clone(&terms))),
             HangUp::End => None,
         };
         tokio::spawn(signals.obey(reload, stopper.clone(), at_once, stop.clone()));
-        run(&config, &metrics, &stopper, [&stop, &hurry], on_ready).await
+        run(&config, &terms, &metrics, &stopper, [&stop, &hurry], on_ready).await
     });
     // Blocking work under way (a command's look at the disk) has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -126,6 +133,7 @@ fn serve(serving: Serving) -> Result<(), ServeError> {
 
 async fn run(
     config: &Config,
+    terms: &Arc<Terms>,
     metrics: &Metrics,
     stopper: &Stopper,
     [stop, hurry]: [&Stop; 2],
@@ -165,7 +173,10 @@ async fn run(
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
-    let running = start_shards(server, clock, &services, suspects, &settings, meters, &trays)?;
+    let listed = Arc::clone(&settings);
+    let exempt = Arc::new(move |source| listed.origin(source) == crate::lockout::Origin::Listed);
+    let shell = Shell::new(clock, meters, exempt).with_terms(Arc::clone(terms));
+    let running = start_shards(server, shell, &services, suspects, &settings, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     let mails = Waiting::default();
@@ -271,11 +282,10 @@ pub fn open_services(config: &Config, clock: Clock) -> Result<Opened, ServeError
 
 fn start_shards(
     server: Server<Core>,
-    clock: Clock,
+    shell: Shell,
     services: &Services,
     suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
-    net_meters: NetMeters,
     trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
@@ -292,9 +302,7 @@ fn start_shards(
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
         gruus: Arc::new(Gruus::new(&services.sealer.derive(b"temporary gruu"))),
     };
-    let (trusted, meters) = (Arc::clone(settings), Meters::register_all());
-    let exempt = Arc::new(move |source| trusted.origin(source) == crate::lockout::Origin::Listed);
-    let shell = Shell::new(clock, net_meters, exempt);
+    let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
     let (services, trays) = (services.clone(), trays.to_vec());
     Ok(server.start(shell, move |seat| {

@@ -14,6 +14,7 @@ use crate::base::limit;
 use crate::base::time::{Mono, Now};
 use crate::net::listen::Port;
 use crate::net::meters::Tally;
+use crate::net::stun::Allowance;
 use crate::net::tcp::{SWEEP_EVERY, Streams};
 use crate::net::udp::{Receiver, UdpPort};
 use std::collections::VecDeque;
@@ -73,7 +74,9 @@ impl<C: ShardCore> Shard<C> {
     ) -> io::Result<Self> {
         let tally = Rc::new(Tally::new(shell.meters.clone()));
         let terms = std::sync::Arc::clone(&shell.terms);
-        let mut streams = Streams::new(seat.shard, shell.sources.clone(), terms, Rc::clone(&tally));
+        let faces = Rc::new(seat.faces.clone());
+        let mut streams =
+            Streams::new(seat.shard, shell.sources.clone(), terms, Rc::clone(&faces), Rc::clone(&tally));
         let mut sockets = Vec::with_capacity(ports.len());
         for ((number, listen), port) in (0..=u8::MAX).zip(seat.listens.iter()).zip(ports) {
             sockets.push(match port {
@@ -87,7 +90,8 @@ impl<C: ShardCore> Shard<C> {
         let (core, effect) = make(seat);
         let outboxes = seat.post.outboxes();
         let own = VecDeque::new();
-        let ports = Ports { shard: seat.shard, sockets, streams, outboxes, own, effect, tally };
+        let (shard, stun) = (seat.shard, Allowance::default());
+        let ports = Ports { shard, sockets, faces, stun, streams, outboxes, own, effect, tally };
         Ok(Self {
             clock: shell.clock,
             driver: Driver { core, ports },

@@ -6,7 +6,7 @@
 
 use super::Services;
 use crate::base::limit;
-use crate::registrar::Refresh;
+use crate::registrar::{Binding, Refresh};
 use crate::task::Stop;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,10 +14,12 @@ use std::time::Duration;
 /// How often what was gathered is appended.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Appended refreshes after which the journal is folded into a snapshot.
+/// Appended refreshes after which the journal is folded into a snapshot, if there are not more
+/// extensions than that: a snapshot writes them all, and is to cost each refresh no more than the
+/// writing of one.
 const SNAPSHOT_AFTER: u64 = 200_000;
 
-/// Refreshes in one chunk of a snapshot.
+/// Extensions in one chunk of a snapshot.
 const CHUNK: usize = 1_000;
 
 /// Where the shards put their refreshes. Clones share the place.
@@ -55,12 +57,13 @@ pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
             metrics::counter!("stationmaster_shed_total", "why" => "refreshes_unwritten")
                 .increment(unwritten.len() as u64);
             unwritten = Vec::new();
-            since_snapshot = SNAPSHOT_AFTER;
+            since_snapshot = u64::MAX / 2; // what was dropped is in memory: the next one keeps it
         }
         if ending {
             return;
         }
-        if since_snapshot >= SNAPSHOT_AFTER && unwritten.is_empty() && services.store.is_available() {
+        let due = SNAPSHOT_AFTER.max(services.directory.len() as u64);
+        if since_snapshot >= due && unwritten.is_empty() && services.store.is_available() {
             match snapshot(&services).await {
                 Ok(()) => since_snapshot = 0,
                 Err(error) => tracing::warn!(%error, "the refresh journal was not folded; it is tried again"),
@@ -91,20 +94,29 @@ async fn append(services: &Services, refreshes: Vec<Refresh>) -> Vec<Refresh> {
 /// Writes the present state of all bindings and drops older records.
 async fn snapshot(services: &Services) -> Result<(), crate::store::StoreError> {
     let mut snapshot = services.journal.begin();
-    let mut all = Vec::new();
-    services.directory.each(|login, entry| {
-        all.extend(entry.bindings.iter().map(|binding| Refresh {
-            login: login.as_str().into(),
-            number: binding.number,
-            turn: binding.turn,
-            call_id: Some(binding.call_id.clone()),
-            expires: binding.expires,
-            cseq: binding.cseq,
-            remote: binding.remote,
-        }));
-    });
-    for chunk in all.chunks(CHUNK) {
-        snapshot.add(&services.store, chunk.to_vec()).await?;
+    let mut logins = Vec::with_capacity(services.directory.len());
+    services.directory.each(|login, _| logins.push(login.clone()));
+    for some in logins.chunks(CHUNK) {
+        let mut refreshes = Vec::with_capacity(some.len());
+        for login in some {
+            services.directory.with(login.as_str(), |entry| {
+                refreshes.extend(entry.bindings.iter().map(|binding| present(login.as_str(), binding)));
+            });
+        }
+        snapshot.add(&services.store, refreshes).await?;
     }
     snapshot.finish(&services.store).await
+}
+
+/// A binding as it stands.
+fn present(login: &str, binding: &Binding) -> Refresh {
+    Refresh {
+        login: login.into(),
+        number: binding.number,
+        turn: binding.turn,
+        call_id: Some(binding.call_id.clone()),
+        expires: binding.expires,
+        cseq: binding.cseq,
+        remote: binding.remote,
+    }
 }

@@ -8,8 +8,16 @@
 //! Where we are kinder than the grammar: a lone LF ends a line, white space may stand before the
 //! colon, behind the version and within `< >`, Max-Forwards may be missing, a parameter or a value
 //! of a list may be empty, a display name may be unquoted whatever it holds, an IPv6 reference may
-//! have the third colon of RFC 5118 §4.10. Where we are stricter: a lone CR, a header field that may
-//! stand once but stands twice, a Content-Length that promises more than came.
+//! have the third colon of RFC 5118 §4.10, and a field that nobody asks for may hold anything. Where
+//! we are stricter: a lone CR, a header field that may stand once but stands twice, a Content-Length
+//! that promises more than came, an address with `?` that stands without `<` and `>`.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | which header fields exist, and how each is read | [`header`] |
+//! | what can be wrong with a message | [`Fault`] |
+//! | its bounds | [`crate::base::limit`]: `MESSAGE_BYTES_MAX` … `URI_PARTS_MAX` |
+//! | how a stream is cut | [`frame`] |
 
 pub mod frame;
 pub mod header;

@@ -11,6 +11,7 @@ pub(crate) mod baresip;
 pub(crate) mod chance;
 pub(crate) mod phone;
 pub(crate) mod running;
+pub(crate) mod secure;
 pub(crate) mod server;
 pub(crate) mod sip;
 pub(crate) mod sipp;

@@ -100,7 +100,12 @@ impl Phone {
 
     /// The URI by which it wants to be reached.
     pub(crate) fn contact_uri(&self) -> String {
-        let transport = if self.peer.transport() == "TCP" { ";transport=tcp" } else { "" };
+        let transport = match self.peer.transport() {
+            "UDP" => "",
+            "TCP" => ";transport=tcp",
+            "TLS" => ";transport=tls",
+            _ => ";transport=ws",
+        };
         format!("sip:{}@{}{transport}", self.user, self.peer.local())
     }
 

@@ -236,6 +236,11 @@ impl Server {
         assert!(status.success(), "after SIGTERM the server ended with {status}");
     }
 
+    /// Asks it to read its configuration again (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        self.running.hang_up();
+    }
+
     /// Ends the server as a service manager does.
     ///
     /// # Panics

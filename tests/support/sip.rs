@@ -3,11 +3,13 @@
 //! Shares no code with the server, so that what it misreads the tests do not misread too.
 
 use super::PATIENCE;
+use super::secure::{self, Channel, Secure, Trust};
 use socket2::{Domain, Socket, Type};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
+use tungstenite::{Message as Heard, WebSocket};
 
 /// A message: its first line, its fields in order, its body.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,12 @@ impl Message {
     /// A request without any field.
     pub(crate) fn request(method: &str, uri: &str) -> Self {
         Self { start: format!("{method} {uri} SIP/2.0"), ..Self::default() }
+    }
+
+    /// The same request with another Request-URI.
+    pub(crate) fn to_uri(mut self, uri: &str) -> Self {
+        self.start = format!("{} {uri} SIP/2.0", self.method());
+        self
     }
 
     /// What came over the wire.
@@ -182,6 +190,8 @@ pub(crate) struct Peer {
 enum Wire {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
+    Tls(Box<Secure>, Vec<u8>),
+    Web(Box<WebSocket<Channel>>),
 }
 
 impl Peer {
@@ -203,16 +213,32 @@ impl Peer {
         Self { wire: Wire::Tcp(socket.into(), Vec::new()), local }
     }
 
+    /// A TLS connection from 127.0.0.1, for a server of this name.
+    pub(crate) fn tls(server: SocketAddr, trust: &Trust, name: &str) -> Self {
+        let secure = secure::connect(server, trust, name).unwrap();
+        let local = secure.sock.local_addr().unwrap();
+        Self { wire: Wire::Tls(Box::new(secure), Vec::new()), local }
+    }
+
+    /// A WebSocket.
+    pub(crate) fn web(socket: WebSocket<Channel>) -> Self {
+        let local = socket.get_ref().socket().local_addr().unwrap();
+        Self { wire: Wire::Web(Box::new(socket)), local }
+    }
+
     /// Its own address.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
     }
 
-    /// `UDP` or `TCP`.
+    /// The token of its Via.
     pub(crate) fn transport(&self) -> &'static str {
-        match self.wire {
+        match &self.wire {
             Wire::Udp(_) => "UDP",
             Wire::Tcp(..) => "TCP",
+            Wire::Tls(..) => "TLS",
+            Wire::Web(socket) if matches!(socket.get_ref(), Channel::Plain(_)) => "WS",
+            Wire::Web(_) => "WSS",
         }
     }
 
@@ -222,6 +248,11 @@ impl Peer {
             // The first may only be told that an earlier datagram was not heard.
             Wire::Udp(socket) => socket.send(bytes).or_else(|_| socket.send(bytes)).map(drop),
             Wire::Tcp(stream, _) => stream.write_all(bytes),
+            Wire::Tls(stream, _) => stream.write_all(bytes),
+            Wire::Web(socket) => {
+                let text = std::str::from_utf8(bytes).unwrap();
+                return drop(socket.send(tungstenite::Message::text(text)));
+            }
         };
     }
 
@@ -238,7 +269,7 @@ impl Peer {
         let end = Instant::now() + wait;
         let mut piece = vec![0; 65_536];
         loop {
-            if let Wire::Tcp(_, unread) = &mut self.wire
+            if let Wire::Tcp(_, unread) | Wire::Tls(_, unread) = &mut self.wire
                 && let Some(message) = cut(unread)
             {
                 return Some(message);
@@ -259,11 +290,24 @@ impl Peer {
                 }
                 Wire::Tcp(stream, unread) => {
                     stream.set_read_timeout(Some(left)).unwrap();
-                    match stream.read(&mut piece) {
-                        Ok(0) => return None,
-                        Ok(length) => unread.extend(&piece[..length]),
-                        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if !extend(unread, stream, &mut piece) {
+                        return None;
+                    }
+                }
+                Wire::Tls(stream, unread) => {
+                    stream.sock.set_read_timeout(Some(left)).unwrap();
+                    if !extend(unread, stream, &mut piece) {
+                        return None;
+                    }
+                }
+                Wire::Web(socket) => {
+                    socket.get_ref().socket().set_read_timeout(Some(left)).unwrap();
+                    match socket.read() {
+                        Ok(message @ (Heard::Text(_) | Heard::Binary(_))) => {
+                            return Some(Message::read(&message.into_data()));
                         }
+                        Ok(_) => {}
+                        Err(tungstenite::Error::Io(error)) if is_late(&error) => {}
                         Err(_) => return None,
                     }
                 }
@@ -280,8 +324,17 @@ impl Peer {
 
     /// Whether the other end has closed the connection; waits for it.
     pub(crate) fn is_closed(&mut self) -> bool {
-        let Wire::Tcp(stream, _) = &mut self.wire else { return false };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream: &mut dyn Read = match &mut self.wire {
+            Wire::Tcp(stream, _) => {
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream
+            }
+            Wire::Tls(stream, _) => {
+                stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream
+            }
+            Wire::Udp(_) | Wire::Web(_) => return false,
+        };
         let mut piece = [0; 4096];
         loop {
             match stream.read(&mut piece) {
@@ -291,6 +344,21 @@ impl Peer {
             }
         }
     }
+}
+
+/// Reads a piece of a stream; false at its end.
+fn extend(unread: &mut Vec<u8>, stream: &mut impl Read, piece: &mut [u8]) -> bool {
+    match stream.read(piece) {
+        Ok(0) => return false,
+        Ok(length) => unread.extend(&piece[..length]),
+        Err(error) => return is_late(&error),
+    }
+    true
+}
+
+/// Whether nothing has come in time.
+fn is_late(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Takes the first whole message from what a stream brought (RFC 3261 §18.3), line ends between

@@ -168,5 +168,13 @@ mod tests {
             let date = Date(Wall::from_secs(secs));
             prop_assert_eq!(Date::parse(date.to_string().as_bytes()), Some(date));
         }
+
+        /// Value → text → value.
+        #[test]
+        fn timestamp(sent in "[0-9]{1,9}(\\.[0-9]{0,6})?", delay in prop::option::of("[0-9]{0,3}\\.[0-9]{1,3}"), space in "[ \t]{1,3}") {
+            let text = delay.as_ref().map_or_else(|| sent.clone(), |delay| format!("{sent}{space}{delay}"));
+            let expected = Timestamp { sent: sent.as_bytes(), delay: delay.as_deref().map(str::as_bytes) };
+            prop_assert_eq!(Timestamp::parse(text.as_bytes()), Some(expected));
+        }
     }
 }

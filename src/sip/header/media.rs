@@ -153,5 +153,14 @@ mod tests {
             prop_assert!(media.is(&kind, &subtype));
             prop_assert_eq!((media.q(), media.param("charset")), (q, Some(Some(charset.as_bytes()))));
         }
+
+        /// Value → text → value.
+        #[test]
+        fn choice(token in "[A-Za-z0-9*-]{1,12}", q in 0u16..=1000, optional: bool) {
+            let handling = if optional { "optional" } else { "required" };
+            let text = format!("{token} ; handling = {handling};Q={}.{:03}", q / 1000, q % 1000);
+            let choice = Choice::parse(text.as_bytes()).unwrap();
+            prop_assert_eq!((choice.token, choice.q(), choice.is_optional()), (token.as_bytes(), q, optional));
+        }
     }
 }

@@ -180,5 +180,14 @@ mod tests {
             let found = Reason::parse(&reason).unwrap();
             prop_assert_eq!((found.cause_of("sip"), found.text().unwrap().into_owned()), (Some(code), words));
         }
+
+        /// Values → text → values.
+        #[test]
+        fn privacy(values in prop::collection::vec("[a-z]{1,9}", 1..5), space in "[ \t]{0,2}") {
+            let text = values.join(&format!("{space};{space}"));
+            let privacy = Privacy::parse(text.as_bytes()).unwrap();
+            prop_assert!(values.iter().all(|value| privacy.has(&value.to_uppercase())));
+            prop_assert_eq!(privacy.values().collect::<Vec<_>>(), values.iter().map(String::as_bytes).collect::<Vec<_>>());
+        }
     }
 }

@@ -1,0 +1,184 @@
+//! The bounds of connections, each at it and past it.
+
+use super::*;
+use crate::net::meters::NetMeters;
+use std::future::poll_fn;
+use std::io::{Read as _, Write as _};
+use tokio::task::LocalSet;
+
+const MESSAGE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
+
+/// Runs `test` with the connections of a shard and the address they come to.
+fn with_streams<T: Future>(test: impl FnOnce(Streams, SocketAddr) -> T) -> T::Output {
+    with(Transport::Tcp, false, test)
+}
+
+/// The same over a transport, from a source that is `exempt` from bounds or not.
+fn with<T: Future>(
+    transport: Transport,
+    exempt: bool,
+    test: impl FnOnce(Streams, SocketAddr) -> T,
+) -> T::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let addr = socket.local_addr().unwrap();
+        let tally = Rc::new(Tally::new(NetMeters::new()));
+        let sources = Sources::new(Arc::new(move |_| exempt));
+        let mut streams = Streams::new(ShardId(0), sources, Arc::default(), Rc::default(), tally);
+        streams.listen(0, transport, socket).unwrap();
+        test(streams, addr).await
+    })
+}
+
+async fn next(streams: &mut Streams) -> Event {
+    loop {
+        if let Some(event) = streams.take() {
+            return event;
+        }
+        poll_fn(|cx| streams.poll_ready(cx)).await;
+    }
+}
+
+fn connect(addr: SocketAddr, say: &[u8]) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(addr).unwrap();
+    stream.write_all(say).unwrap();
+    stream
+}
+
+/// A connection that has said `say`, which begins with a message.
+async fn heard(streams: &mut Streams, addr: SocketAddr, say: &[u8]) -> (FlowId, std::net::TcpStream) {
+    let stream = connect(addr, say);
+    let Event::Message { flow, .. } = next(streams).await else { panic!("no message") };
+    (flow.stream.unwrap(), stream)
+}
+
+/// The connections that are closed, in their order; as many as must be.
+async fn closed(streams: &mut Streams, number: usize) -> Vec<FlowId> {
+    let mut closed = Vec::new();
+    for _ in 0..number {
+        let Event::Closed(flow) = next(streams).await else { panic!("a message") };
+        closed.push(flow);
+    }
+    closed.sort();
+    closed
+}
+
+#[test]
+fn silence_ends_what_is_not_held() {
+    with_streams(async |mut streams, addr| {
+        let (held, _a) = heard(&mut streams, addr, MESSAGE).await;
+        let (silent, mut b) = heard(&mut streams, addr, MESSAGE).await;
+        streams.vouch(held);
+        streams.vouch(silent);
+        let now = Instant::now();
+        streams.sweep(now + limit::STREAM_IDLE_MAX - SWEEP_EVERY, |_| false);
+        streams.sweep(now + limit::STREAM_IDLE_MAX + SWEEP_EVERY, |flow| flow == held);
+        assert_eq!(closed(&mut streams, 1).await, [silent]);
+        assert_eq!(b.read(&mut [0]).unwrap(), 0);
+        assert_eq!(streams.write(silent, Bytes::from_static(b"x")), Written::Dead);
+        assert_eq!(streams.write(held, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
+    });
+}
+
+#[test]
+fn a_message_that_dawdles_ends_its_connection_though_it_is_held() {
+    with_streams(async |mut streams, addr| {
+        let (whole, _a) = heard(&mut streams, addr, MESSAGE).await;
+        let (dawdling, _b) = heard(&mut streams, addr, &[MESSAGE, b"OPT"].concat()).await;
+        streams.vouch(whole);
+        streams.vouch(dawdling);
+        let now = Instant::now();
+        streams.sweep(now + limit::STREAM_MESSAGE_MAX - SWEEP_EVERY, |_| true);
+        assert!(!streams.flows.find(dawdling).unwrap().is_ended());
+        streams.sweep(now + limit::STREAM_MESSAGE_MAX + SWEEP_EVERY, |_| true);
+        assert_eq!(closed(&mut streams, 1).await, [dawdling]);
+        assert!(streams.flows.find(whole).is_some());
+    });
+}
+
+#[test]
+fn who_stays_a_stranger_goes_however_much_it_says() {
+    for exempt in [false, true] {
+        with(Transport::Tcp, exempt, async |mut streams, addr| {
+            let (stranger, _a) = heard(&mut streams, addr, MESSAGE).await;
+            let (known, _b) = heard(&mut streams, addr, MESSAGE).await;
+            streams.vouch(known);
+            assert_eq!((streams.is_stranger(stranger), streams.is_stranger(known)), (!exempt, false));
+            let now = Instant::now();
+            streams.sweep(now + limit::STREAM_STRANGER_MAX - SWEEP_EVERY, |_| true);
+            assert!(!streams.flows.find(stranger).unwrap().is_ended());
+            streams.sweep(now + limit::STREAM_STRANGER_MAX + SWEEP_EVERY, |_| true);
+            assert_eq!(streams.flows.find(stranger).unwrap().is_ended(), !exempt);
+            assert!(!streams.flows.find(known).unwrap().is_ended());
+        });
+    }
+}
+
+#[test]
+fn a_handshake_that_dawdles_ends() {
+    with(Transport::Ws, false, async |mut streams, addr| {
+        let mut stream = connect(addr, b"GET / HTTP/1.1\r\n");
+        while streams.is_empty() {
+            poll_fn(|cx| streams.poll_ready(cx)).await;
+            assert!(streams.take().is_none());
+        }
+        let now = Instant::now();
+        streams.sweep(now + limit::HANDSHAKE_MAX - SWEEP_EVERY, |_| false);
+        assert!(streams.flows.iter().all(|connection| !connection.is_ended()));
+        streams.sweep(now + limit::HANDSHAKE_MAX + SWEEP_EVERY, |_| false);
+        assert!(matches!(next(&mut streams).await, Event::Closed(_)));
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+    });
+}
+
+#[test]
+fn without_a_certificate_nobody_is_let_in() {
+    with(Transport::Tls, false, async |mut streams, addr| {
+        let mut stream = connect(addr, b"");
+        poll_fn(|cx| streams.poll_ready(cx)).await;
+        assert!(streams.take().is_none() && streams.is_empty());
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+    });
+}
+
+#[test]
+fn nothing_is_read_while_paused_or_full() {
+    with_streams(async |mut streams, addr| {
+        let (flow, mut stream) = heard(&mut streams, addr, MESSAGE).await;
+        streams.pause(true);
+        stream.write_all(&MESSAGE.repeat(10_000)).unwrap();
+        tokio::task::yield_now().await;
+        // Writing goes on, and gives the connection's task its turn.
+        assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
+        tokio::task::yield_now().await;
+        let in_flight = limit::STREAM_READ_BYTES_MAX / MESSAGE.len() + 1;
+        let taken = std::iter::from_fn(|| streams.take()).count();
+        assert!(taken <= in_flight, "{taken} were read while paused");
+        streams.pause(false);
+        let (mut most, mut all) = (0, taken);
+        while all < 10_000 {
+            let Event::Message { .. } = next(&mut streams).await else { panic!("closed") };
+            let waiting = 1 + std::iter::from_fn(|| streams.take()).count();
+            most = most.max(waiting);
+            all += waiting;
+        }
+        assert!(most <= limit::STREAM_MESSAGES_WAITING_MAX + in_flight, "{most} waited at a time");
+    });
+}
+
+#[test]
+fn an_accepted_connection_without_a_word_is_silent_too() {
+    with_streams(async |mut streams, addr| {
+        let mut stream = connect(addr, b"");
+        while streams.is_empty() {
+            poll_fn(|cx| streams.poll_ready(cx)).await;
+            assert!(streams.take().is_none());
+        }
+        streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX * 2, |_| false);
+        assert!(matches!(next(&mut streams).await, Event::Closed(_)));
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        assert!(streams.is_empty());
+    });
+}

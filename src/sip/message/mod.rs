@@ -1,0 +1,288 @@
+//! A message as ranges over its bytes (RFC 3261 §7).
+//!
+//! [`Message::parse`] fails only where no answer is possible. Everything else that is wrong with
+//! the syntax is kept as the message's first [`Fault`], so that the request can be refused with a
+//! reason (400, §8.2, §16.3) by whoever answers it.
+
+mod fault;
+mod scan;
+
+pub use fault::{Fault, ParseError};
+
+use super::header::Stands;
+use super::{CSeq, Method, Name, NameAddr, Via, text};
+use crate::base::limit;
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::ops::Range;
+
+/// A range of a message, which is at most [`limit::MESSAGE_BYTES_MAX`] long.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    fn new(range: Range<usize>) -> Self {
+        // The length of the whole is checked once, at the start of the parse.
+        let narrow = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        Self { start: narrow(range.start), end: narrow(range.end) }
+    }
+
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    name: Name,
+    token: Span,
+    value: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    Request { method: Method, token: Span, uri: Span },
+    Response { status: u16, reason: Span },
+}
+
+/// Where the first field of each name stands, noted while the message is read: what a message is
+/// asked for, over and over, is found without a search.
+#[derive(Clone, Copy, Debug)]
+struct First([u8; Name::COUNT + 1]);
+
+impl First {
+    const NONE: u8 = u8::MAX;
+
+    /// Notes that a field of this name stands at `place`; `false` if it is not the first.
+    fn note(&mut self, name: Name, place: usize) -> bool {
+        // There are at most `limit::HEADERS_MAX` fields.
+        const { assert!(limit::HEADERS_MAX < Self::NONE as usize) };
+        match self.0.get_mut(name as usize) {
+            Some(first) if *first == Self::NONE => {
+                *first = u8::try_from(place).unwrap_or(Self::NONE);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The place; past the end of all fields if there is none.
+    fn of(&self, name: Name) -> usize {
+        usize::from(self.0.get(name as usize).copied().unwrap_or(Self::NONE))
+    }
+}
+
+/// A SIP request or response.
+#[derive(Clone, Debug)]
+pub struct Message {
+    bytes: Bytes,
+    start: Start,
+    fields: SmallVec<[Field; 20]>,
+    first: First,
+    body: Span,
+    fault: Option<Fault>,
+}
+
+impl Message {
+    /// Reads one message from `bytes`: a datagram, or what [`super::frame`] cut from a stream.
+    ///
+    /// Line breaks before the start line are skipped (§7.5), folded lines are joined, bytes after
+    /// the body that Content-Length gives are dropped (§18.3).
+    ///
+    /// # Errors
+    /// Where not even the start line can be read. All other faults are kept, see
+    /// [`fault`](Self::fault).
+    pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
+        if bytes.len() > limit::MESSAGE_BYTES_MAX {
+            return Err(ParseError::TooLong);
+        }
+        let (mut message, folded) = Self::scan(bytes)?;
+        if folded {
+            message = Self::scan(scan::unfold(&message.bytes))?.0;
+        }
+        if message.fault.is_none() {
+            message.fault = message.semantic_fault();
+        }
+        Ok(message)
+    }
+
+    /// What every message must have, checked once so that those who use it need not.
+    fn semantic_fault(&self) -> Option<Fault> {
+        let Some(via) = self.field(Name::Via) else { return Some(Fault::Missing) };
+        if !Via::is_good(via) {
+            return Some(Fault::Via);
+        }
+        for name in [Name::From, Name::To] {
+            match self.field(name) {
+                None => return Some(Fault::Missing),
+                Some(value) if NameAddr::parse(value).is_none() => return Some(Fault::FromTo),
+                Some(_) => {}
+            }
+        }
+        if self.field(Name::CallId).is_none_or(<[u8]>::is_empty) {
+            return Some(Fault::Missing);
+        }
+        let Some(cseq) = self.field(Name::CSeq) else { return Some(Fault::Missing) };
+        let Some(cseq) = CSeq::parse(cseq) else { return Some(Fault::CSeq) };
+        if self.is_request() && cseq.method != self.method_token() {
+            return Some(Fault::CSeq);
+        }
+        if let Some(hops) = self.field(Name::MaxForwards)
+            && text::decimal(hops).is_none_or(|hops| hops > 255)
+        {
+            return Some(Fault::MaxForwards);
+        }
+        None
+    }
+
+    /// The first thing that is wrong with it; a request with a fault is refused with its status
+    /// and reason, a response with one is dropped.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Whether it is a request.
+    #[must_use]
+    pub const fn is_request(&self) -> bool {
+        matches!(self.start, Start::Request { .. })
+    }
+
+    /// The method of a request; of a response the method in its CSeq.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match self.start {
+            Start::Request { method, .. } => method,
+            Start::Response { .. } => Method::of(self.cseq().method),
+        }
+    }
+
+    /// The method as it was written; empty for a response.
+    #[must_use]
+    pub fn method_token(&self) -> &[u8] {
+        match self.start {
+            Start::Request { token, .. } => token.of(&self.bytes),
+            Start::Response { .. } => b"",
+        }
+    }
+
+    /// The Request-URI; empty for a response.
+    #[must_use]
+    pub fn request_uri(&self) -> &[u8] {
+        match self.start {
+            Start::Request { uri, .. } => uri.of(&self.bytes),
+            Start::Response { .. } => b"",
+        }
+    }
+
+    /// The status code, 100–699; 0 for a request.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self.start {
+            Start::Request { .. } => 0,
+            Start::Response { status, .. } => status,
+        }
+    }
+
+    /// The reason phrase; empty for a request.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        match self.start {
+            Start::Request { .. } => b"",
+            Start::Response { reason, .. } => reason.of(&self.bytes),
+        }
+    }
+
+    /// The value of the first field of this name.
+    #[must_use]
+    pub fn field(&self, name: Name) -> Option<&[u8]> {
+        self.fields.get(self.first.of(name)).map(|field| field.value.of(&self.bytes))
+    }
+
+    /// The values of all fields of this name, each as it stands in its line.
+    pub fn fields(&self, name: Name) -> impl Iterator<Item = &[u8]> {
+        let from = self.fields.get(self.first.of(name)..).unwrap_or_default();
+        from.iter().filter(move |field| field.name == name).map(|field| field.value.of(&self.bytes))
+    }
+
+    /// The values of all fields of this name, one by one (§7.3.1): of a list between its commas, of
+    /// any other name each field as it stands.
+    pub fn values(&self, name: Name) -> impl Iterator<Item = &[u8]> {
+        let values = if name.stands() == Stands::List { text::List::new } else { text::List::one };
+        self.fields(name).flat_map(values)
+    }
+
+    /// All fields in order: name, name as written, value.
+    pub fn all_fields(&self) -> impl Iterator<Item = (Name, &[u8], &[u8])> {
+        self.fields.iter().map(|field| (field.name, field.token.of(&self.bytes), field.value.of(&self.bytes)))
+    }
+
+    /// The value of the first field of a name that [`Name`] does not know, in any case.
+    #[must_use]
+    pub fn other(&self, name: &str) -> Option<&[u8]> {
+        self.all_fields()
+            .find(|(known, token, _)| *known == Name::Other && token.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, _, value)| value)
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.body.of(&self.bytes)
+    }
+
+    /// The whole message as it came.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The same message in bytes of its own, for whoever keeps it: it no longer holds the receive
+    /// buffer, which others share.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
+    /// The topmost Via; `None` only in a message with a fault.
+    #[must_use]
+    pub fn via(&self) -> Option<Via<'_>> {
+        Via::parse(self.field(Name::Via)?)
+    }
+
+    /// From; empty parts in a message with a fault.
+    #[must_use]
+    pub fn from(&self) -> NameAddr<'_> {
+        self.field(Name::From).and_then(NameAddr::parse).unwrap_or_default()
+    }
+
+    /// To; empty parts in a message with a fault.
+    #[must_use]
+    pub fn to(&self) -> NameAddr<'_> {
+        self.field(Name::To).and_then(NameAddr::parse).unwrap_or_default()
+    }
+
+    /// Call-ID; empty in a message with a fault.
+    #[must_use]
+    pub fn call_id(&self) -> &[u8] {
+        self.field(Name::CallId).unwrap_or_default()
+    }
+
+    /// CSeq; zero and empty in a message with a fault.
+    #[must_use]
+    pub fn cseq(&self) -> CSeq<'_> {
+        self.field(Name::CSeq).and_then(CSeq::parse).unwrap_or_default()
+    }
+
+    /// Max-Forwards, 0–255; `None` if it does not stand.
+    #[must_use]
+    pub fn max_forwards(&self) -> Option<u8> {
+        text::decimal(self.field(Name::MaxForwards)?).and_then(|hops| u8::try_from(hops).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests;
