@@ -35,6 +35,8 @@
 //! them refuses the request, since a revoked device stays refused. Without a User-Agent only the same
 //! private host and port behind the same public address will do. A device with a good key is never
 //! taken over: it may come back with its key, and two phones would share one place of the licence.
+//! Who had a place that was adopted could share it likewise, by a nonce; so the device that moved has a
+//! new id, and the nonce is one of a device that is no more.
 //!
 //! **Revoked** devices keep their place on the ladder; all that differs is the verdict.
 
