@@ -123,6 +123,7 @@ const WRONG: &[(&str, &str)] = &[
     ("[[tls.domain]]\nname = \"a.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:1: tls.certificate: certificates of domains need a main one"),
     ("[tls]\nclient_required = true\n", "error: sm.toml:2: tls.client_required: needs client_ca: whose certificates are good"),
     ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"a.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n[[tls.domain]]\nname = \"A.b\"\ncertificate = \"/c\"\nkey = \"/k\"\n", "error: sm.toml:8: tls.domain: \"a.b\" stands there twice"),
+    ("[registrar]\nservice_route = [\n\"sip:a;lr\",\n\"sip:b\"]\n", "error: sm.toml:4: registrar.service_route: \"sip:b\" is no SIP URI with ;lr such as \"sip:proxy.example.com;lr\""),
     ("[registrar]\nexpires_min_s = 600\nexpires_max_s = 300\n", "error: sm.toml:3: registrar.expires_max_s: 300 is not between expires_min_s (600) and 604800"),
     // a key that is not written: its section's line; all sections at once
     ("# a\n[registrar]\nexpires_max_s = 30\n[licence]\nmax_devices = 0\n", "error: sm.toml:3: registrar.expires_max_s: 30 is not between expires_min_s (60) and 604800\nerror: sm.toml:5: licence.max_devices: 0 is not between 1 and 16"),

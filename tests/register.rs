@@ -82,7 +82,7 @@ const ROWS: &[(&str, &[Step])] = &[
     ("the address of a stranger", &[step(&[("To", "<sip:999-acme@example.test>")], 403, &[], &[])]),
     ("a foreign domain", &[step(&[("To", "<sip:{user}@elsewhere.test>")], 403, &[], &[])]),
     ("a listen address is a domain of ours", &[step(&[("To", "<sip:{user}@127.0.0.1>"), ("Contact", "<sip:a@192.0.2.1>")], 200, &[], &[A])]),
-    ("an extension that is required and not there", &[step(&[("Require", "gruu, path"), ("Contact", "<sip:a@192.0.2.1>")], 420, &[("Unsupported", "gruu")], &[])]),
+    ("an extension that is required and not there", &[step(&[("Require", "100rel, path"), ("Contact", "<sip:a@192.0.2.1>")], 420, &[("Unsupported", "100rel")], &[])]),
 ];
 
 #[test]

@@ -176,8 +176,17 @@ fn server_of(shards: &str) -> Server {
 fn over_udp_the_server_does_as_each_row_says() {
     let server = server();
     for row in all() {
-        let Does::Answers(statuses) = row.udp else { panic!("{}: a datagram waits for nothing", row.file) };
         let peer = UdpPeer::new(server.sip());
+        let statuses = match row.udp {
+            Does::Answers(statuses) => statuses,
+            Does::AnswersInStun => {
+                peer.send_with_end(&row.bytes());
+                peer.hear_stun(row);
+                assert_eq!(peer.hear_until_end(row.file).len(), 1, "{}", row.file);
+                continue;
+            }
+            Does::Waits(_) | Does::Closes(_) => panic!("{}: a datagram waits for nothing", row.file),
+        };
         let before = row.kind().map(|kind| counted(&server, kind));
         peer.send_with_end(&row.bytes());
         let answers = peer.hear_answers(row, statuses.len());
@@ -236,11 +245,13 @@ fn over_tcp(server: &Server, at: SocketAddr, from: IpAddr, row: &Row) {
     let mut peer = Peer::tcp(from, at);
     let broken = counted(server, "stream_content_length");
     peer.send(&row.bytes());
-    let (Does::Answers(statuses) | Does::Waits(statuses) | Does::Closes(statuses)) = row.tcp;
+    let (Does::Answers(statuses) | Does::Waits(statuses) | Does::Closes(statuses)) = row.tcp else {
+        panic!("{}: no STUN over a stream", row.file)
+    };
     let answers: Vec<_> = statuses.iter().map_while(|_| peer.hear_within(PATIENCE)).collect();
     judge(row, statuses, &answers);
     match row.tcp {
-        Does::Answers(_) => {
+        Does::Answers(_) | Does::AnswersInStun => {
             peer.send(end("TCP").as_bytes());
             let last = peer.hear();
             assert!(is_end(&last), "{}: one answer too many:\n{last}", row.file);

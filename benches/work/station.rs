@@ -9,6 +9,7 @@ use bytes::Bytes;
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{Flow, ShardId, Transport};
 use stationmaster::base::limit;
+use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::settings::Listener;
@@ -19,7 +20,7 @@ use stationmaster::directory::sign_in::Guard;
 use stationmaster::directory::{Credentials, Directory, ExtensionRecord, SealedCredentials};
 use stationmaster::licence::{Evidence, Newcomer};
 use stationmaster::lockout::Policy;
-use stationmaster::registrar::{Binding, Terms};
+use stationmaster::registrar::{Binding, Gruus, Terms};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -179,6 +180,7 @@ fn core(users: u32, now: Now) -> Core {
         addresses: Vec::new(),
         listeners: vec![Listener::new(Transport::Udp, local, local)],
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
+        service_route: Vec::new(),
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
         lockout: Policy::default(),
@@ -193,6 +195,7 @@ fn core(users: u32, now: Now) -> Core {
         nonces: Arc::new(Nonces::new(1, limit::NONCE_RING, REALM, &mut rng)),
         hash: ahash::RandomState::with_seeds(1, 2, 3, 4),
         shards: 1,
+        gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
     };
     Core::new(ShardId(0), shared, Meters::noop(), rng)
 }
@@ -206,6 +209,8 @@ fn record(user: u32, now: Wall) -> ExtensionRecord {
     let (contact, call_id) = (contact(user), call_id(user));
     let evidence = Evidence {
         sip_instance: None,
+        labelled_mac: b"",
+        by_proxy: false,
         user_agent: b"sipload",
         contact_uri: contact.as_bytes(),
         call_id: call_id.as_bytes(),
@@ -227,6 +232,7 @@ fn record(user: u32, now: Wall) -> ExtensionRecord {
         remote: flow(user).remote,
         stream: None,
         q: 1000,
+        extra: None,
     });
     record.next_binding = 2;
     record

@@ -30,6 +30,9 @@ pub const REGISTER_CONTACTS_MAX: usize = 16;
 /// Longest Contact URI kept in a binding, in bytes; longer: 400.
 pub const CONTACT_BYTES_MAX: usize = 512;
 
+/// Longest Path kept in a binding, all its values together, in bytes; longer: 400.
+pub const PATH_BYTES_MAX: usize = 1_024;
+
 /// Live bindings of one extension; one more: 403.
 pub const BINDINGS_MAX: usize = 16;
 

@@ -30,10 +30,14 @@ impl Call {
             return;
         };
         let heard = matches!(branch.progress, Progress::Ringing | Progress::Cancelling);
+        let wanted = branch.is_live();
         branch.progress = Progress::Done;
         if !heard || outcome == Outcome::Broken {
             branch.outcome = outcome;
             desk.told.push_back(Output::Unreachable { aor: branch.aor.clone(), binding: branch.binding });
+        }
+        if wanted && self.ring_next_flow(desk, number, now) {
+            return self.conclude(desk, now);
         }
         self.verdict.add(SILENCE);
         self.conclude(desk, now);
@@ -117,12 +121,17 @@ impl Call {
         else {
             return;
         };
-        if branch.is_live() {
+        let wanted = branch.is_live();
+        if wanted {
             branch.outcome = Outcome::Refused(status);
         }
         branch.progress = Progress::Done;
         if self.state != State::Ringing {
             return;
+        }
+        // The flow has failed, not the phone (RFC 5626 §7).
+        if wanted && matches!(status, 408 | 430) && self.ring_next_flow(desk, number, now) {
+            return self.conclude(desk, now);
         }
         self.verdict.add(status);
         if status >= 600 {

@@ -10,6 +10,7 @@
 //! | Ringing | a branch: 1xx | Ringing | relayed under the one To tag of ours |
 //! | Ringing | a branch: 2xx | Talking | 2xx to the caller, repeated until its ACK; ACK to the branch (late offer: when the caller's comes); the other branches cancelled |
 //! | Ringing | a branch: 3xx–5xx, silence, broken | Ringing | noted; the last one: the best answer to the caller, Ended |
+//! | Ringing | a branch: 408, 430, silence, broken; the phone has another flow | Ringing | a branch over that flow |
 //! | Ringing | a branch: 6xx | Ended | 6xx to the caller; the other branches cancelled |
 //! | Ringing | caller: CANCEL or BYE | Ended | 200, and 487 to the INVITE; the branches cancelled |
 //! | Ringing | nobody answers in time | Ended | 480; the branches cancelled |

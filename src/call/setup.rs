@@ -38,6 +38,8 @@ pub struct Party {
 pub struct Target {
     /// Its Contact URI: the Request-URI.
     pub contact: Bytes,
+    /// The way to it as lines of Route; mostly none.
+    pub routes: Bytes,
     /// Where its requests go.
     pub flow: Flow,
     /// Our `host[:port]` as it reaches us, for Via and Contact.
@@ -46,6 +48,16 @@ pub struct Target {
     pub aor: Bytes,
     /// The number of its binding, for who hears of it.
     pub binding: u32,
+    /// Other flows to the same phone, tried one after another if this one fails (RFC 5626 §7).
+    pub spares: Vec<Target>,
+}
+
+/// What is needed to ring a phone once more, over another flow.
+#[derive(Debug)]
+pub(super) struct Again {
+    invite: Message,
+    from: Vec<u8>,
+    to: Vec<u8>,
 }
 
 /// What was decided about an INVITE: who calls whom, and which phones ring.
@@ -117,6 +129,7 @@ impl Calls {
             leftover: None,
             relays: SmallVec::new(),
             alarm: None,
+            again: None,
         });
         call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
         self.insert(call);
@@ -139,39 +152,73 @@ impl Call {
         // are not rung (RFC 5393 §5.3.3.1).
         let breadth = breadth(request);
         let rung = targets.len().min(limit::FORKS_MAX).min(breadth);
-        for (number, target) in (0u8..).zip(targets.iter().take(rung)) {
-            let share = breadth / rung + usize::from(usize::from(number) < breadth % rung);
-            let tag = desk.mint();
-            let dialog = Dialog::of_ours(desk.mint(), tag, &from, &to, &target.contact);
-            desk.tags.insert(tag, (self.me, Place::Branch(number)));
-            let hop = Hop { flow: target.flow, sent_by: target.sent_by.clone() };
-            let mut leg = Leg { dialog, hop, aor: target.aor.clone(), state: LegState::Open };
-            let user = self.user(Role::Branch(number));
-            let client = leg.send(desk, Method::Invite, hops_left(request), user, now.mono, |leg, writer| {
-                leg.dialog.contact(writer, &leg.hop);
-                writer.begin(Name::MaxBreadth).number(share as u64).end();
-                writer.field(Name::Allow, carry::ALLOW);
-                carry::invite(writer, request);
-                carry::content(writer, request)
-            });
-            let (progress, outcome) = match client {
-                Some(_) => (Progress::Trying, Outcome::Unheard),
-                None => (Progress::Done, Outcome::NotTried),
-            };
-            self.branches.push(Branch {
-                dialog: leg.dialog,
-                hop: leg.hop,
-                aor: leg.aor,
-                binding: target.binding,
-                client,
-                progress,
-                outcome,
-            });
-            if client.is_none() {
-                self.verdict.add(503);
-            }
+        for (number, target) in targets.iter().take(rung).enumerate() {
+            let share = breadth / rung + usize::from(number < breadth % rung);
+            self.ring_phone(desk, request, [&from, &to], target, share, now);
+        }
+        if targets.iter().any(|target| !target.spares.is_empty()) {
+            self.again = Some(Box::new(Again { invite: request.detached(), from, to }));
         }
         self.conclude(desk, now);
+    }
+
+    /// Sends the INVITE to one phone, which may fork it by `breadth`.
+    fn ring_phone(
+        &mut self,
+        desk: &mut Desk,
+        request: &Message,
+        [from, to]: [&[u8]; 2],
+        target: &Target,
+        breadth: usize,
+        now: Now,
+    ) {
+        let Ok(number) = u8::try_from(self.branches.len()) else { return };
+        let tag = desk.mint();
+        let dialog = Dialog::of_ours(desk.mint(), tag, from, to, &target.contact).routed(&target.routes);
+        desk.tags.insert(tag, (self.me, Place::Branch(number)));
+        let hop = Hop { flow: target.flow, sent_by: target.sent_by.clone() };
+        let mut leg = Leg { dialog, hop, aor: target.aor.clone(), state: LegState::Open };
+        let user = self.user(Role::Branch(number));
+        let client = leg.send(desk, Method::Invite, hops_left(request), user, now.mono, |leg, writer| {
+            leg.dialog.contact(writer, &leg.hop);
+            writer.begin(Name::MaxBreadth).number(breadth as u64).end();
+            writer.field(Name::Allow, carry::ALLOW);
+            carry::invite(writer, request);
+            carry::content(writer, request)
+        });
+        let (progress, outcome) = match client {
+            Some(_) => (Progress::Trying, Outcome::Unheard),
+            None => (Progress::Done, Outcome::NotTried),
+        };
+        self.branches.push(Branch {
+            dialog: leg.dialog,
+            hop: leg.hop,
+            aor: leg.aor,
+            binding: target.binding,
+            client,
+            progress,
+            outcome,
+            spares: target.spares.clone(),
+            breadth,
+        });
+        if client.is_none() {
+            self.verdict.add(503);
+        }
+    }
+
+    /// Rings the phone of a branch that has failed over its next flow; says whether there is one.
+    pub(super) fn ring_next_flow(&mut self, desk: &mut Desk, number: u8, now: Now) -> bool {
+        let Some(branch) = self.branches.get_mut(usize::from(number)) else { return false };
+        let (mut spares, breadth) = (std::mem::take(&mut branch.spares), branch.breadth);
+        if spares.is_empty() || self.state != State::Ringing {
+            return false;
+        }
+        let Some(again) = self.again.take() else { return false };
+        let next = spares.remove(0);
+        let Again { invite, from, to } = &*again;
+        self.ring_phone(desk, invite, [from, to], &Target { spares, ..next }, breadth, now);
+        self.again = Some(again);
+        true
     }
 }
 

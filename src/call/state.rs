@@ -2,6 +2,7 @@
 
 use super::desk::{CallRef, Desk, Output, ReplyTo, Role, User};
 use super::record::{CallRecord, Candidate, End, Outcome};
+use super::setup::{Again, Target};
 use super::verdict::Verdict;
 use crate::base::flow::Flow;
 use crate::base::time::{Mono, Now};
@@ -105,6 +106,10 @@ pub(super) struct Branch {
     pub(super) client: Option<ClientTxnId>,
     pub(super) progress: Progress,
     pub(super) outcome: Outcome,
+    /// Other flows to the same phone.
+    pub(super) spares: Vec<Target>,
+    /// By how many it may be forked (RFC 5393 §5.3).
+    pub(super) breadth: usize,
 }
 
 impl Branch {
@@ -223,6 +228,8 @@ pub(super) struct Call {
     pub(super) relays: SmallVec<[Relay; 1]>,
     /// The alarm that counts; others are stale.
     pub(super) alarm: Option<Mono>,
+    /// Kept where a phone has several flows.
+    pub(super) again: Option<Box<Again>>,
 }
 
 impl Call {

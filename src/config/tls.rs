@@ -43,7 +43,7 @@ pub struct Pair {
     pub key: Place,
 }
 
-/// Certificates. The files are read by [`TlsConfig::identities`], not before: a command that only
+/// Certificates. The files are read by `identities`, not before: a command that only
 /// asks the server need not be allowed to see the keys.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TlsConfig {

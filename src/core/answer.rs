@@ -8,7 +8,7 @@ use crate::sip::reply::{self, ToTag};
 use crate::sip::{Fault, Message, Name, Scheme, Uri, Writer};
 
 /// What we implement beyond RFC 3261, for Supported and against Require.
-pub(super) const EXTENSIONS: &[&str] = &[];
+pub(super) const EXTENSIONS: &[&str] = &["path", "outbound", "gruu"];
 
 /// Every method that some request gets a 2xx for.
 pub(super) const ALLOW: &[u8] = b"REGISTER, INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY";

@@ -107,7 +107,7 @@ impl Core {
         Outcome::Right(device.map_or(NO_DEVICE, |device| whose | u64::from(device.0)))
     }
 
-    fn device_of(&self, before: Outcome, login: &str) -> Option<DeviceId> {
+    pub(super) fn device_of(&self, before: Outcome, login: &str) -> Option<DeviceId> {
         let Outcome::Right(number) = before else { return None };
         let device = DeviceId(number as u32);
         (self.right(login, Some(device)) == before && number != NO_DEVICE).then_some(device)

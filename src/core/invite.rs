@@ -32,8 +32,10 @@ use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
 use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
-use crate::licence::{DeviceId, Rung, Who};
-use crate::route::{Reason, Route, route};
+use crate::licence::{Device, DeviceId, Rung, Who};
+use crate::registrar::Temporary;
+use crate::route::{self, Reason, Route, Which, route_to};
+use crate::sip::uri::percent_decoded;
 use crate::sip::{Contacts, Message, Method, Name, NameAddr, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -43,6 +45,26 @@ struct Caller {
     device: DeviceId,
     display: Box<str>,
     anonymous: bool,
+}
+
+/// A GRUU of ours that is called (RFC 5627).
+enum Gruu {
+    /// With this instance.
+    Public(Box<[u8]>),
+    Temporary(Temporary),
+}
+
+impl Gruu {
+    fn which(&self, entry: &Entry, now: Wall) -> Which {
+        let device = match self {
+            Self::Public(instance) => {
+                let has = |device: &&Device| device.shown_by(Some(instance)).is_some();
+                entry.licence.devices.iter().find(has).map(|device| device.id)
+            }
+            Self::Temporary(temporary) => temporary.device(&entry.bindings, now),
+        };
+        device.map_or(Which::None, Which::One)
+    }
 }
 
 impl Core {
@@ -212,14 +234,14 @@ impl Core {
 
     /// Rings for a call of this caller.
     fn place(&mut self, now: Now, flow: Flow, message: &Message, caller: &LoginName, known: &Caller) {
-        let called = self.dialled(caller, message);
-        let (found, name) = self.who_rings(called.as_ref(), now.wall);
+        let (called, gruu) = self.dialled(caller, message).unzip();
+        let (found, name) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
         for passed in &found.passed_over {
             self.meters.passed_over(passed.reason);
         }
         let text = |login: &LoginName| Bytes::copy_from_slice(login.as_str().as_bytes());
         if let Some(reason) = found.refusal() {
-            let dialled = Uri::parse(self.target(message)).map(|uri| uri.user).unwrap_or_default();
+            let dialled = Uri::parse(self.asked_for(message)).map(|uri| uri.user).unwrap_or_default();
             let record = CallRecord {
                 caller: text(caller),
                 called: called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text),
@@ -248,13 +270,8 @@ impl Core {
             from.user = Bytes::from_static(b"anonymous");
             from.host = Bytes::from_static(b"anonymous.invalid");
         }
-        let targets = found.targets.iter().map(|target| Target {
-            contact: Bytes::copy_from_slice(&target.contact),
-            flow: target.flow,
-            sent_by: self.sent_by(target.flow),
-            aor: text(&called),
-            binding: target.number,
-        });
+        let aor = text(&called);
+        let targets = found.targets.iter().map(|target| self.target(target, &aor));
         let accepted = InviteAccepted {
             caller: from,
             called: party(&called, &name),
@@ -270,30 +287,56 @@ impl Core {
 
     /// Whom a request is for: the Request-URI. A strict router, or a phone whose outbound proxy we are
     /// without `lr`, puts our own address there, and what it would be as the last Route (§16.4, §16.12).
-    fn target<'m>(&self, message: &'m Message) -> &'m [u8] {
+    fn asked_for<'m>(&self, message: &'m Message) -> &'m [u8] {
         let uri = message.request_uri();
         let is_us = Uri::parse(uri).is_some_and(|uri| uri.user.is_empty() && self.settings.is_ours(&uri));
         let last = message.values(Name::Route).last().filter(|_| is_us);
         last.and_then(NameAddr::parse).map_or(uri, |last| last.uri)
     }
 
-    /// The extension that the Request-URI dials in the caller's tenant.
-    fn dialled(&self, caller: &LoginName, message: &Message) -> Option<LoginName> {
-        let uri = Uri::parse(self.target(message))?;
+    /// A phone that rings, and its other flows.
+    fn target(&self, target: &route::Target, aor: &Bytes) -> Target {
+        Target {
+            contact: Bytes::copy_from_slice(&target.contact),
+            routes: Bytes::copy_from_slice(&target.routes),
+            flow: target.flow,
+            sent_by: self.sent_by(target.flow),
+            aor: aor.clone(),
+            binding: target.number,
+            spares: target.spares.iter().map(|spare| self.target(spare, aor)).collect(),
+        }
+    }
+
+    /// The extension that the Request-URI dials in the caller's tenant, and the device if it is a GRUU.
+    fn dialled(&self, caller: &LoginName, message: &Message) -> Option<(LoginName, Option<Gruu>)> {
+        let uri = Uri::parse(self.asked_for(message))?;
         let code = crate::account::TenantCode::parse(caller.tenant()).ok()?;
         if !uri.host.is_empty() && !self.settings.is_ours(&uri) {
             return None;
         }
-        tenant::dial(&code, &uri.user_decoded()).ok()
+        match uri.gruu() {
+            Some(None) => {
+                let temporary = self.gruus.open(&uri.user_decoded())?;
+                let own = temporary.login.tenant() == code.as_str();
+                own.then(|| (temporary.login.clone(), Some(Gruu::Temporary(temporary))))
+            }
+            Some(Some(instance)) => {
+                let instance = percent_decoded(instance).into();
+                Some((tenant::dial(&code, &uri.user_decoded()).ok()?, Some(Gruu::Public(instance))))
+            }
+            None => Some((tenant::dial(&code, &uri.user_decoded()).ok()?, None)),
+        }
     }
 
     /// Who rings for an extension, and its display name.
-    fn who_rings(&self, called: Option<&LoginName>, now: Wall) -> (Route, Box<str>) {
+    fn who_rings(&self, called: Option<&LoginName>, gruu: Option<&Gruu>, now: Wall) -> (Route, Box<str>) {
         let found = called.and_then(|login| {
-            self.directory
-                .with(login.as_str(), |entry| (route(Some(entry.called()), now), entry.name.clone()))
+            self.directory.with(login.as_str(), |entry| {
+                let which = gruu.map_or(Which::All, |gruu| gruu.which(entry, now));
+                (route_to(Some(entry.called()), which, now), entry.name.clone())
+            })
         });
-        found.unwrap_or_else(|| (route(None, now), Box::default()))
+        found.unwrap_or_else(|| (route_to(None, Which::All, now), Box::default()))
     }
 
     /// How a phone at the end of this flow reaches us.
@@ -314,7 +357,9 @@ fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Wh
         Some(device) => Who::Known { device: device.id, by, known_flow },
         None => Who::New,
     };
-    let over = live().find(|binding| {
+    // The flow of a proxy is that of many phones.
+    let direct = message.values(Name::Via).nth(1).is_none();
+    let over = live().filter(|binding| direct && !binding.is_by_proxy()).find(|binding| {
         if flow.stream.is_some() {
             binding.stream == flow.stream
         } else {
@@ -329,7 +374,9 @@ fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Wh
     if let Some(binding) = live().find(|binding| *binding.contact == *contact.uri) {
         return known(binding.device, Rung::CallId, false);
     }
+    // A phone may give its GRUU as its Contact (RFC 5627 §4.4.1).
     let instance = contact.param("+sip.instance").flatten();
+    let instance = instance.or_else(|| Uri::parse(contact.uri)?.gruu()?);
     let same = entry.licence.devices.iter().find_map(|device| Some((device, device.shown_by(instance)?)));
     match same.filter(|(device, _)| device.revoked || live().any(|binding| binding.device == device.id)) {
         Some((device, rung)) => known(device.id, rung, false),

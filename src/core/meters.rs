@@ -81,6 +81,7 @@ pub struct Meters {
     stray_responses: Counter,
     retransmissions: Counter,
     unreachable: Counter,
+    clones: Counter,
     locks_started: Vec<Counter>,
     calls: Vec<Counter>,
     route_refused: Vec<Counter>,
@@ -100,6 +101,10 @@ impl Meters {
         describe_counter!(
             "stationmaster_contacts_unreachable_total",
             "Phones that did not answer a call at all"
+        );
+        describe_counter!(
+            "stationmaster_device_clones_total",
+            "REGISTER requests that show several phones with the instance of one device"
         );
         describe_counter!("stationmaster_locks_started_total", "Locks that failures began, by scope");
         describe_counter!("stationmaster_calls_total", "Calls, by how they ended");
@@ -121,6 +126,7 @@ impl Meters {
             stray_responses: fault("stray_response"),
             retransmissions: counter!("stationmaster_retransmissions_total"),
             unreachable: counter!("stationmaster_contacts_unreachable_total"),
+            clones: counter!("stationmaster_device_clones_total"),
             locks_started: LockScope::ALL
                 .iter()
                 .map(|scope| counter!("stationmaster_locks_started_total", "scope" => scope.label()))
@@ -153,6 +159,7 @@ impl Meters {
             stray_responses: Counter::noop(),
             retransmissions: Counter::noop(),
             unreachable: Counter::noop(),
+            clones: Counter::noop(),
             locks_started: none(LockScope::ALL.len()),
             calls: none(End::LABELS.len()),
             route_refused: none(Reason::ALL.len()),
@@ -183,6 +190,10 @@ impl Meters {
 
     pub(super) fn unreachable(&self) {
         self.unreachable.increment(1);
+    }
+
+    pub(super) fn cloned(&self) {
+        self.clones.increment(1);
     }
 
     pub(super) fn retransmission(&self) {

@@ -4,6 +4,7 @@
 //! [`Core::poll_output`] and [`Core::next_deadline`]. The one rule: after each input, drain
 //! `poll_output` to `None` before waiting.
 
+mod accept;
 mod answer;
 mod auth;
 pub mod boundary;
@@ -30,6 +31,7 @@ use crate::base::time::{Mono, Now};
 use crate::call::{self, Calls};
 use crate::digest::Nonces;
 use crate::directory::Directory;
+use crate::registrar::Gruus;
 use bytes::BytesMut;
 use refusals::Refusals;
 use std::collections::VecDeque;
@@ -50,6 +52,8 @@ pub struct Shared {
     pub hash: ahash::RandomState,
     /// How many shards there are.
     pub shards: u16,
+    /// Makes and reads temporary GRUUs.
+    pub gruus: Arc<Gruus>,
 }
 
 /// One shard.
@@ -59,6 +63,7 @@ pub struct Core {
     settings: Arc<Settings>,
     directory: Arc<Directory>,
     nonces: Arc<Nonces>,
+    gruus: Arc<Gruus>,
     hash: ahash::RandomState,
     meters: Meters,
     rng: Rng,
@@ -76,7 +81,7 @@ impl Core {
     /// The shard of this number.
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
-        let Shared { settings, directory, nonces, hash, shards } = shared;
+        let Shared { settings, directory, nonces, hash, shards, gruus } = shared;
         let Settings { ring_max, intervals, .. } = *settings;
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
@@ -87,6 +92,7 @@ impl Core {
             settings,
             directory,
             nonces,
+            gruus,
             hash,
             meters,
             rng,

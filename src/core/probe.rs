@@ -20,7 +20,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
 use crate::base::token::Token;
 use crate::dialog::{Dialog, Hop};
-use crate::directory::Suspect;
+use crate::directory::{Suspect, Way};
 use crate::sip::{Message, Method, Name};
 use crate::txn::{Answered, Event, Intervals, Transactions};
 use bytes::BytesMut;
@@ -90,11 +90,11 @@ impl Core {
     /// Asks whether a phone is there, if that is still to be known; says whether it did.
     fn ask(&mut self, now: Now, suspect: Suspect) -> bool {
         let found = self.directory.suspected(&suspect, now.wall);
-        let Some((contact, flow)) = found else { return false };
+        let Some(Way { contact, routes, flow }) = found else { return false };
         let [call_id, tag, branch] = [(); 3].map(|()| Token::mint(&mut self.rng, self.shard));
         let host = self.settings.host();
         let (from, to) = (format!("<sip:{host}>"), format!("<sip:{}@{host}>", suspect.login));
-        let dialog = Dialog::of_ours(call_id, tag, from.as_bytes(), to.as_bytes(), &contact);
+        let dialog = Dialog::of_ours(call_id, tag, from.as_bytes(), to.as_bytes(), &contact).routed(&routes);
         let hop = Hop { flow, sent_by: self.sent_by(flow) };
         let mut out = BytesMut::new();
         let mut writer = dialog.request(&mut out, Method::Options.token(), 1, branch, &hop, 70);

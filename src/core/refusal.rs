@@ -82,6 +82,10 @@ impl Refusal {
             Self::Register(RegisterError::TooBrief { .. }) => "Interval Too Brief",
             Self::Register(RegisterError::OutOfOrder) => "CSeq Out Of Order",
             Self::Register(RegisterError::TooMany) => "Too Many Contacts",
+            Self::Register(RegisterError::BadPath) => "Bad Path",
+            Self::Register(RegisterError::PathUnsupported) => "Bad Extension",
+            Self::Register(RegisterError::FirstHop) => "First Hop Lacks Outbound Support",
+            Self::Register(RegisterError::ContactIsOurs) => "Contact Is Ours",
             Self::StoreUnavailable => "Store Unavailable",
             Self::Overload => "Overload",
             Self::Draining => "Server Stopping",
@@ -109,6 +113,10 @@ impl Refusal {
             Self::StoreUnavailable => (13, 0),
             Self::Overload => (14, 0),
             Self::Draining => (15, 0),
+            Self::Register(RegisterError::BadPath) => (16, 0),
+            Self::Register(RegisterError::PathUnsupported) => (17, 0),
+            Self::Register(RegisterError::FirstHop) => (18, 0),
+            Self::Register(RegisterError::ContactIsOurs) => (19, 0),
         };
         kind << DETAIL_BITS | detail.min((1 << DETAIL_BITS) - 1)
     }
@@ -133,6 +141,10 @@ impl Refusal {
             12 => Self::Register(RegisterError::TooMany),
             13 => Self::StoreUnavailable,
             15 => Self::Draining,
+            16 => Self::Register(RegisterError::BadPath),
+            17 => Self::Register(RegisterError::PathUnsupported),
+            18 => Self::Register(RegisterError::FirstHop),
+            19 => Self::Register(RegisterError::ContactIsOurs),
             _ => Self::Overload,
         }
     }
@@ -167,6 +179,9 @@ impl Refusal {
             }
             Self::Register(RegisterError::TooBrief { min_s }) => {
                 writer.begin(Name::MinExpires).number(min_s.into()).end();
+            }
+            Self::Register(RegisterError::PathUnsupported) => {
+                writer.field(Name::Unsupported, b"path");
             }
             Self::Register(RegisterError::OutOfOrder) => retry_after(writer, Duration::from_secs(1)),
             Self::StoreUnavailable | Self::Overload | Self::Draining => {
@@ -238,6 +253,10 @@ mod tests {
             Refusal::Register(RegisterError::TooBrief { min_s: 60 }),
             Refusal::Register(RegisterError::OutOfOrder),
             Refusal::Register(RegisterError::TooMany),
+            Refusal::Register(RegisterError::BadPath),
+            Refusal::Register(RegisterError::PathUnsupported),
+            Refusal::Register(RegisterError::FirstHop),
+            Refusal::Register(RegisterError::ContactIsOurs),
             Refusal::StoreUnavailable,
             Refusal::Overload,
             Refusal::Draining,
@@ -252,5 +271,7 @@ mod tests {
         assert!(written(Refusal::CapReached).contains("\r\nWarning: 399 stationmaster \""));
         let brief = Refusal::Register(RegisterError::TooBrief { min_s: 60 });
         assert!(written(brief).contains("\r\nMin-Expires: 60\r\n"));
+        let path = Refusal::Register(RegisterError::PathUnsupported);
+        assert!(written(path).starts_with("SIP/2.0 420 Bad Extension\r\nUnsupported: path\r\n"));
     }
 }

@@ -28,8 +28,9 @@ use crate::digest::{Algorithm, Credentials, Outcome, Role};
 use crate::directory::Entry;
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
-use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Wanted};
-use crate::sip::{Message, Name, Scheme, Uri, Writer};
+use crate::lockout::Origin;
+use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
+use crate::sip::{Message, Scheme, Uri};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ enum Decision {
         device: Option<DeviceId>,
         /// For the journal.
         refreshed: SmallVec<[Refresh; 1]>,
+        /// Whether it shows that several phones use one key.
+        cloned: bool,
     },
     /// It must be durable first.
     Commit {
@@ -92,7 +95,11 @@ impl Core {
                 self.meters.retransmission();
                 match outcome {
                     Outcome::Pending => {} // the answer is on its way
-                    Outcome::Right(_) => self.accept(now, flow, message, &credentials.username.text()),
+                    Outcome::Right(_) => {
+                        let login = credentials.username.text();
+                        let device = self.device_of(outcome, &login);
+                        self.accept(now, flow, message, &login, device);
+                    }
                     Outcome::Wrong(_) => self.challenge(now, flow, message, Role::Server, Stale::No),
                     Outcome::Refused(number) => {
                         self.refuse(flow, message, Refusal::from_number(number));
@@ -117,11 +124,14 @@ impl Core {
             (request.decide(entry, who, jitter, now.wall), entry.revision)
         });
         match verdict {
-            Verdict::Good((Decision::Done { device, refreshed }, _)) => {
+            Verdict::Good((Decision::Done { device, refreshed, cloned }, _)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
+                if cloned {
+                    self.meters.cloned();
+                }
                 self.out.extend(refreshed.into_iter().map(Output::Refresh));
-                self.accept(now, flow, message, &username);
+                self.accept(now, flow, message, &username, device);
             }
             Verdict::Good((Decision::Commit { login, epoch }, _)) => {
                 let register = boundary::Register {
@@ -182,29 +192,12 @@ impl Core {
             let who = identify(&evidence, &entry.licence, &entry.bindings, now.wall);
             request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
-        let Some(Decision::Done { device, refreshed }) = decision else { return false };
+        let Some(Decision::Done { device, refreshed, .. }) = decision else { return false };
         self.nonces.settle(nonce, hash, self.right(login, device));
         self.meters.register(RegisterOutcome::Refreshed);
         self.out.extend(refreshed.into_iter().map(Output::Refresh));
-        self.accept(now, flow, message, login);
+        self.accept(now, flow, message, login, device);
         true
-    }
-
-    /// 200 with the present bindings (§10.3 step 8), but for those that memory cannot answer for.
-    pub(super) fn accept(&mut self, now: Now, flow: Flow, message: &Message, login: &str) {
-        self.registered_over(flow, login);
-        let directory = std::sync::Arc::clone(&self.directory);
-        self.answer(message, flow, 200, None, |writer| {
-            directory.with(login, |entry| {
-                let told = |binding: &&Binding| {
-                    binding.is_live(now.wall)
-                        && !(entry.doubt.is_open() && entry.doubt.touches(binding.number))
-                };
-                for binding in entry.bindings.iter().filter(told) {
-                    write_contact(writer, binding, now.wall);
-                }
-            });
-        });
     }
 }
 
@@ -266,8 +259,8 @@ impl Request<'_, '_> {
             Ok(asked) => asked,
             Err(error) => return Decision::Refused(Refusal::Register(*error)),
         };
-        if let Some(brief) = asked.brief {
-            return Decision::Refused(Refusal::Register(brief));
+        if let Some(error) = asked.brief.or_else(|| self.unwelcome(asked)) {
+            return Decision::Refused(Refusal::Register(error));
         }
         // While commits are under way the store decides, in the order of their coming.
         if entry.doubt.is_any() && !entry.doubt.is_open() {
@@ -283,6 +276,20 @@ impl Request<'_, '_> {
                 commit(entry, self.attempt.login)
             }
         }
+    }
+
+    /// What stands in the request and may not, whoever sends it.
+    fn unwelcome(&self, asked: &Asked<'_>) -> Option<RegisterError> {
+        // A proxy that is not trusted has put itself in the way of a phone that does not know of it.
+        if !asked.path.is_empty() && !asked.options.path && self.attempt.origin != Origin::Listed {
+            return Some(RegisterError::PathUnsupported);
+        }
+        let Wanted::Contacts(contacts) = &asked.wanted else { return None };
+        let ours = contacts.iter().any(|contact| {
+            let uri = memchr::memmem::find(contact.uri, b"gr").and_then(|_| Uri::parse(contact.uri));
+            uri.is_some_and(|uri| uri.gruu().is_some() && self.settings.is_ours(&uri))
+        });
+        ours.then_some(RegisterError::ContactIsOurs)
     }
 
     /// As [`decide`](Self::decide), when the store has been asked and cannot say: what only refreshes
@@ -308,7 +315,11 @@ impl Request<'_, '_> {
             Admission::Refuse(licence::Refusal::DeviceRevoked) => return refused(Refusal::DeviceRevoked),
             // From a device that is not known there is nothing to end: 200, and no effect.
             Admission::Activate | Admission::Refuse(_) if nothing_to_do => {
-                return Weighed::Otherwise(Decision::Done { device: None, refreshed: SmallVec::new() });
+                return Weighed::Otherwise(Decision::Done {
+                    device: None,
+                    refreshed: SmallVec::new(),
+                    cloned: false,
+                });
             }
             Admission::Refuse(licence::Refusal::CapReached { .. }) => return refused(Refusal::CapReached),
             Admission::Adopt(_) | Admission::Activate => return Weighed::Commit,
@@ -335,8 +346,9 @@ impl Request<'_, '_> {
             }
         }
         let refreshed = self.journal(&entry.bindings, plan, asked);
+        let cloned = plan.seen != Seen::Usual;
         registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);
-        Decision::Done { device: Some(device), refreshed }
+        Decision::Done { device: Some(device), refreshed, cloned }
     }
 
     /// What the journal keeps of a refresh of these bindings, before it is carried out.
@@ -381,17 +393,4 @@ fn commit(entry: &mut Entry, login: &str) -> Decision {
 /// step 5).
 pub(super) fn names(uri: &[u8], login: &str, settings: &Settings) -> bool {
     Uri::parse(uri).is_some_and(|uri| *uri.user_decoded() == *login.as_bytes() && settings.is_ours(&uri))
-}
-
-fn write_contact(writer: &mut Writer<'_>, binding: &Binding, now: Wall) {
-    let remains = binding.expires.since(now);
-    // Rounded up, so that what was granted is what is told.
-    let remains_s = remains.as_secs() + u64::from(remains.subsec_micros() > 0);
-    writer
-        .begin(Name::Contact)
-        .bytes(b"<")
-        .bytes(&binding.contact)
-        .bytes(b">;expires=")
-        .number(remains_s)
-        .end();
 }

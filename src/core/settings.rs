@@ -46,6 +46,9 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// How long bindings may be.
     pub terms: Terms,
+    /// The way of a phone's requests outside dialogs, told in the 200 to a REGISTER (RFC 3608); empty:
+    /// none is told.
+    pub service_route: Vec<String>,
     /// Which digest algorithms are offered.
     pub algorithms: Algorithms,
     /// Whether digest without `qop` is accepted (RFC 2069).

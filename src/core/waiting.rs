@@ -136,7 +136,7 @@ impl Core {
                 self.nonces.settle(nonce, hash, self.right(&login, device));
                 self.meters.register(RegisterOutcome::Bound);
                 self.meters.registered_after(now.mono.since(since));
-                self.accept(now, flow, &message, &login);
+                self.accept(now, flow, &message, &login, device);
             }
             (Then::Accept, Err(Refusal::StoreUnavailable))
                 if self.refreshed_alone(now, flow, &message, &login, &judged) => {}

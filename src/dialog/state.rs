@@ -122,6 +122,15 @@ impl Dialog {
         }
     }
 
+    /// The same over these hops until it is answered: lines of Route, as [`crate::sip`] writes them.
+    #[must_use]
+    pub fn routed(mut self, lines: &[u8]) -> Self {
+        if !lines.is_empty() {
+            self.routes = Bytes::copy_from_slice(lines);
+        }
+        self
+    }
+
     /// Our INVITE was answered 2xx: the dialog with whoever answered (§12.1.2, §13.2.2.4).
     ///
     /// A 2xx without a usable Contact leaves the target as it was, one with too long a route set

@@ -6,6 +6,7 @@
 
 mod doubt;
 mod entry;
+mod old_record;
 pub mod record;
 pub mod sign_in;
 
@@ -53,6 +54,17 @@ pub struct Census {
     pub locks: usize,
     /// Extensions there are.
     pub extensions: usize,
+}
+
+/// How a request reaches a binding.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Way {
+    /// Its Contact: the Request-URI.
+    pub contact: Box<[u8]>,
+    /// Its Path as lines of Route.
+    pub routes: Box<[u8]>,
+    /// Its flow.
+    pub flow: Flow,
 }
 
 impl Suspect {
@@ -193,12 +205,16 @@ impl Directory {
         suspects
     }
 
-    /// Contact and flow of a suspect; `None` if it is none any more.
+    /// The way to a suspect; `None` if it is none any more.
     #[must_use]
-    pub fn suspected(&self, suspect: &Suspect, now: Wall) -> Option<(Box<[u8]>, Flow)> {
+    pub fn suspected(&self, suspect: &Suspect, now: Wall) -> Option<Way> {
         self.with(suspect.login.as_str(), |entry| {
             let binding = entry.bindings.iter().find(|binding| suspect.is(binding) && binding.is_live(now));
-            binding.map(|binding| (binding.contact.clone(), binding.flow()))
+            binding.map(|binding| Way {
+                contact: binding.contact.clone(),
+                routes: binding.routes(),
+                flow: binding.flow(),
+            })
         })?
     }
 

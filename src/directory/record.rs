@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The schema number of [`ExtensionRecord`].
-pub const EXTENSION_SCHEMA: u16 = 2;
+pub const EXTENSION_SCHEMA: u16 = 3;
 
 /// How long a password is remembered after it was changed.
 pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -71,11 +71,10 @@ impl ExtensionRecord {
         }
     }
 
-    /// A record of the first schema: it had neither an invitation nor mails, which stand at the end.
+    /// A record of an older schema; `None` if the bytes are not of it.
     #[must_use]
     pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
-        let rest = postcard::to_stdvec(&(None::<Invitation>, OwedMails::default())).ok()?;
-        (schema == 1).then(|| postcard::from_bytes(&[bytes, &rest].concat()).ok())?
+        super::old_record::read(schema, bytes)
     }
 
     /// Puts a notice into the outbox; the oldest goes when it is full.
@@ -130,6 +129,13 @@ pub enum What {
         by: String,
         /// The command.
         command: String,
+    },
+    /// Several phones were seen to use the instance of one device.
+    Cloned {
+        /// The device's id.
+        device: u32,
+        /// Where the one came from that showed it.
+        address: String,
     },
 }
 

@@ -12,7 +12,7 @@ use crate::lockout::{
     Sources, Standing, Strangers, Trust, Watch,
 };
 use crate::registrar::Asked;
-use crate::sip::{Message, Name};
+use crate::sip::{Message, Name, Uri};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -154,6 +154,8 @@ pub fn evidence<'a>(
     let contact = asked.and_then(Asked::main_contact);
     Evidence {
         sip_instance: contact.and_then(|contact| contact.instance),
+        labelled_mac: labelled_mac(message, contact.map(|contact| contact.uri)),
+        by_proxy: asked.is_some_and(|asked| asked.by_proxy),
         user_agent: message.field(Name::UserAgent).unwrap_or_default(),
         contact_uri: contact.map(|contact| contact.uri).unwrap_or_default(),
         call_id: message.call_id(),
@@ -161,6 +163,20 @@ pub fn evidence<'a>(
         flow,
         same_nonce_chain: nonce_device,
     }
+}
+
+/// Fields in which phones tell their MAC address.
+const MAC_FIELDS: [&[u8]; 4] = [b"X-MAC", b"X-MAC-Address", b"Mac", b"X-Device-MAC"];
+
+/// The MAC address that a request names as such; empty if there is none.
+fn labelled_mac<'a>(message: &'a Message, contact: Option<&'a [u8]>) -> &'a [u8] {
+    let named = |token: &[u8]| MAC_FIELDS.iter().any(|field| token.eq_ignore_ascii_case(field));
+    let mut fields = message.all_fields();
+    if let Some((_, _, value)) = fields.find(|(name, token, _)| *name == Name::Other && named(token)) {
+        return value;
+    }
+    let uri = contact.filter(|uri| memchr::memmem::find(uri, b"user_uid").is_some()).and_then(Uri::parse);
+    uri.and_then(|uri| uri.param("user_uid").flatten()).unwrap_or_default()
 }
 
 /// What a failure led to.

@@ -135,11 +135,9 @@ impl Licence {
 
     /// Keeps what a known or adopted device shows of itself now. A name that people gave it stays, and
     /// so does what it does not show this time. Says whether there is such a device.
-    pub fn recognise(&mut self, id: DeviceId, seen: Newcomer, now: Wall) -> bool {
+    pub fn recognise(&mut self, id: DeviceId, mut seen: Newcomer, now: Wall) -> bool {
         let Some(device) = self.device_mut(id).filter(|device| !device.revoked) else { return false };
-        if !device.has_good_key() && seen.keys.instance.is_some() {
-            device.keys.instance = seen.keys.instance;
-        }
+        device.take_keys(&mut seen.keys);
         let mut print = seen.keys.fingerprint;
         if print.contact_host.is_empty() {
             let product = std::mem::take(&mut print.product);

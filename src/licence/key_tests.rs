@@ -99,6 +99,8 @@ proptest! {
     ) {
         let evidence = Evidence {
             sip_instance: instance.as_deref(),
+            labelled_mac: &user_agent,
+            by_proxy: false,
             user_agent: &user_agent,
             contact_uri: &contact_uri,
             call_id: b"c",

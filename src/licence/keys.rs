@@ -2,7 +2,7 @@
 //!
 //! Nothing is copied until a device is activated: the comparisons read the request as it stands.
 
-use super::{Device, DeviceId, Fingerprint, Keys, Rung};
+use super::{Device, DeviceId, Fingerprint, Keys, Mac, MoreKeys, Push, Rung};
 use crate::base::flow::Flow;
 use crate::sip::Uri;
 
@@ -22,6 +22,8 @@ const MODEL_BYTES_MAX: usize = 64;
 pub struct Evidence<'a> {
     /// The value of the Contact's `+sip.instance` as written, quotes and angles included.
     pub sip_instance: Option<&'a [u8]>,
+    /// The value of a field of its own for the MAC address, or of `user_uid`; empty if there is none.
+    pub labelled_mac: &'a [u8],
     /// The User-Agent; empty if there is none.
     pub user_agent: &'a [u8],
     /// The URI of the first Contact; empty if there is none, or `*`.
@@ -32,6 +34,8 @@ pub struct Evidence<'a> {
     pub cseq: u32,
     /// Where it came from.
     pub flow: Flow,
+    /// Whether it came through a proxy: then its flow is the proxy's, which many phones share.
+    pub by_proxy: bool,
     /// The device that last used this nonce successfully.
     pub same_nonce_chain: Option<DeviceId>,
 }
@@ -51,7 +55,23 @@ impl Evidence<'_> {
             contact_host: fold(looks.place, HOST_BYTES_MAX),
             line: fold(looks.line, LINE_BYTES_MAX),
         };
-        Keys { instance, fingerprint }
+        let more = MoreKeys { mac: self.mac(), push: self.push() };
+        let more = (more != MoreKeys::default()).then(|| Box::new(more));
+        Keys { instance, fingerprint, more }
+    }
+
+    /// Rung 3: the MAC address it tells.
+    #[must_use]
+    pub fn mac(&self) -> Option<Mac> {
+        Mac::labelled(self.labelled_mac)
+            .or_else(|| Mac::of_agent(self.user_agent))
+            .or_else(|| Mac::of_instance(bare(self.sip_instance?)))
+    }
+
+    /// Rung 4: its push identity.
+    #[must_use]
+    pub fn push(&self) -> Option<Push> {
+        Push::of(self.contact_uri)
     }
 
     /// What people are shown as the device's model: the User-Agent, made printable and cut.
@@ -81,10 +101,13 @@ impl Evidence<'_> {
         let print = &device.keys.fingerprint;
         let instance = self.sip_instance.is_none_or(|raw| {
             Instance::is_of(bare(raw), device)
-                || device.has_good_key()
+                || device.has_good_instance()
                 || Instance::of(self.sip_instance) == Instance::None
         });
+        let more = device.keys.more.as_deref().copied().unwrap_or_default();
         instance
+            && self.mac().is_none_or(|mac| more.mac == Some(mac))
+            && self.push().is_none_or(|push| more.push == Some(push))
             && same(&print.product, looks.product, PRODUCT_BYTES_MAX)
             && (self.contact_uri.is_empty()
                 || (same(&print.contact_user, looks.user, USER_BYTES_MAX)
@@ -171,8 +194,34 @@ impl Device {
     /// Whether the device has a key of rungs 1–4, by which alone it signs in from nowhere else.
     #[must_use]
     pub fn has_good_key(&self) -> bool {
+        self.keys.more.is_some() || self.has_good_instance()
+    }
+
+    fn has_good_instance(&self) -> bool {
         let instance = self.keys.instance.as_deref();
         matches!(Instance::of(instance.map(str::as_bytes)), Instance::Good(_))
+    }
+
+    /// Whether it is the one with this MAC address.
+    pub(super) fn has_mac(&self, mac: Mac) -> bool {
+        self.keys.more.as_ref().is_some_and(|more| more.mac == Some(mac))
+    }
+
+    /// Whether it is the one with this push identity.
+    pub(super) fn has_push(&self, push: Push) -> bool {
+        self.keys.more.as_ref().is_some_and(|more| more.push == Some(push))
+    }
+
+    /// Takes the keys it shows now; what it does not show stays.
+    pub(super) fn take_keys(&mut self, seen: &mut Keys) {
+        if !self.has_good_instance() && seen.instance.is_some() {
+            self.keys.instance = seen.instance.take();
+        }
+        if let Some(more) = seen.more.take() {
+            let kept = self.keys.more.get_or_insert_default();
+            kept.mac = more.mac.or(kept.mac);
+            kept.push = more.push.or(kept.push);
+        }
     }
 
     /// Whether nothing that a REGISTER without a good key shows speaks against this device: the

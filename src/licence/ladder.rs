@@ -6,6 +6,8 @@
 //! |------|------------------------|---------|
 //! | 2 | a good `+sip.instance` that a device has | that device |
 //! | 2 | a good `+sip.instance` that no device has | a new device, whatever else it shows |
+//! | 3 | no good instance, a MAC address that a device has, or that none has | that device; a new one |
+//! | 4 | neither, a push identity that a device has, or that none has | that device; a new one |
 //! | 5 | Call-ID of a binding with a higher CSeq (an equal one only from the same flow), same product | its device |
 //! | 5 | the stream connection of a binding, same product | its device, if it is but one |
 //! | 5 | a nonce that a device used before, same product | that device |
@@ -38,6 +40,15 @@
 //! Who had a place that was adopted could share it likewise, by a nonce; so the device that moved has a
 //! new id, and the nonce is one of a device that is no more.
 //!
+//! **Through a proxy** the flow is the proxy's: phones behind it share its address, its stream and, if
+//! they have the same private address behind two NATs, even the Contact URI. So then neither flow nor
+//! stream proves anything, no flow counts as known, and no look-alike that lives is taken.
+//!
+//! **Why a key decides alone.** If a known MAC or push identity vouched for an unknown instance, a phone
+//! could share a place of the licence with each phone that says its MAC. So who shows a better key
+//! anew is a new device. A device remembers each key it shows, so that it is still known when it
+//! shows less. A key that a revoked device has, too, refuses.
+//!
 //! **Revoked** devices keep their place on the ladder; all that differs is the verdict.
 
 use super::keys::{Instance, Looks, rung_of, same_uri};
@@ -59,6 +70,8 @@ pub struct Trace<'a> {
     pub cseq: u32,
     /// Where that came from.
     pub flow: Flow,
+    /// Whether that came through a proxy, whose flow it then is.
+    pub by_proxy: bool,
     /// When it ends.
     pub expires: Wall,
 }
@@ -77,6 +90,10 @@ pub enum Rung {
     /// 2: a good `+sip.instance` that can be known by others: made of a MAC address, or of anything
     /// but chance. It says which device it is, but earns no trust.
     PlainInstance,
+    /// 3: a MAC address. It stands on the phone's label: it earns no trust either.
+    Mac,
+    /// 4: a push identity, which nobody can guess.
+    Push,
     /// 5: Call-ID and rising CSeq.
     CallId,
     /// 5: the same stream connection.
@@ -141,12 +158,13 @@ impl Trace<'_> {
 pub fn identify<B: Traced>(evidence: &Evidence<'_>, licence: &Licence, bindings: &[B], now: Wall) -> Who {
     let look = Look { evidence, licence, bindings, now };
     if let Instance::Good(instance) = Instance::of(evidence.sip_instance) {
-        let rung = rung_of(instance);
-        return licence
-            .devices
-            .iter()
-            .find(|device| Instance::is_of(instance, device))
-            .map_or(Who::New, |device| look.verdict(device, rung));
+        return look.by_key(rung_of(instance), |device| Instance::is_of(instance, device));
+    }
+    if let Some(mac) = evidence.mac() {
+        return look.by_key(Rung::Mac, |device| device.has_mac(mac));
+    }
+    if let Some(push) = evidence.push() {
+        return look.by_key(Rung::Push, |device| device.has_push(push));
     }
     look.continuity().or_else(|| look.trail()).or_else(|| look.fingerprint()).unwrap_or(Who::New)
 }
@@ -160,12 +178,23 @@ struct Look<'a, B> {
 }
 
 impl<B: Traced> Look<'_, B> {
+    /// Rungs 2 to 4: the device that has the key, and nobody else.
+    fn by_key(&self, by: Rung, has: impl Fn(&Device) -> bool) -> Who {
+        let mut own = self.licence.devices.iter().filter(|device| has(device));
+        let Some(first) = own.next() else { return Who::New };
+        let revoked = std::iter::once(first).chain(own).find(|device| device.revoked);
+        self.verdict(revoked.unwrap_or(first), by)
+    }
+
     fn verdict(&self, device: &Device, by: Rung) -> Who {
         if device.revoked {
             return Who::Revoked(device.id);
         }
         let flow = &self.evidence.flow;
-        let known_flow = self.traces_of(device.id).any(|trace| trace.is_over(flow.transport, flow.remote));
+        let known_flow = !self.evidence.by_proxy
+            && self
+                .traces_of(device.id)
+                .any(|trace| !trace.by_proxy && trace.is_over(flow.transport, flow.remote));
         Who::Known { device: device.id, by, known_flow }
     }
 
@@ -205,12 +234,12 @@ impl<B: Traced> Look<'_, B> {
 
     /// A stream that several devices share (a proxy's) tells them apart only by their Contact.
     fn by_stream(&self) -> Option<&Device> {
-        let stream = self.evidence.flow.stream?;
+        let stream = self.evidence.flow.stream.filter(|_| !self.evidence.by_proxy)?;
         let mut found: Option<&Device> = None;
         let mut several = false;
         for binding in self.bindings {
             let trace = binding.trace();
-            if trace.flow.stream != Some(stream) {
+            if trace.flow.stream != Some(stream) || trace.by_proxy {
                 continue;
             }
             let Some(device) = self.sound(trace.device) else { continue };
@@ -224,11 +253,16 @@ impl<B: Traced> Look<'_, B> {
     }
 
     fn by_flow(&self) -> Option<&Device> {
-        let Evidence { flow, contact_uri, .. } = *self.evidence;
+        let Evidence { flow, contact_uri, by_proxy, .. } = *self.evidence;
+        if by_proxy {
+            return None;
+        }
         let traces = self.bindings.iter().map(Traced::trace);
         traces
             .filter(|trace| {
-                trace.is_over(flow.transport, flow.remote) && same_uri(trace.contact, contact_uri)
+                !trace.by_proxy
+                    && trace.is_over(flow.transport, flow.remote)
+                    && same_uri(trace.contact, contact_uri)
             })
             .find_map(|trace| {
                 let device = self.licence.device(trace.device)?;
@@ -243,12 +277,13 @@ impl<B: Traced> Look<'_, B> {
 
     /// Rung 5 for the revoked, whose bindings are gone.
     fn trail(&self) -> Option<Who> {
-        let Evidence { call_id, flow, contact_uri, .. } = *self.evidence;
+        let Evidence { call_id, flow, contact_uri, by_proxy, .. } = *self.evidence;
         let mut revoked = self.licence.devices.iter().filter(|device| device.revoked);
         revoked
             .find(|device| {
                 device.trails.iter().any(|trail| {
-                    (trail.transport == flow.transport
+                    (!by_proxy
+                        && trail.transport == flow.transport
                         && trail.remote == flow.remote
                         && same_uri(&trail.contact, contact_uri)
                         && !device.has_another_instance(self.evidence))
@@ -298,7 +333,9 @@ impl<B: Traced> Look<'_, B> {
         let (mut alive, mut here) = (false, false);
         for trace in self.traces_of(device.id).filter(|trace| trace.is_alive(self.now)) {
             alive = true;
-            here |= trace.flow.remote.ip().to_canonical() == public && looks.same_place_as(trace.contact);
+            here |= !(trace.by_proxy || self.evidence.by_proxy)
+                && trace.flow.remote.ip().to_canonical() == public
+                && looks.same_place_as(trace.contact);
         }
         if alive {
             return here.then_some(Nearness::LivesHere);

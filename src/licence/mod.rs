@@ -8,10 +8,14 @@
 pub mod cap;
 pub mod keys;
 pub mod ladder;
+mod mac;
+mod push;
 
 pub use cap::{Admission, Newcomer, Refusal, admit};
 pub use keys::Evidence;
 pub use ladder::{Rung, Trace, Traced, Who, identify};
+pub use mac::Mac;
+pub use push::Push;
 
 use crate::base::flow::Transport;
 use crate::base::time::Wall;
@@ -22,6 +26,8 @@ use std::net::SocketAddr;
 mod cap_tests;
 #[cfg(test)]
 mod key_tests;
+#[cfg(test)]
+mod rung_tests;
 #[cfg(test)]
 mod tests;
 
@@ -80,6 +86,17 @@ pub struct Keys {
     pub instance: Option<Box<str>>,
     /// Rung 6.
     pub fingerprint: Fingerprint,
+    /// Rungs 3 and 4, which most devices have none of.
+    pub more: Option<Box<MoreKeys>>,
+}
+
+/// The keys of rungs 3 and 4.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct MoreKeys {
+    /// The MAC address it last told.
+    pub mac: Option<Mac>,
+    /// The push identity it last had.
+    pub push: Option<Push>,
 }
 
 /// What look-alikes share (product without version, Contact user, `line`), and where this one lives.

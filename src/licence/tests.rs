@@ -22,6 +22,8 @@ pub(super) struct Phone {
     pub(super) cseq: u32,
     pub(super) flow: Flow,
     pub(super) nonce: Option<u32>,
+    pub(super) mac: &'static str,
+    pub(super) by_proxy: bool,
 }
 
 /// A binding of these tests.
@@ -40,6 +42,7 @@ impl Traced for Bound {
             call_id: self.phone.call_id.as_bytes(),
             cseq: self.phone.cseq,
             flow: self.phone.flow,
+            by_proxy: self.phone.by_proxy,
             expires: self.expires,
         }
     }
@@ -55,6 +58,8 @@ impl Phone {
             cseq: 10,
             flow: udp("192.0.2.7:40000"),
             nonce: None,
+            mac: "",
+            by_proxy: false,
         }
     }
 
@@ -82,6 +87,8 @@ impl Phone {
     pub(super) fn evidence(&self) -> Evidence<'_> {
         Evidence {
             sip_instance: self.instance.as_deref().map(str::as_bytes),
+            labelled_mac: self.mac.as_bytes(),
+            by_proxy: self.by_proxy,
             user_agent: self.agent.as_bytes(),
             contact_uri: self.contact.as_bytes(),
             call_id: self.call_id.as_bytes(),
@@ -96,7 +103,7 @@ pub(super) fn udp(remote: &str) -> Flow {
     Flow::udp(0, remote.parse().unwrap())
 }
 
-fn tcp(remote: &str, slot: u32) -> Flow {
+pub(super) fn tcp(remote: &str, slot: u32) -> Flow {
     let stream = Some(FlowId { shard: ShardId(0), slot, generation: 1 });
     Flow { transport: Transport::Tcp, stream, ..udp(remote) }
 }

@@ -112,7 +112,7 @@ impl Trust {
     pub const fn of(who: Who) -> Self {
         match who {
             Who::Known { device, known_flow: true, .. } => Self::KnownFlow(device),
-            Who::Known { device, by: Rung::Instance, .. } => Self::Elsewhere(device),
+            Who::Known { device, by: Rung::Instance | Rung::Push, .. } => Self::Elsewhere(device),
             Who::Known { .. } | Who::Adopt(_) | Who::Revoked(_) | Who::New => Self::None,
         }
     }

@@ -144,7 +144,8 @@ fn trust_is_what_the_ladder_is_worth() {
     assert_eq!(known(Rung::Instance, true), Trust::KnownFlow(PHONE));
     assert_eq!(known(Rung::Instance, false), Trust::Elsewhere(PHONE));
     assert_eq!(known(Rung::Flow, true), Trust::KnownFlow(PHONE));
-    for by in [Rung::PlainInstance, Rung::CallId, Rung::Stream, Rung::NonceChain, Rung::Flow] {
+    assert_eq!(known(Rung::Push, false), Trust::Elsewhere(PHONE));
+    for by in [Rung::PlainInstance, Rung::Mac, Rung::CallId, Rung::Stream, Rung::NonceChain, Rung::Flow] {
         assert_eq!(known(by, false), Trust::None, "{by:?} from elsewhere");
     }
     for who in [Who::New, Who::Adopt(PHONE), Who::Revoked(PHONE)] {

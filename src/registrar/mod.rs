@@ -3,15 +3,27 @@
 //! [`Asked`] is what the request says, [`plan`] decides what becomes of it, all or nothing. Who the
 //! sender is was decided before (digest, licence): here a request comes from one known device.
 //!
+//! A phone may keep several flows (RFC 5626): contacts with an instance and a `reg-id` are told apart
+//! by device and `reg-id` and not by their URI. They are one device and one activation, and of them one
+//! rings at a time ([`crate::route`]).
+//!
 //! Where we stray from §10.3, so that two phones with the same private address behind two NATs
 //! are two contacts: a Contact is compared with the bindings of its own device only, and
 //! `Contact: *` removes the sender's bindings only, since some phones send it at each boot.
 
 mod asked;
+mod extra;
+#[cfg(test)]
+mod flow_tests;
+mod gruu;
 mod plan;
+mod told;
 
-pub use asked::{Asked, AskedContact, Wanted};
-pub use plan::{Op, Plan, apply, plan};
+pub use asked::{Asked, AskedContact, Options, Wanted};
+pub use extra::{Chain, Extra};
+pub use gruu::{Gruus, Temporary};
+pub use plan::{Op, Plan, Seen, apply, plan};
+pub use told::Telling;
 
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
@@ -49,9 +61,41 @@ pub struct Binding {
     pub stream: Option<FlowId>,
     /// The `q` of the Contact in thousandths; 1000 if it has none.
     pub q: u16,
+    /// What only some bindings have.
+    pub extra: Option<Box<Extra>>,
 }
 
 impl Binding {
+    /// Its flow's number in its device; 0 if it is none of several (RFC 5626).
+    #[must_use]
+    pub fn reg_id(&self) -> u32 {
+        self.extra.as_ref().map_or(0, |extra| extra.reg_id)
+    }
+
+    /// Whether its flow is that of a proxy.
+    #[must_use]
+    pub fn is_by_proxy(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.by_proxy)
+    }
+
+    /// Its Path as lines of Route (RFC 3327 §5.3); empty if it has none.
+    #[must_use]
+    pub fn routes(&self) -> Box<[u8]> {
+        let mut lines = Vec::new();
+        for hop in self.extra.iter().flat_map(|extra| extra.path_values()) {
+            for piece in [b"Route: ", hop, b"\r\n"] {
+                lines.extend_from_slice(piece);
+            }
+        }
+        lines.into()
+    }
+
+    /// How often phones with the instance of its device were seen to alternate.
+    #[must_use]
+    pub fn clones(&self) -> u16 {
+        self.extra.as_ref().map_or(0, |extra| extra.clones)
+    }
+
     /// The flow that requests to this binding take.
     #[must_use]
     pub fn flow(&self) -> Flow {
@@ -79,6 +123,7 @@ impl Traced for Binding {
             call_id: &self.call_id,
             cseq: self.cseq,
             flow: self.flow(),
+            by_proxy: self.is_by_proxy(),
             expires: self.expires,
         }
     }
@@ -132,6 +177,18 @@ pub enum RegisterError {
     /// Same Call-ID, and the CSeq is not higher (§10.3 step 7): an old request that came late.
     #[error("CSeq Out Of Order")]
     OutOfOrder,
+    /// A Path that cannot be read, is too long, or has a hop that is no loose router (RFC 3327 §4).
+    #[error("Bad Path")]
+    BadPath,
+    /// A Path in a request of a phone that does not know of it, from no trusted source.
+    #[error("Bad Extension")]
+    PathUnsupported,
+    /// A flow is asked for, and the proxy between does not keep any (RFC 5626 §6).
+    #[error("First Hop Lacks Outbound Support")]
+    FirstHop,
+    /// A Contact that is a GRUU of ours (RFC 5627 §5.1).
+    #[error("Contact Is Ours")]
+    ContactIsOurs,
     /// The extension would have more than [`crate::base::limit::BINDINGS_MAX`] bindings.
     #[error("Too Many Contacts")]
     TooMany,
@@ -142,10 +199,12 @@ impl RegisterError {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::BadContact | Self::BadStar => 400,
+            Self::BadContact | Self::BadStar | Self::BadPath => 400,
+            Self::PathUnsupported => 420,
             Self::TooBrief { .. } => 423,
             Self::OutOfOrder => 500,
-            Self::TooMany => 403,
+            Self::TooMany | Self::ContactIsOurs => 403,
+            Self::FirstHop => 439,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of a REGISTER: RFC 3261 §10.3 steps 6 and 7 as a decision.
 
-use super::{Asked, AskedContact, Binding, RegisterError, Wanted};
+use super::{Asked, AskedContact, Binding, Chain, Extra, RegisterError, Wanted};
 use crate::base::flow::Flow;
 use crate::base::limit;
 use crate::base::time::Wall;
@@ -35,13 +35,39 @@ pub enum Op {
 pub struct Plan {
     /// In the order of the request's contacts, removals of what they replace behind them.
     pub ops: SmallVec<[Op; 2]>,
+    /// What it shows of the device.
+    pub seen: Seen,
+    /// When it was made.
+    at: Wall,
+    /// What a binding that begins or is refreshed has of those before it.
+    heir: Heir,
+}
+
+/// What a REGISTER shows of a device with a lasting key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Seen {
+    /// Nothing special.
+    #[default]
+    Usual,
+    /// There are several phones with its key ([`Extra`]); this shows for the first time.
+    Cloned,
+    /// The same again.
+    ClonedAgain,
+}
+
+/// What goes on from one binding of a device to the next.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Heir {
+    before: Option<Chain>,
+    clones: u16,
+    born: u32,
 }
 
 impl Plan {
-    /// Whether no binding begins or ends: then nothing need be durable before the answer.
+    /// Whether no binding begins or ends, and no clone is found: then nothing need be durable before the answer.
     #[must_use]
     pub fn is_refresh(&self) -> bool {
-        self.ops.iter().all(|op| matches!(op, Op::Refresh { .. }))
+        self.seen != Seen::Cloned && self.ops.iter().all(|op| matches!(op, Op::Refresh { .. }))
     }
 }
 
@@ -69,7 +95,7 @@ pub fn plan(
     let in_order = |binding: &Binding| {
         &*binding.call_id != asked.call_id || binding.cseq < asked.cseq || !binding.is_live(now)
     };
-    let mut plan = Plan::default();
+    let mut plan = Plan { at: now, ..Plan::default() };
     match &asked.wanted {
         Wanted::Query => {}
         Wanted::RemoveAll => {
@@ -82,17 +108,22 @@ pub fn plan(
         }
         Wanted::Contacts(contacts) => {
             for (index, contact) in contacts.iter().enumerate() {
-                if contacts.iter().take(index).any(|earlier| same_uri(earlier.uri, contact.uri)) {
+                let twice = |earlier: &AskedContact<'_>| {
+                    earlier.reg_id == contact.reg_id && same_uri(earlier.uri, contact.uri)
+                };
+                if contacts.iter().take(index).any(twice) {
                     continue; // named twice: the first counts
                 }
-                let present = own().find(|binding| same_contact(binding, contact));
+                let present = own()
+                    .find(|binding| is_flow(binding, contact))
+                    .or_else(|| own().find(|binding| same_contact(binding, contact)));
                 if present.is_some_and(|binding| !in_order(binding)) {
                     return Err(RegisterError::OutOfOrder);
                 }
                 let expires = now + granted(contact.expires_s, jitter);
                 match present {
                     Some(binding) if contact.expires_s == 0 => plan.ops.push(Op::Remove(binding.number)),
-                    Some(binding) if same_path(binding, contact, flow) => {
+                    Some(binding) if same_path(binding, contact, asked, flow) => {
                         plan.ops.push(Op::Refresh { number: binding.number, expires });
                     }
                     Some(binding) => {
@@ -105,6 +136,9 @@ pub fn plan(
             }
             if plan.ops.iter().any(|op| matches!(op, Op::Add { .. })) {
                 drop_what_is_replaced(&mut plan, bindings, device, contacts, replaces, now);
+            }
+            if replaces && let Some(contact) = contacts.iter().find(|contact| contact.expires_s > 0) {
+                inherit(&mut plan, bindings, device, contact, asked, flow, now);
             }
         }
     }
@@ -128,13 +162,48 @@ fn drop_what_is_replaced(
 ) {
     for binding in bindings {
         let named = binding.device == device && contacts.iter().any(|contact| same_contact(binding, contact));
-        let gone = !binding.is_live(now) || (replaces && binding.device == device);
+        let beside = binding.reg_id() != 0 && contacts.iter().any(|contact| contact.reg_id != 0);
+        let gone = !binding.is_live(now) || (replaces && binding.device == device && !beside);
         let planned = plan.ops.iter().any(
             |op| matches!(op, Op::Remove(number) | Op::Refresh { number, .. } if *number == binding.number),
         );
         if gone && !named && !planned {
             plan.ops.push(Op::Remove(binding.number));
         }
+    }
+}
+
+/// What the binding of a device with a lasting key has of those before it, and whether the device shows
+/// to be several.
+fn inherit(
+    plan: &mut Plan,
+    bindings: &[Binding],
+    device: DeviceId,
+    contact: &AskedContact<'_>,
+    asked: &Asked<'_>,
+    flow: Flow,
+    now: Wall,
+) {
+    let own = || bindings.iter().filter(|binding| binding.device == device && binding.is_live(now));
+    let chain = own().find(|binding| *binding.call_id == *asked.call_id);
+    if let Some(binding) = chain {
+        let born = binding.extra.as_ref().map_or(0, |extra| extra.born);
+        plan.heir.born = if born == 0 { binding.number } else { born };
+    }
+    let last =
+        own().filter(|binding| binding.reg_id() == contact.reg_id).max_by_key(|binding| binding.number);
+    let Some(last) = last else { return };
+    let before = last.extra.as_ref().and_then(|extra| extra.before);
+    plan.heir.clones = last.clones();
+    if *last.call_id == *asked.call_id {
+        plan.heir.before = before;
+        return;
+    }
+    plan.heir.before = Some(Chain::new(&last.call_id, last.cseq));
+    let returns = before.is_some_and(|before| before.is_continued_by(asked.call_id, asked.cseq));
+    if returns && last.remote != flow.remote {
+        plan.heir.clones = last.clones().saturating_add(1);
+        plan.seen = if last.clones() == 0 { Seen::Cloned } else { Seen::ClonedAgain };
     }
 }
 
@@ -152,7 +221,7 @@ pub fn apply(
             Op::Remove(gone) => bindings.retain(|binding| binding.number != *gone),
             Op::Refresh { number, expires } => {
                 if let Some(binding) = bindings.iter_mut().find(|binding| binding.number == *number) {
-                    refresh(binding, asked, flow, *expires);
+                    refresh(binding, plan, asked, flow, *expires);
                 }
             }
             Op::Add { contact, expires } => {
@@ -171,6 +240,7 @@ pub fn apply(
                     remote: flow.remote,
                     stream: flow.stream,
                     q: contact.q,
+                    extra: inherited(Extra::of(contact, asked, plan.at), &plan.heir),
                 });
                 *next_number += 1;
             }
@@ -178,7 +248,25 @@ pub fn apply(
     }
 }
 
-fn refresh(binding: &mut Binding, asked: &Asked<'_>, flow: Flow, expires: Wall) {
+/// With what goes on from the bindings before; nothing is made for nothing.
+fn inherited(extra: Option<Box<Extra>>, heir: &Heir) -> Option<Box<Extra>> {
+    let mut extra = match extra {
+        Some(extra) => extra,
+        None if heir.before.is_some() || heir.clones > 0 => Box::default(),
+        None => return None,
+    };
+    (extra.before, extra.clones, extra.born) = (heir.before, heir.clones, heir.born);
+    Some(extra)
+}
+
+fn refresh(binding: &mut Binding, plan: &Plan, asked: &Asked<'_>, flow: Flow, expires: Wall) {
+    if let Some(extra) = &mut binding.extra {
+        extra.heard = plan.at;
+    }
+    if &*binding.call_id != asked.call_id && plan.heir.before.is_some() {
+        let extra = binding.extra.get_or_insert_default();
+        (extra.before, extra.clones, extra.born) = (plan.heir.before, plan.heir.clones, plan.heir.born);
+    }
     binding.turn = binding.turn.wrapping_add(1);
     binding.expires = expires;
     binding.cseq = asked.cseq;
@@ -189,8 +277,14 @@ fn refresh(binding: &mut Binding, asked: &Asked<'_>, flow: Flow, expires: Wall) 
     }
 }
 
+/// Whether a contact is that of a binding: the same flow, or the same URI and not another flow.
 fn same_contact(binding: &Binding, contact: &AskedContact<'_>) -> bool {
-    same_uri(&binding.contact, contact.uri)
+    is_flow(binding, contact)
+        || ((binding.reg_id() == 0 || contact.reg_id == 0) && same_uri(&binding.contact, contact.uri))
+}
+
+fn is_flow(binding: &Binding, contact: &AskedContact<'_>) -> bool {
+    contact.reg_id != 0 && binding.reg_id() == contact.reg_id
 }
 
 fn same_uri(first: &[u8], second: &[u8]) -> bool {
@@ -202,11 +296,12 @@ fn same_uri(first: &[u8], second: &[u8]) -> bool {
 }
 
 /// Whether only what the journal carries has changed.
-fn same_path(binding: &Binding, contact: &AskedContact<'_>, flow: Flow) -> bool {
+fn same_path(binding: &Binding, contact: &AskedContact<'_>, asked: &Asked<'_>, flow: Flow) -> bool {
     binding.transport == flow.transport
         && binding.listener == flow.listener
         && binding.q == contact.q
         && &*binding.contact == contact.uri
+        && Extra::is_kept_in(binding, contact, asked)
 }
 
 fn granted(expires_s: u32, jitter: u8) -> Duration {

@@ -7,6 +7,10 @@
 //! | 2    | the licence   | `app_disabled` |
 //! | 3    | each device   | `not_registered`, `device_revoked` |
 //! | 4    | each binding  | `binding_expired`, `flow_dead` |
+//!
+//! Of several flows of one device (RFC 5626) one rings: the one that was heard last; the others stand
+//! by, to be tried if it fails. A call to a GRUU asks one device only; `unknown_device` if its instance
+//! has never been here, or the GRUU no longer holds (RFC 5627 §5.5: 404).
 
 use crate::account::Life;
 use crate::base::flow::Flow;
@@ -26,6 +30,7 @@ pub enum Reason {
     ExtensionPending,
     ExtensionDisabled,
     AppDisabled,
+    UnknownDevice,
     DeviceRevoked,
     NotRegistered,
     BindingExpired,
@@ -34,12 +39,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::UnknownNumber,
         Self::TenantSuspended,
         Self::ExtensionPending,
         Self::ExtensionDisabled,
         Self::AppDisabled,
+        Self::UnknownDevice,
         Self::DeviceRevoked,
         Self::NotRegistered,
         Self::BindingExpired,
@@ -55,6 +61,7 @@ impl Reason {
             Self::ExtensionPending => "extension_pending",
             Self::ExtensionDisabled => "extension_disabled",
             Self::AppDisabled => "app_disabled",
+            Self::UnknownDevice => "unknown_device",
             Self::DeviceRevoked => "device_revoked",
             Self::NotRegistered => "not_registered",
             Self::BindingExpired => "binding_expired",
@@ -66,7 +73,7 @@ impl Reason {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::UnknownNumber => 404,
+            Self::UnknownNumber | Self::UnknownDevice => 404,
             _ => 480,
         }
     }
@@ -94,8 +101,23 @@ pub struct Target {
     pub number: u32,
     /// The Request-URI: its Contact.
     pub contact: Box<[u8]>,
+    /// Its Path as lines of Route; empty if it has none.
+    pub routes: Box<[u8]>,
     /// Where the request is sent.
     pub flow: Flow,
+    /// Other flows of the device, the best first, to be tried if this one fails.
+    pub spares: Vec<Target>,
+}
+
+/// Which device is called.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Which {
+    /// All of the extension.
+    All,
+    /// This one, by a GRUU.
+    One(DeviceId),
+    /// One that there is not: a GRUU that does not hold.
+    None,
 }
 
 /// Something that does not ring.
@@ -130,6 +152,12 @@ impl Route {
 /// Decides who rings for a call to `called` (`None`: there is no such number).
 #[must_use]
 pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
+    route_to(called, Which::All, now)
+}
+
+/// As [`route`], to all devices or to one.
+#[must_use]
+pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
     let mut route = Route::default();
     let whole = |reason| Route {
         targets: SmallVec::new(),
@@ -147,13 +175,18 @@ pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
     if !called.licence.enabled {
         return whole(Reason::AppDisabled);
     }
-    for device in &called.licence.devices {
+    if which == Which::None {
+        return whole(Reason::UnknownDevice);
+    }
+    let wanted = |device: DeviceId| which == Which::All || which == Which::One(device);
+    for device in called.licence.devices.iter().filter(|device| wanted(device.id)) {
         let mut own = called.bindings.iter().filter(|binding| binding.device == device.id).peekable();
         if device.revoked || own.peek().is_none() {
             let reason = if device.revoked { Reason::DeviceRevoked } else { Reason::NotRegistered };
             route.passed_over.push(PassedOver { device: Some(device.id), reason });
             continue;
         }
+        let mut flows: SmallVec<[&Binding; 4]> = SmallVec::new();
         for binding in own {
             if !binding.is_live(now) {
                 route
@@ -161,25 +194,39 @@ pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
                     .push(PassedOver { device: Some(device.id), reason: Reason::BindingExpired });
             } else if !binding.is_reachable(now) {
                 route.passed_over.push(PassedOver { device: Some(device.id), reason: Reason::FlowDead });
+            } else if binding.reg_id() != 0 {
+                flows.push(binding);
             } else {
-                route.targets.push(Target {
-                    device: device.id,
-                    number: binding.number,
-                    contact: binding.contact.clone(),
-                    flow: binding.flow(),
-                });
+                route.targets.push(target(binding));
             }
+        }
+        flows.sort_by_key(|binding| {
+            Reverse((binding.q, binding.extra.as_ref().map(|extra| extra.heard), binding.number))
+        });
+        if let Some((first, others)) = flows.split_first() {
+            let spares = others.iter().map(|binding| target(binding)).collect();
+            route.targets.push(Target { spares, ..target(first) });
         }
     }
     // Latest registration last in the list, so newest first among equals (RFC 3261 §10.3, q).
     let q = |target: &Target| {
-        let found =
-            called.bindings.iter().rev().find(|b| b.device == target.device && b.contact == target.contact);
+        let found = called.bindings.iter().find(|binding| binding.number == target.number);
         found.map_or((0, 0), |binding| (binding.q, binding.number))
     };
     route.targets.sort_by_key(|target| Reverse(q(target)));
     route.targets.truncate(limit::FORKS_MAX);
     route
+}
+
+fn target(binding: &Binding) -> Target {
+    Target {
+        device: binding.device,
+        number: binding.number,
+        contact: binding.contact.clone(),
+        routes: binding.routes(),
+        flow: binding.flow(),
+        spares: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -219,6 +266,7 @@ mod tests {
             remote: ([192, 0, 2, 1], 5060).into(),
             stream: None,
             q: 1000,
+            extra: None,
         }
     }
 
@@ -273,5 +321,54 @@ mod tests {
         let many: Vec<_> = (1..40).map(|number| binding(number, 1, 2000, Transport::Udp)).collect();
         let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &many };
         assert_eq!(route(Some(called), NOW).targets.len(), limit::FORKS_MAX);
+    }
+
+    fn flow(number: u32, device: u32, heard_s: u64) -> Binding {
+        let extra = crate::registrar::Extra {
+            reg_id: number,
+            heard: Wall::from_secs(heard_s),
+            path: b"<sip:p;lr>, <sip:q;lr>"[..].into(),
+            ..Default::default()
+        };
+        Binding { extra: Some(Box::new(extra)), ..binding(number, device, 2000, Transport::Udp) }
+    }
+
+    #[test]
+    fn of_several_flows_the_last_heard_rings_and_the_others_stand_by() {
+        let on = licence(true);
+        let mut bindings = vec![flow(1, 1, 30), flow(2, 1, 10), flow(3, 1, 20), flow(4, 3, 5)];
+        bindings.push(binding(5, 3, 2000, Transport::Udp));
+        let ring = |bindings: &[Binding]| {
+            let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings };
+            let targets = route(Some(called), NOW).targets;
+            let spares = |target: &Target| target.spares.iter().map(|spare| spare.number).collect::<Vec<_>>();
+            targets.iter().map(|target| (target.number, spares(target))).collect::<Vec<_>>()
+        };
+        assert_eq!(ring(&bindings), [(5, vec![]), (4, vec![]), (1, vec![3, 2])]);
+        bindings[0].expires = NOW;
+        assert_eq!(ring(&bindings), [(5, vec![]), (4, vec![]), (3, vec![2])]);
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+        let found = route(Some(called), NOW);
+        assert_eq!(&*found.targets[1].routes, b"Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n");
+        assert!(found.targets[0].routes.is_empty());
+    }
+
+    #[test]
+    fn one_device_alone() {
+        let on = licence(true);
+        let bindings = [binding(1, 1, 2000, Transport::Udp), binding(2, 3, 2000, Transport::Udp)];
+        for (which, rings, refusal) in [
+            (Which::All, vec![2, 1], None),
+            (Which::One(DeviceId(1)), vec![1], None),
+            (Which::One(DeviceId(3)), vec![2], None),
+            (Which::One(DeviceId(2)), vec![], Some(Reason::DeviceRevoked)),
+            (Which::None, vec![], Some(Reason::UnknownDevice)),
+        ] {
+            let called =
+                Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+            let found = route_to(Some(called), which, NOW);
+            assert_eq!(found.targets.iter().map(|t| t.number).collect::<Vec<_>>(), rings, "{which:?}");
+            assert_eq!(found.refusal(), refusal, "{which:?}");
+        }
     }
 }

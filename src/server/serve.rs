@@ -24,6 +24,7 @@ use crate::directory::Suspect;
 use crate::http;
 use crate::net::meters::NetMeters;
 use crate::net::tls::Terms;
+use crate::registrar::Gruus;
 use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
@@ -299,6 +300,7 @@ fn start_shards(
         )),
         hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
+        gruus: Arc::new(Gruus::new(&services.sealer.derive(b"temporary gruu"))),
     };
     let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();

@@ -38,6 +38,7 @@ pub fn settings(config: &Config, bound: &[Listen], faces: &Faces) -> Settings {
             .collect(),
         listeners: (0..=u8::MAX).zip(all).map(listener).collect(),
         terms: Terms { expires_min: config.registrar.expires_min, expires_max: config.registrar.expires_max },
+        service_route: config.registrar.service_route.clone(),
         algorithms: config.auth.algorithms.clone(),
         allow_without_qop: config.auth.allow_without_qop,
         lockout: config.lockout.policy(),

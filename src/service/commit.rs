@@ -7,6 +7,7 @@
 
 use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
 use crate::account::{Life, LoginName};
+use crate::base::private::Private;
 use crate::base::time::Wall;
 use crate::core::boundary::{Commit, Durable, Register, Settled};
 use crate::core::refusal::Refusal;
@@ -16,7 +17,7 @@ use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
 use crate::lockout::{Begun, Lock};
-use crate::registrar::{self, Asked, Wanted};
+use crate::registrar::{self, Asked, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ struct Staged {
     /// The record as it now is, also where nothing was changed: memory may have been in doubt.
     record: Option<ExtensionRecord>,
     result: Result<Option<DeviceId>, Refusal>,
+    /// Whether it shows that several phones use the instance of the device.
+    seen: Seen,
 }
 
 /// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
@@ -70,11 +73,25 @@ fn settle(
     result: Result<Staged, StoreError>,
 ) -> (Result<Option<DeviceId>, Refusal>, Option<u32>) {
     match result {
-        Ok(Staged { record, result }) => {
+        Ok(Staged { record, result, seen }) => {
+            if let (Some(record), Ok(Some(device))) = (&record, &result) {
+                tell_clones(record, *device, seen);
+            }
             (result, record.as_ref().and_then(|record| directory.revise(record)))
         }
         // What was staged may have been kept; memory has been told by now.
         Err(_) => (Err(Refusal::StoreUnavailable), None),
+    }
+}
+
+/// Tells that several phones use the instance of one device; the first time in the log, too.
+fn tell_clones(record: &ExtensionRecord, device: DeviceId, seen: Seen) {
+    if seen == Seen::Usual {
+        return;
+    }
+    metrics::counter!("stationmaster_device_clones_total").increment(1);
+    if seen == Seen::Cloned {
+        tracing::warn!(aor = %Private(&record.login), device = device.0, "several phones use the instance of one device");
     }
 }
 
@@ -102,7 +119,7 @@ fn stage(
                 BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
             }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
-            Ok(Staged { record: None, result: Ok(None) })
+            Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
         }
     }
 }
@@ -110,7 +127,7 @@ fn stage(
 /// The lock of a stranger takes as long to answer as that of an extension.
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
     DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
-    Ok(Staged { record: None, result: Ok(None) })
+    Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
 }
 
 fn put_lock(
@@ -126,7 +143,7 @@ fn put_lock(
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), result: Ok(None) })
+    Ok(Staged { record: Some(record), result: Ok(None), seen: Seen::Usual })
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -138,12 +155,12 @@ fn register(
     request: &Register,
 ) -> Result<Staged, StoreError> {
     let Some(row) = extension(txn, &request.login)? else {
-        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive) });
+        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive), seen: Seen::Usual });
     };
     let mut record = row.value;
     overlay(&mut record, directory);
-    let result = change(&mut record, directory, settings, at, request);
-    match result {
+    let changed = change(&mut record, directory, settings, at, request);
+    match changed {
         Ok(Some(_)) => {
             put_extension(txn, &record, Expect::At(row.revision))?;
             let streams = record
@@ -161,7 +178,9 @@ fn register(
             }
         }
     }
-    Ok(Staged { record: Some(record), result })
+    let seen = changed.ok().flatten().map_or(Seen::Usual, |(_, seen)| seen);
+    let result = changed.map(|changed| changed.map(|(device, _)| device));
+    Ok(Staged { record: Some(record), result, seen })
 }
 
 /// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to
@@ -172,7 +191,7 @@ fn change(
     settings: &Settings,
     at: Wall,
     request: &Register,
-) -> Result<Option<DeviceId>, Refusal> {
+) -> Result<Option<(DeviceId, Seen)>, Refusal> {
     // The password was right when it was looked at; if it was changed since, it is not.
     if record.life != Life::Active || record.credentials.as_ref().is_none_or(|c| c.epoch != request.epoch) {
         return Err(Refusal::ExtensionNotActive);
@@ -221,10 +240,14 @@ fn change(
     let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
+    if plan.seen == Seen::Cloned {
+        let address = request.flow.source().to_string();
+        record.tell(at, What::Cloned { device: device.0, address });
+    }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {
         let named = |call_id: &[u8], cseq| *call_id == *asked.call_id && cseq == asked.cseq;
         record.bindings.retain(|binding| binding.device != device || named(&binding.call_id, binding.cseq));
     }
-    Ok(Some(device))
+    Ok(Some((device, plan.seen)))
 }

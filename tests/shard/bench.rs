@@ -16,7 +16,7 @@ use stationmaster::directory::sign_in::Guard;
 use stationmaster::directory::{Directory, ExtensionRecord};
 use stationmaster::licence::Licence;
 use stationmaster::lockout;
-use stationmaster::registrar::{Refresh, Terms};
+use stationmaster::registrar::{Gruus, Refresh, Terms};
 use stationmaster::service::admin::{
     Admin, Carries, Defaults, Links, Mailing, Peer, Refusal, Request, Response,
 };
@@ -70,6 +70,7 @@ fn settings() -> Settings {
         addresses: Vec::new(),
         listeners: vec![Listener::new(Transport::Udp, local, local)],
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: HOUR },
+        service_route: Vec::new(),
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
         lockout: lockout::Policy::default(),
@@ -332,6 +333,7 @@ fn boot(
         nonces: Arc::new(Nonces::new(1, 1 << 10, DOMAIN, rng)),
         hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
         shards: 1,
+        gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
     };
     let mut core = Core::new(ShardId(0), shared, Meters::noop(), rng.split());
     core.probe(&suspects);

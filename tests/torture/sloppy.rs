@@ -1,7 +1,7 @@
 //! Messages of our own: what phones send that do not keep to the letter, and what else comes to a
 //! SIP port. Forgiven is what can mean one thing only; everything else gets an answer that says so.
 
-use super::table::Does::{Answers, Closes, Waits};
+use super::table::Does::{Answers, AnswersInStun, Closes, Waits};
 use super::table::Parse::{Bad, Good, Nothing};
 use super::table::What as W;
 use super::table::{Does, Row, SILENCE};
@@ -95,6 +95,6 @@ pub(crate) const ROWS: &[Row] = &[
     // No SIP at all.
     Row::new("sloppy/ping", Nothing(ParseError::StartLine), SILENCE, "keeps a NAT open; a stream gets one line end back (RFC 5626 §4.4.1)"),
     Row::new("sloppy/nuls", Nothing(ParseError::StartLine), SILENCE, "keeps a NAT open").tcp(Waits(&[])),
-    Row::new("sloppy/stun", Nothing(ParseError::StartLine), SILENCE, "a binding request to a port that serves no STUN").tcp(Waits(&[])),
+    Row::new("sloppy/stun", Nothing(ParseError::StartLine), AnswersInStun, "keeps a NAT open, and tells the phone its address (RFC 5626 §4.4.2)").tcp(Waits(&[])),
     Row::new("sloppy/http", Nothing(ParseError::StartLine), SILENCE, "another protocol").tcp(Closes(&[])),
 ];

@@ -41,6 +41,8 @@ pub(crate) enum Parse {
 pub(crate) enum Does {
     /// It answers with these statuses, in this order, and goes on listening.
     Answers(&'static [u16]),
+    /// A datagram only: it is no SIP, and is answered by its own protocol (RFC 5389).
+    AnswersInStun,
     /// A stream only: it answers with these, then waits for the rest of what the last bytes begin.
     Waits(&'static [u16]),
     /// A stream only: it answers with these, then closes the connection, since where the next

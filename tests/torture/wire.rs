@@ -53,6 +53,14 @@ impl UdpPeer {
         heard
     }
 
+    /// The success response to the binding request of a row: the same transaction id (RFC 5389 §6).
+    pub(crate) fn hear_stun(&self, row: &Row) {
+        let mut piece = [0; 512];
+        let length = self.sender.recv(&mut piece).unwrap();
+        let heard = &piece[..length];
+        assert!(heard.starts_with(&[1, 1]) && heard[4..20] == row.bytes()[4..20], "{}: {heard:?}", row.file);
+    }
+
     /// As many answers to the message of a row, each where it must come.
     pub(crate) fn hear_answers(&self, row: &Row, count: usize) -> Vec<Message> {
         let socket = if names_a_port(row) { &self.named } else { &self.sender };

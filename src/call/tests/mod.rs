@@ -10,6 +10,7 @@
 mod basics;
 mod borders;
 mod endings;
+mod flows;
 mod forks;
 mod midcall;
 mod robot;

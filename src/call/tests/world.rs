@@ -39,6 +39,10 @@ pub(super) struct World {
     /// Whom a user part rings, by phone number; a user that is not here rings the phone of its
     /// own name, `p2` phone 2.
     pub(super) rings: BTreeMap<String, Vec<u8>>,
+    /// Other flows of a phone, each a phone of its own here.
+    pub(super) spares: BTreeMap<u8, Vec<u8>>,
+    /// The Path of each, as lines of Route.
+    pub(super) routes: &'static str,
     /// Phones that have a connection.
     pub(super) streams: BTreeMap<u8, FlowId>,
     pub(super) records: Vec<CallRecord>,
@@ -60,6 +64,8 @@ impl World {
             calls: Calls::new(ShardId(3), settings, Rng::from_number(seed)),
             mono: Mono::from_secs(1),
             rings: BTreeMap::new(),
+            spares: BTreeMap::new(),
+            routes: "",
             streams: BTreeMap::new(),
             records: Vec::new(),
             unreachable: Vec::new(),
@@ -202,12 +208,18 @@ impl World {
             user: Bytes::from(user.to_owned()),
             host: Bytes::from_static(b"sm.test"),
         };
-        let targets = phones.iter().map(|phone| Target {
+        let target = |phone: &u8, spares| Target {
             contact: Bytes::from(format!("sip:line2@{}", host(*phone))),
+            routes: Bytes::from(self.routes),
+            spares,
             flow: self.flow(*phone),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
             aor: Bytes::from(format!("{user}-acme")),
             binding: u32::from(*phone),
+        };
+        let targets = phones.iter().map(|phone| {
+            let spares = self.spares.get(phone).into_iter().flatten();
+            target(phone, spares.map(|spare| target(spare, Vec::new())).collect())
         });
         let accepted = InviteAccepted {
             caller: party("Ann", "201"),

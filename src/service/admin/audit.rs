@@ -55,6 +55,9 @@ fn show(line: &AuditLine) -> AuditView {
         What::Activated { device, address } => {
             ("phone", "activated", Some(address.clone()), format!("device={device}"))
         }
+        What::Cloned { device, address } => {
+            ("phone", "cloned", Some(address.clone()), format!("device={device}"))
+        }
         What::Locked { until, source } => {
             ("phone", "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
         }

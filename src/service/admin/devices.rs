@@ -124,6 +124,12 @@ fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now
         first_seen: device.first_seen.rfc3339(),
         last_seen: heard.max(device.last_seen).rfc3339(),
         address: latest.map_or_else(|| device.address.clone(), |binding| binding.remote.to_string()),
+        clones: bindings
+            .iter()
+            .filter(|binding| binding.device == device.id && binding.is_live(now))
+            .map(|binding| binding.clones().into())
+            .max()
+            .unwrap_or(0),
     }
 }
 

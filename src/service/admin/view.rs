@@ -172,6 +172,8 @@ view!(
         last_seen: String,
         /// Where from.
         address: String,
+        /// How often it was seen to be several phones with one instance.
+        clones: u64,
     }
 );
 
@@ -239,7 +241,7 @@ mod tests {
     fn field_names() {
         assert_eq!(
             DeviceView::COLUMNS,
-            ["id", "name", "model", "instance", "first_seen", "last_seen", "address"]
+            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones"]
         );
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];

@@ -4,6 +4,7 @@ use super::{DOMAIN, EPOCH, Event, Lines, Process, Server, address};
 use crate::world::network::Signal;
 use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{ShardId, Transport};
+use stationmaster::base::private::Secret;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::settings::{Listener, Settings};
 use stationmaster::core::{Core, Meters, Shared};
@@ -12,7 +13,7 @@ use stationmaster::directory::sign_in::Guard;
 use stationmaster::directory::{Directory, ExtensionRecord};
 use stationmaster::licence::Licence;
 use stationmaster::lockout;
-use stationmaster::registrar::{Refresh, Terms};
+use stationmaster::registrar::{Gruus, Refresh, Terms};
 use stationmaster::service::tables::{TENANTS, put_extension};
 use stationmaster::service::{Services, open};
 use stationmaster::store::faulty::{Fault, Operation};
@@ -60,6 +61,7 @@ pub(super) fn settings() -> Settings {
             .map(|kind| Listener::new(kind, address(), address()))
             .into(),
         terms: Terms { expires_min: Duration::from_secs(60), expires_max: Duration::from_secs(3600) },
+        service_route: Vec::new(),
         algorithms: Algorithms::Auto,
         allow_without_qop: false,
         lockout: lockout::Policy::default(),
@@ -149,6 +151,7 @@ impl Server {
             nonces: Arc::new(Nonces::new(usize::from(self.shards), 1 << 10, DOMAIN, rng)),
             hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
             shards: self.shards,
+            gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
         };
         let shards = (0..self.shards)
             .map(|shard| {

@@ -175,6 +175,7 @@ fn binding(number: u32, device: u32) -> Binding {
         remote: ([192, 0, 2, 1], 5060).into(),
         stream: None,
         q: 1000,
+        extra: None,
     }
 }
 
