@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+#[path = "shard/alike.rs"]
+mod alike;
 #[path = "shard/bench.rs"]
 mod bench;
 #[path = "world/digest.rs"]

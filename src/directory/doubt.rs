@@ -24,6 +24,8 @@
 //! locks and bans, which begin and end in memory; of an unlocking that was refused as unavailable
 //! nothing becomes known but by repeating it.
 
+use crate::base::flow::FlowId;
+
 /// The doubts about one extension.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Doubt {
@@ -41,6 +43,8 @@ pub struct Doubt {
     ended: Box<[u32]>,
     /// The bindings that it may have refreshed, and the turns that they then have.
     refreshed: Box<[(u32, u32)]>,
+    /// The connections of bindings that may have been written, by number and turn.
+    streams: Box<[(u32, u32, FlowId)]>,
 }
 
 impl Doubt {
@@ -73,9 +77,26 @@ impl Doubt {
     }
 
     /// One is over; `held` if it came as far as that.
-    pub const fn end(&mut self, held: bool) {
+    pub fn end(&mut self, held: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.held = self.held.saturating_sub(held as u16);
+        self.held = self.held.saturating_sub(u16::from(held));
+        if self.held == 0 {
+            self.streams = Box::default();
+        }
+    }
+
+    /// One that is held was written: number, turn and connection of each binding with one. They are
+    /// kept until none is held, since a record keeps no connection: who comes later in the same group
+    /// would take the phone for dead.
+    pub fn stage(&mut self, streams: Box<[(u32, u32, FlowId)]>) {
+        self.streams = streams;
+    }
+
+    /// The connection of a binding that was written and is not in memory yet.
+    #[must_use]
+    pub fn staged_stream(&self, number: u32, turn: u32) -> Option<FlowId> {
+        let staged = self.streams.iter().find(|staged| (staged.0, staged.1) == (number, turn));
+        staged.map(|(_, _, stream)| *stream)
     }
 
     /// The turn that a binding with this number, which has this one, is to be refreshed from: the
@@ -128,6 +149,7 @@ impl Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::flow::ShardId;
 
     /// What happens, then: is any, is open, touches 1, touches 2.
     type Row = (&'static str, fn(&mut Doubt), [bool; 4]);
@@ -159,6 +181,21 @@ mod tests {
             let found = [doubt.is_any(), doubt.is_open(), doubt.touches(1), doubt.touches(2)];
             assert_eq!(found, *wanted, "{name}");
         }
+    }
+
+    #[test]
+    fn connections_are_kept_while_something_is_held() {
+        let stream = FlowId { shard: ShardId(0), slot: 3, generation: 1 };
+        let mut doubt = Doubt::default();
+        (0..2).for_each(|_| doubt.begin());
+        (0..2).for_each(|_| doubt.hold());
+        doubt.stage(Box::new([(7, 2, stream)]));
+        doubt.resolve();
+        doubt.end(true);
+        assert_eq!(doubt.staged_stream(7, 2), Some(stream));
+        assert_eq!([doubt.staged_stream(7, 1), doubt.staged_stream(8, 2)], [None, None]);
+        doubt.end(true);
+        assert_eq!(doubt, Doubt::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | disabled | anyone | – | refused: app disabled |
 //! | enabled | revoked | – | refused: device revoked |
 //! | enabled | known | – | known, even above a cap that was lowered |
-//! | enabled | look-alike | – | adopted: same device, new place |
+//! | enabled | look-alike | – | adopted: same device; if it has moved, under a new id |
 //! | enabled | new | free | activated |
 //! | enabled | new | none free | refused: cap reached |
 //!
@@ -13,6 +13,7 @@
 //! binding nor time frees it. The cap is kept here, where the device is added, and not only where it is
 //! asked for.
 
+use super::ladder::ip_of;
 use super::{Device, DeviceId, Keys, Licence, TRAILS_MAX, Trace, Trail, Who};
 use crate::base::limit::DEVICES_MAX;
 use crate::base::time::Wall;
@@ -42,8 +43,8 @@ pub enum Refusal {
 pub enum Admission {
     /// It is activated already; nothing changes.
     Known(DeviceId),
-    /// It is activated already, but comes back changed: [`Licence::recognise`] it, and end what was
-    /// left of its bindings.
+    /// It is activated already, but comes back changed: [`Licence::adopt`] it, and end what was left
+    /// of its bindings.
     Adopt(DeviceId),
     /// It is new and there is a place: [`Licence::activate`] it, durably before the answer.
     Activate,
@@ -91,8 +92,7 @@ impl Licence {
         if let Some(oldest) = self.devices.iter().position(|device| full && device.revoked) {
             self.devices.remove(oldest);
         }
-        let id = DeviceId(self.next_device.max(1));
-        self.next_device = id.0.saturating_add(1);
+        let id = self.next_id();
         self.devices.push(Device {
             id,
             revoked: false,
@@ -106,6 +106,31 @@ impl Licence {
             trails: Box::default(),
         });
         Ok(id)
+    }
+
+    fn next_id(&mut self) -> DeviceId {
+        let id = DeviceId(self.next_device.max(1));
+        self.next_device = id.0.saturating_add(1);
+        id
+    }
+
+    /// Gives the place of a device to a phone that looks like it; says the id of the device from now
+    /// on, `None` if there is no such device. From another private host and port, or another public
+    /// address, it may be another phone: then the id is a new one, so that the phone which had the place
+    /// and remembers the old id, by a nonce, is judged anew and does not share it.
+    pub fn adopt(&mut self, id: DeviceId, seen: Newcomer, now: Wall) -> Option<DeviceId> {
+        let before = self.device(id)?;
+        let stayed = before.keys.fingerprint.contact_host == seen.keys.fingerprint.contact_host
+            && ip_of(&before.address).is_some_and(|ip| Some(ip) == ip_of(&seen.address));
+        if !self.recognise(id, seen, now) {
+            return None;
+        }
+        if stayed {
+            return Some(id);
+        }
+        let fresh = self.next_id();
+        self.device_mut(id)?.id = fresh;
+        Some(fresh)
     }
 
     /// Keeps what a known or adopted device shows of itself now. A name that people gave it stays, and

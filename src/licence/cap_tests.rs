@@ -4,6 +4,7 @@ use super::tests::{A, Bound, LATER, NOW, Phone, known, licence, udp};
 use super::*;
 use crate::base::limit::DEVICES_MAX;
 use proptest::prelude::*;
+use std::collections::HashMap;
 
 #[test]
 fn admission_row_by_row() {
@@ -63,6 +64,43 @@ fn a_change_keeps_what_is_not_shown_and_what_people_wrote() {
     assert!(licence.rename(id, " \n"));
     assert_eq!(licence.device(id).unwrap().name, "Acme Phone/1.0");
     assert!(!licence.rename(DeviceId(9), "x"));
+}
+
+#[test]
+fn who_had_a_place_that_was_adopted_is_judged_anew() {
+    let first = Phone::new().with(|p| p.nonce = Some(1));
+    let moved = |contact: &str, remote: &str| {
+        Phone::new().with(|p| {
+            p.call_id = "x".to_owned();
+            p.contact = contact.to_owned();
+            p.flow = udp(remote);
+        })
+    };
+    let here = "sip:200@10.0.0.5:5060;line=x1";
+    for (name, came, id, who) in [
+        (
+            "the same phone behind a new port",
+            moved(here, "192.0.2.7:9"),
+            1,
+            known(1, Rung::NonceChain, false),
+        ),
+        ("another port", moved("sip:200@10.0.0.5:5070;line=x1", "192.0.2.7:9"), 2, Who::New),
+        ("another host", moved("sip:200@10.0.0.6:5060;line=x1", "192.0.2.7:9"), 2, Who::New),
+        ("another public address", moved(here, "192.0.2.8:9"), 2, Who::New),
+    ] {
+        let (mut licence, _) = licence(&[(&first, None)]);
+        assert_eq!(
+            identify::<Bound>(&came.evidence(), &licence, &[], NOW),
+            Who::Adopt(DeviceId(1)),
+            "{name}"
+        );
+        let device = licence.adopt(DeviceId(1), came.evidence().newcomer(), LATER).unwrap();
+        assert_eq!((device, licence.devices.len()), (DeviceId(id), 1), "{name}");
+        let bindings = [Bound { device, phone: came, expires: LATER }];
+        let back = first.clone().with(|p| p.call_id = "back".to_owned());
+        assert_eq!(identify(&back.evidence(), &licence, &bindings, NOW), who, "{name}");
+    }
+    assert_eq!(Licence::default().adopt(DeviceId(1), first.evidence().newcomer(), NOW), None);
 }
 
 #[test]
@@ -132,29 +170,43 @@ fn phone_of(phone: usize, keyed: bool, port: u16) -> Phone {
 
 proptest! {
     /// Whatever comes in whatever order, and however the clock jumps: never more than the cap are
-    /// activated, an id is never used twice, a device with a good key is only ever itself, and
-    /// everything is decided again the same way.
+    /// activated, an id is never used twice, a device with a good key is only ever itself, no phone
+    /// comes back by its nonce to a place that another has now, and everything is decided again the
+    /// same way.
     #[test]
     fn the_cap_holds(events in events(), cap in 0..6u16) {
         let mut licence = Licence::default();
         licence.enable();
         let mut bindings: Vec<Bound> = Vec::new();
         let (mut now, mut ids, mut cseq) = (NOW, Vec::new(), 0);
+        let (mut nonces, mut holders) = ([None; 8], HashMap::new());
         for event in events {
             match event {
                 Event::SignIn { phone, keyed, port } => {
                     cseq += 1;
-                    let phone = phone_of(phone, keyed, port).with(|p| p.cseq = cseq);
+                    let number = phone;
+                    let phone = phone_of(phone, keyed, port).with(|p| {
+                        p.cseq = cseq;
+                        p.nonce = nonces[number];
+                    });
                     let evidence = phone.evidence();
                     let who = identify(&evidence, &licence, &bindings, now);
                     prop_assert_eq!(who, identify(&evidence, &licence, &bindings, now));
                     let device = match admit(&licence, who, cap) {
-                        Admission::Known(id) => id,
+                        Admission::Known(id) => {
+                            // Two each show the same place and address: nothing tells them apart.
+                            prop_assert!(keyed || holders.get(&id).is_none_or(|was| was / 2 == number / 2));
+                            id
+                        }
                         Admission::Adopt(id) => {
                             prop_assert!(!keyed);
-                            prop_assert!(licence.recognise(id, evidence.newcomer(), now));
                             bindings.retain(|binding| binding.device != id);
-                            id
+                            let adopted = licence.adopt(id, evidence.newcomer(), now).unwrap();
+                            if adopted != id {
+                                prop_assert!(!ids.contains(&adopted));
+                                ids.push(adopted);
+                            }
+                            adopted
                         }
                         Admission::Activate => {
                             let id = licence.activate(evidence.newcomer(), cap, now).unwrap();
@@ -164,6 +216,8 @@ proptest! {
                         }
                         Admission::Refuse(_) => continue,
                     };
+                    holders.insert(device, number);
+                    nonces[number] = Some(device.0);
                     let kept = licence.device(device).unwrap();
                     prop_assert!(!kept.revoked);
                     if keyed {

@@ -37,6 +37,8 @@
 //! them refuses the request, since a revoked device stays refused. Without a User-Agent only the same
 //! private host and port behind the same public address will do. A device with a good key is never
 //! taken over: it may come back with its key, and two phones would share one place of the licence.
+//! Who had a place that was adopted could share it likewise, by a nonce; so the device that moved has a
+//! new id, and the nonce is one of a device that is no more.
 //!
 //! **Through a proxy** the flow is the proxy's: phones behind it share its address, its stream and, if
 //! they have the same private address behind two NATs, even the Contact URI. So then neither flow nor
@@ -114,8 +116,9 @@ pub enum Who {
         /// Whether it comes over the flow of one of this device's bindings.
         known_flow: bool,
     },
-    /// An activated device that comes back changed (rung 6). What was left of its bindings ends, or
-    /// the phone it was might come back over them and share its place.
+    /// An activated device that comes back changed (rung 6). What was left of its bindings ends, and
+    /// so does its chain of nonces if it has moved ([`Licence::adopt`]), or the phone it was might come
+    /// back by them and share its place.
     Adopt(DeviceId),
     /// A revoked device.
     Revoked(DeviceId),
@@ -337,7 +340,7 @@ impl<B: Traced> Look<'_, B> {
         if alive {
             return here.then_some(Nearness::LivesHere);
         }
-        let same_public = address_of(device) == Some(public);
+        let same_public = ip_of(&device.address) == Some(public);
         let near = match (looks.same_place(print), looks.same_host(print), same_public) {
             (true, _, true) => Nearness::PlaceAndAddress,
             (true, _, false) => Nearness::Place,
@@ -366,7 +369,8 @@ enum Nearness {
     Looks,
 }
 
-fn address_of(device: &Device) -> Option<IpAddr> {
-    let address = device.address.parse::<SocketAddr>().map(|address| address.ip());
-    address.or_else(|_| device.address.parse::<IpAddr>()).ok().map(|ip| ip.to_canonical())
+/// The address of an `IP:PORT` or `IP`.
+pub(super) fn ip_of(address: &str) -> Option<IpAddr> {
+    let ip = address.parse::<SocketAddr>().map(|address| address.ip());
+    ip.or_else(|_| address.parse::<IpAddr>()).ok().map(|ip| ip.to_canonical())
 }

@@ -163,6 +163,11 @@ fn register(
     match changed {
         Ok(Some(_)) => {
             put_extension(txn, &record, Expect::At(row.revision))?;
+            let streams = record
+                .bindings
+                .iter()
+                .filter_map(|binding| binding.stream.map(|stream| (binding.number, binding.turn, stream)));
+            directory.with(request.login.as_str(), |entry| entry.doubt.stage(streams.collect()));
         }
         Ok(None) => {}
         // It may have been changed halfway.
@@ -213,9 +218,10 @@ fn change(
             }
             device
         }
-        Admission::Adopt(device) => {
-            record.licence.recognise(device, evidence.newcomer(), at);
+        Admission::Adopt(former) => {
             adopted = true;
+            let device = record.licence.adopt(former, evidence.newcomer(), at).unwrap_or(former);
+            record.bindings.retain(|binding| binding.device != former || device == former);
             device
         }
         Admission::Activate => {

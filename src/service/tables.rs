@@ -57,7 +57,8 @@ pub fn put_extension(
 }
 
 /// Takes into a record what refreshes have changed since it was written: where memory knows a
-/// binding of the record, memory is newer.
+/// binding of the record, memory is newer. A binding that is staged and that memory does not know yet
+/// gets its connection, which no record has.
 pub fn overlay(record: &mut ExtensionRecord, directory: &Directory) {
     let bindings = &mut record.bindings;
     directory.with(record.login.as_str(), |entry| {
@@ -66,6 +67,8 @@ pub fn overlay(record: &mut ExtensionRecord, directory: &Directory) {
                 && known.turn >= binding.turn
             {
                 binding.clone_from(known);
+            } else {
+                binding.stream = entry.doubt.staged_stream(binding.number, binding.turn);
             }
         }
     });

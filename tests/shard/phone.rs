@@ -14,11 +14,14 @@ pub(crate) struct Phone {
     pub(crate) instance: Option<String>,
     pub(crate) contact: String,
     pub(crate) call_id: String,
+    pub(crate) agent: Option<String>,
     /// Over a connection instead of datagrams.
     pub(crate) over: Option<Flow>,
     number: u8,
     cseq: u32,
     branch: u32,
+    /// What it answered last, and how often.
+    challenge: Option<(Challenge, u32)>,
 }
 
 impl Phone {
@@ -32,10 +35,12 @@ impl Phone {
             instance: Some(format!("urn:uuid:6b1f0a2e-4d1c-4e0b-9a53-2f0c8d7e5{number:03}")),
             contact: format!("sip:line{number}@{address}"),
             call_id: format!("call{number}"),
+            agent: None,
             over: None,
             number,
             cseq: 0,
             branch: 0,
+            challenge: None,
         }
     }
 
@@ -56,7 +61,10 @@ impl Phone {
     fn register_request(&mut self, expires: u32) -> Text {
         let instance = self.instance.as_ref().map(|urn| format!(";+sip.instance=\"<{urn}>\""));
         let contact = format!("<{}>{}", self.contact, instance.unwrap_or_default());
-        let request = self.request("REGISTER", &format!("sip:{DOMAIN}"));
+        let mut request = self.request("REGISTER", &format!("sip:{DOMAIN}"));
+        if let Some(agent) = &self.agent {
+            request = request.with("User-Agent", agent);
+        }
         request.with("Contact", contact).with("Expires", expires.to_string())
     }
 
@@ -70,8 +78,16 @@ impl Phone {
             return;
         }
         let challenge = Challenge::of(&answer, false).expect("a challenge");
+        self.challenge = Some((challenge, 0));
+        self.sends_register_at_once(bench, expires);
+    }
+
+    /// The same with credentials that answer the challenge before.
+    pub(crate) fn sends_register_at_once(&mut self, bench: &mut Bench, expires: u32) {
+        let (challenge, count) = self.challenge.take().expect("a challenge before");
         let uri = format!("sip:{DOMAIN}");
-        let credentials = challenge.answer(&self.login, &self.password, "REGISTER", &uri, 1, "c");
+        let credentials = challenge.answer(&self.login, &self.password, "REGISTER", &uri, count + 1, "c");
+        self.challenge = Some((challenge, count + 1));
         let request = self.register_request(expires).with("Authorization", credentials);
         self.says(bench, &request);
     }

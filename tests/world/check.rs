@@ -1,9 +1,9 @@
 //! What must be true, at all times and in the end.
 
 use super::World;
+use super::phone::Phone;
 use super::phone::call::{Call, Ended};
 use super::phone::register::{Ask, Claim};
-use super::phone::{Phone, Setup};
 use super::program::Plan;
 use super::server::Server;
 use std::time::Duration;
@@ -45,7 +45,6 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
             if let Claim::Bound { until, .. } = phone.registration.claim
                 && until > *now + SLACK
                 && bound(host, phone).is_none()
-                && !may_share_a_place(phones, phone)
             {
                 wrong.push(format!("{} was told 200 and is not bound after the restart", phone.setup.label));
             }
@@ -76,7 +75,7 @@ pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
     );
     wrong.extend(world.told.iter().cloned());
     unanswered(world, plan, &mut wrong);
-    for phone in phones.iter().filter(|phone| !may_share_a_place(phones, phone)) {
+    for phone in phones {
         wrong.extend(phone.overlooked.iter().cloned());
     }
     wrong.extend(calls(phones, !plan.faults.crashes.is_empty()));
@@ -116,7 +115,6 @@ fn registration(world: &World<Server>, plan: &Plan, phone: &Phone, wrong: &mut V
             if until > world.now + SLACK && !world.host.may_have_forgotten(told) =>
         {
             match found {
-                None if may_share_a_place(&world.phones, phone) => {}
                 None => say("it was told 200 and is not bound".to_owned()),
                 Some(remote) if remote != from => say(format!("it is bound at {remote}, not at {from}")),
                 Some(_) => {}
@@ -182,18 +180,6 @@ fn bound(host: &Server, phone: &Phone) -> Option<std::net::SocketAddr> {
     let (bindings, _) = host.look(&phone.setup.login);
     let own = bindings.iter().find(|binding| &*binding.contact == phone.registration.contact.as_bytes());
     own.map(|binding| binding.remote)
-}
-
-/// Whether there is another phone that looks like this one, neither with an instance. One that is
-/// not there then gives its place to the other, and may come back to it by a nonce that it kept, or
-/// lose it at once where both come in one group of commits: so they may end each other's bindings.
-fn may_share_a_place(phones: &[Phone], phone: &Phone) -> bool {
-    let looks = |phone: &Phone| {
-        let Setup { login, user_agent, instance, .. } = &phone.setup;
-        instance.is_none().then(|| (login.clone(), user_agent.clone()))
-    };
-    let same = |other: &&Phone| looks(other).is_some() && looks(other) == looks(phone);
-    phones.iter().filter(same).count() > 1
 }
 
 fn is_liar(phone: &Phone) -> bool {
