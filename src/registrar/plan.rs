@@ -114,8 +114,10 @@ pub fn plan(
                 if contacts.iter().take(index).any(twice) {
                     continue; // named twice: the first counts
                 }
+                // Its flow; else the like contact without a flow, of which there is at most one.
                 let present = own()
                     .find(|binding| is_flow(binding, contact))
+                    .or_else(|| own().find(|binding| binding.reg_id() == 0 && same_contact(binding, contact)))
                     .or_else(|| own().find(|binding| same_contact(binding, contact)));
                 if present.is_some_and(|binding| !in_order(binding)) {
                     return Err(RegisterError::OutOfOrder);
