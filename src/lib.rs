@@ -19,9 +19,8 @@
 //! |   | [`http`], [`config`], [`cli`] | pages; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |
 //!
-//! **The way of a message**: [`net::udp`] or [`net::tcp`] (whose
-//! `layers` are TLS, WebSocket, framing) → [`server::driver`] → `core::dispatch`
-//! → REGISTER: `core::register`, [`directory::sign_in`], [`registrar::plan()`], and where it must be
+//! **The way of a message**: [`net::udp`] or [`net::tcp`] (whose `layers` are TLS, WebSocket, framing) →
+//! [`server::driver`] → `core::dispatch` → REGISTER: `core::register`, [`directory::sign_in`], [`registrar::plan()`], and where it must be
 //! durable first, [`service::commit`]; INVITE: `core::invite`, [`route::route()`], [`call`].
 //!
 //! Where the design was changed while building:
@@ -32,6 +31,9 @@
 //! - While a commit of an extension is under way, each of its REGISTERs is decided on the record, not in
 //!   memory; after one that failed and may have been kept, only what that cannot have ended
 //!   ([`directory::Doubt`]).
+//! - A place that is adopted from another address gets a new device id: a nonce kept from before would
+//!   lead its former phone back to it, and two would share one place ([`licence::Licence::adopt`]).
+//! - A command's line stands in the audit before its change, in the same job: no change is without one.
 //! - What failures of the store leave open is not left to whoever asked: the committer tells memory,
 //!   and has the records read as soon as it can ([`store::Doubts`]).
 
