@@ -39,6 +39,10 @@ pub(crate) struct Datagram {
 pub(crate) trait Host {
     /// Its address.
     fn address(&self) -> SocketAddr;
+    /// Whether anybody is there to hear a datagram.
+    fn hears(&self) -> bool {
+        true
+    }
     /// Takes in a datagram.
     fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]);
     /// Takes in what happens on a connection.
@@ -186,6 +190,7 @@ impl<H: Host> World<H> {
         if to == self.host.address() {
             if let Ok(text) = Text::read(&bytes)
                 && !["", "ACK"].contains(&text.method())
+                && self.host.hears()
             {
                 let name = (text.branch().to_owned(), text.method().to_owned());
                 self.asked.entry(name).or_insert(Some(self.now));

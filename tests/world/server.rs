@@ -362,6 +362,10 @@ impl Host for Server {
         address()
     }
 
+    fn hears(&self) -> bool {
+        self.process.is_some()
+    }
+
     fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]) {
         self.set(now);
         let shard = self.shard_of(from);
