@@ -12,7 +12,7 @@ pub mod portal;
 pub mod tenant;
 
 pub use invitation::{Invitation, Token, TokenHash};
-pub use name::{LoginName, Number, TenantCode};
+pub use name::{LoginName, Number, StationId, TenantCode};
 pub use owed::{MailKind, OwedMail, OwedMails};
 pub use portal::Portal;
 pub use tenant::{DialError, Tenant, dial};

@@ -25,9 +25,9 @@ use crate::base::flow::Flow;
 use crate::base::time::{Now, Wall};
 use crate::digest::challenge::Stale;
 use crate::digest::{Algorithm, Credentials, Outcome, Role};
-use crate::directory::Entry;
+use crate::directory::{Entry, Kind};
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
-use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
 use crate::lockout::Origin;
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
 use crate::sip::{Message, Scheme, Uri};
@@ -118,7 +118,7 @@ impl Core {
         let attempt = fresh.attempt(message, &username, flow, &settings);
         let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
         let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
-        let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
+        let recognise = |entry: &Entry| entry.identify(&evidence, now.wall);
         let jitter = self.jitter();
         let verdict = directory.sign_in(now, &attempt, recognise, |entry, who| {
             (request.decide(entry, who, jitter, now.wall), entry.revision)
@@ -189,7 +189,7 @@ impl Core {
         let evidence = evidence(message, asked.as_ref().ok(), flow, device);
         let jitter = self.jitter();
         let decision = directory.with(login, |entry| {
-            let who = identify(&evidence, &entry.licence, &entry.bindings, now.wall);
+            let who = entry.identify(&evidence, now.wall);
             request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
         let Some(Decision::Done { device, refreshed, .. }) = decision else { return false };
@@ -205,7 +205,7 @@ impl Core {
     /// Refuses a REGISTER, counts it and tells the log.
     pub(super) fn refuse_register(&mut self, flow: Flow, message: &Message, login: &str, refusal: Refusal) {
         self.meters.register(outcome_of(refusal));
-        if let Ok(login) = LoginName::parse(login) {
+        if let Ok(login) = LoginName::of_account(login) {
             self.out.push_back(Output::Event(Event::RegisterRefused { login, refusal, flow }));
         }
         self.refuse(flow, message, refusal);
@@ -220,7 +220,7 @@ const fn outcome_of(refusal: Refusal) -> RegisterOutcome {
         Refusal::DeviceRevoked => RegisterOutcome::DeviceRevoked,
         Refusal::ExtensionNotActive | Refusal::TenantSuspended => RegisterOutcome::NotActive,
         Refusal::NotYours => RegisterOutcome::NotYours,
-        Refusal::Register(_) | Refusal::DeviceNotRegistered => RegisterOutcome::Invalid,
+        Refusal::Register(_) | Refusal::DeviceNotRegistered | Refusal::NoAgent => RegisterOutcome::Invalid,
         Refusal::StoreUnavailable => RegisterOutcome::Unavailable,
         Refusal::Overload => RegisterOutcome::Overload,
         Refusal::Draining => RegisterOutcome::Draining,
@@ -329,7 +329,7 @@ impl Request<'_, '_> {
         if sha256 && known.is_some_and(|known| !known.sha256) {
             return Weighed::Commit;
         }
-        let replaces = known.is_some_and(Device::has_good_key);
+        let replaces = entry.kind == Kind::Station || known.is_some_and(Device::has_good_key);
         match registrar::plan(&entry.bindings, device, asked, self.flow, replaces, jitter, now) {
             Err(error) => refused(Refusal::Register(error)),
             Ok(plan) if !plan.is_refresh() => Weighed::Commit,
@@ -380,7 +380,7 @@ fn beyond_doubt(entry: &Entry, asked: &Asked<'_>, plan: &Plan) -> bool {
 
 /// Lets the store decide; until it has, it decides about every REGISTER of the extension.
 fn commit(entry: &mut Entry, login: &str) -> Decision {
-    match (LoginName::parse(login), &entry.credentials) {
+    match (LoginName::of_account(login), &entry.credentials) {
         (Ok(login), Some(credentials)) => {
             entry.doubt.begin();
             Decision::Commit { login, epoch: credentials.epoch }

@@ -11,7 +11,7 @@ pub mod record;
 pub mod sign_in;
 
 pub use doubt::Doubt;
-pub use entry::{Credentials, Entry, NotActive, Previous};
+pub use entry::{Credentials, Entry, Kind, NotActive, Previous};
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -46,7 +46,7 @@ pub struct Suspect {
 /// What the gauges show.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Census {
-    /// Extensions with at least one live binding.
+    /// Extensions and stations with at least one live binding.
     pub registrations: usize,
     /// Activated devices.
     pub devices: usize,
@@ -54,6 +54,8 @@ pub struct Census {
     pub locks: usize,
     /// Extensions there are.
     pub extensions: usize,
+    /// Stations there are.
+    pub stations: usize,
 }
 
 /// How a request reaches a binding.
@@ -232,10 +234,15 @@ impl Directory {
     pub fn census(&self, now: Now) -> Census {
         let mut census = Census::default();
         for entry in &self.entries {
-            census.extensions += 1;
             census.registrations +=
                 usize::from(entry.bindings.iter().any(|binding| binding.is_live(now.wall)));
-            census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
+            match entry.kind {
+                Kind::Station => census.stations += 1,
+                Kind::Extension => {
+                    census.extensions += 1;
+                    census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
+                }
+            }
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
         census

@@ -4,7 +4,8 @@
 //! | step | asked of      | passed over because |
 //! |------|---------------|---------------------|
 //! | 1    | the number    | `unknown_number`, `tenant_suspended`, `extension_pending`, `extension_disabled` |
-//! | 2    | the licence   | `app_disabled` |
+//! | 2    | the station that its agent is logged in to, if any: then only that is asked on | `station_unknown`, `station_not_registered`; its own devices: `logged_in_elsewhere` |
+//! | 2    | else the licence | `app_disabled` |
 //! | 3    | each device   | `not_registered`, `device_revoked` |
 //! | 4    | each binding  | `binding_expired`, `flow_dead` |
 //!
@@ -31,6 +32,9 @@ pub enum Reason {
     ExtensionDisabled,
     AppDisabled,
     UnknownDevice,
+    LoggedInElsewhere,
+    StationUnknown,
+    StationNotRegistered,
     DeviceRevoked,
     NotRegistered,
     BindingExpired,
@@ -39,13 +43,16 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::UnknownNumber,
         Self::TenantSuspended,
         Self::ExtensionPending,
         Self::ExtensionDisabled,
         Self::AppDisabled,
         Self::UnknownDevice,
+        Self::LoggedInElsewhere,
+        Self::StationUnknown,
+        Self::StationNotRegistered,
         Self::DeviceRevoked,
         Self::NotRegistered,
         Self::BindingExpired,
@@ -62,6 +69,9 @@ impl Reason {
             Self::ExtensionDisabled => "extension_disabled",
             Self::AppDisabled => "app_disabled",
             Self::UnknownDevice => "unknown_device",
+            Self::LoggedInElsewhere => "logged_in_elsewhere",
+            Self::StationUnknown => "station_unknown",
+            Self::StationNotRegistered => "station_not_registered",
             Self::DeviceRevoked => "device_revoked",
             Self::NotRegistered => "not_registered",
             Self::BindingExpired => "binding_expired",
@@ -90,6 +100,19 @@ pub struct Called<'a> {
     pub licence: &'a Licence,
     /// Its bindings, live or not.
     pub bindings: &'a [Binding],
+}
+
+impl Called<'_> {
+    /// Step 1: the answer to every call, if there is but one.
+    fn refused(&self) -> Option<Route> {
+        let reason = match (self.tenant_active, self.life) {
+            (false, _) => Reason::TenantSuspended,
+            (true, Life::Invite | Life::Pending) => Reason::ExtensionPending,
+            (true, Life::Disabled) => Reason::ExtensionDisabled,
+            (true, Life::Active) => return None,
+        };
+        Some(Route::nobody(reason))
+    }
 }
 
 /// One binding that rings.
@@ -139,6 +162,20 @@ pub struct Route {
 }
 
 impl Route {
+    /// Nobody rings, for this reason alone.
+    fn nobody(reason: Reason) -> Self {
+        let passed_over = SmallVec::from_iter([PassedOver { device: None, reason }]);
+        Self { targets: SmallVec::new(), passed_over }
+    }
+
+    /// Both decisions about one call.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.targets.extend(other.targets);
+        self.passed_over.extend(other.passed_over);
+        self
+    }
+
     /// If nobody rings: the one reason that says it best, which is the last step that failed.
     #[must_use]
     pub fn refusal(&self) -> Option<Reason> {
@@ -147,6 +184,47 @@ impl Route {
         }
         Some(self.passed_over.iter().map(|passed| passed.reason).max().unwrap_or(Reason::NotRegistered))
     }
+}
+
+/// What an agent's own extension says to a call: it is refused as a whole, or its devices are passed
+/// over and its station is asked ([`at_station`]).
+///
+/// # Errors
+/// The refusal.
+pub fn of_agent(called: Called<'_>, which: Which, now: Wall) -> Result<Route, Route> {
+    if let Some(refused) = called.refused() {
+        return Err(refused);
+    }
+    let mut route = Route::default();
+    let live = |device: DeviceId| {
+        called.bindings.iter().any(|binding| binding.device == device && binding.is_live(now))
+    };
+    for device in called.licence.devices.iter().filter(|device| live(device.id)) {
+        let reason = Reason::LoggedInElsewhere;
+        route.passed_over.push(PassedOver { device: Some(device.id), reason });
+    }
+    if which == Which::All {
+        return Ok(route);
+    }
+    // It is called at a device of its own, where its agent is not.
+    Err(Route::nobody(Reason::LoggedInElsewhere))
+}
+
+/// Whether an agent's station rings (`None`: there is no such station, or it is another agent's).
+#[must_use]
+pub fn at_station(station: Option<Called<'_>>, now: Wall) -> Route {
+    let Some(station) = station else { return Route::nobody(Reason::StationUnknown) };
+    let mut route = route_to(Some(station), Which::All, now);
+    for passed in &mut route.passed_over {
+        passed.device = None; // not one of the extension's
+        if passed.reason == Reason::NotRegistered {
+            passed.reason = Reason::StationNotRegistered;
+        }
+    }
+    if route.targets.is_empty() && route.passed_over.is_empty() {
+        return Route::nobody(Reason::StationNotRegistered);
+    }
+    route
 }
 
 /// Decides who rings for a call to `called` (`None`: there is no such number).
@@ -159,24 +237,15 @@ pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
 #[must_use]
 pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
     let mut route = Route::default();
-    let whole = |reason| Route {
-        targets: SmallVec::new(),
-        passed_over: SmallVec::from_iter([PassedOver { device: None, reason }]),
-    };
-    let Some(called) = called else { return whole(Reason::UnknownNumber) };
-    if !called.tenant_active {
-        return whole(Reason::TenantSuspended);
-    }
-    match called.life {
-        Life::Invite | Life::Pending => return whole(Reason::ExtensionPending),
-        Life::Disabled => return whole(Reason::ExtensionDisabled),
-        Life::Active => {}
+    let Some(called) = called else { return Route::nobody(Reason::UnknownNumber) };
+    if let Some(refused) = called.refused() {
+        return refused;
     }
     if !called.licence.enabled {
-        return whole(Reason::AppDisabled);
+        return Route::nobody(Reason::AppDisabled);
     }
     if which == Which::None {
-        return whole(Reason::UnknownDevice);
+        return Route::nobody(Reason::UnknownDevice);
     }
     let wanted = |device: DeviceId| which == Which::All || which == Which::One(device);
     for device in called.licence.devices.iter().filter(|device| wanted(device.id)) {
@@ -321,6 +390,47 @@ mod tests {
         let many: Vec<_> = (1..40).map(|number| binding(number, 1, 2000, Transport::Udp)).collect();
         let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &many };
         assert_eq!(route(Some(called), NOW).targets.len(), limit::FORKS_MAX);
+    }
+
+    #[test]
+    fn an_agents_station_rings_and_nothing_else() {
+        let (own, desk) = (licence(true), licence(true));
+        let softphone = [binding(1, 1, 2000, Transport::Udp)];
+        let called = |life, bindings| Called { tenant_active: true, life, licence: &own, bindings };
+        let station = |bindings| Called { tenant_active: true, life: Life::Active, licence: &desk, bindings };
+        let live = [binding(7, 1, 2000, Transport::Udp)];
+        let expired = [binding(7, 1, 1000, Transport::Udp)];
+        let dead = [binding(7, 1, 2000, Transport::Tcp)];
+        for (name, life, which, at, rings, refusal) in [
+            ("registered", Life::Active, Which::All, Some(&live[..]), vec![7], None),
+            ("unknown", Life::Active, Which::All, None, vec![], Some(Reason::StationUnknown)),
+            ("not registered", Life::Active, Which::All, Some(&[]), vec![], Some(Reason::StationNotRegistered)),
+            ("expired", Life::Active, Which::All, Some(&expired), vec![], Some(Reason::BindingExpired)),
+            ("dead", Life::Active, Which::All, Some(&dead), vec![], Some(Reason::FlowDead)),
+            ("disabled", Life::Disabled, Which::All, Some(&live), vec![], Some(Reason::ExtensionDisabled)),
+            (
+                "a device of its own",
+                Life::Active,
+                Which::One(DeviceId(1)),
+                Some(&live),
+                vec![],
+                Some(Reason::LoggedInElsewhere),
+            ),
+        ] {
+            let found = match of_agent(called(life, &softphone), which, NOW) {
+                Ok(passed) => {
+                    assert_eq!(passed.refusal(), Some(Reason::LoggedInElsewhere), "{name}");
+                    passed.and(at_station(at.map(station), NOW))
+                }
+                Err(refused) => refused,
+            };
+            assert_eq!(found.targets.iter().map(|target| target.number).collect::<Vec<_>>(), rings, "{name}");
+            assert_eq!(found.refusal(), refusal, "{name}");
+        }
+        let mut never = licence(true);
+        never.devices.clear();
+        let called = Called { tenant_active: true, life: Life::Active, licence: &never, bindings: &[] };
+        assert_eq!(at_station(Some(called), NOW).refusal(), Some(Reason::StationNotRegistered));
     }
 
     fn flow(number: u32, device: u32, heard_s: u64) -> Binding {

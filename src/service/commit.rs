@@ -5,7 +5,8 @@
 //! committer, where nothing else can come between: so a race of many new devices fills the cap and
 //! no more.
 
-use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
+use super::audit::{self, About};
+use super::tables::{BANS, DECOYS, account, overlay, put_extension};
 use crate::account::{Life, LoginName};
 use crate::base::private::Private;
 use crate::base::time::Wall;
@@ -15,7 +16,7 @@ use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::lockout::{Begun, Lock};
 use crate::registrar::{self, Asked, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
@@ -118,6 +119,10 @@ fn stage(
             if let Some(dropped) = dropped {
                 BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
             }
+            if directory.may_tell_ban(at) {
+                let what = What::Banned { until: ban.until };
+                audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
+            }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
             Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
         }
@@ -137,7 +142,7 @@ fn put_lock(
     login: &LoginName,
     lock: Lock,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = extension(txn, login)? else { return decoy(txn) };
+    let Some(row) = account(txn, login)? else { return decoy(txn) };
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
@@ -154,7 +159,7 @@ fn register(
     at: Wall,
     request: &Register,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = extension(txn, &request.login)? else {
+    let Some(row) = account(txn, &request.login)? else {
         return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive), seen: Seen::Usual });
     };
     let mut record = row.value;
@@ -172,7 +177,7 @@ fn register(
         Ok(None) => {}
         // It may have been changed halfway.
         Err(_) => {
-            if let Some(row) = extension(txn, &request.login)? {
+            if let Some(row) = account(txn, &request.login)? {
                 record = row.value;
                 overlay(&mut record, directory);
             }
@@ -199,11 +204,19 @@ fn change(
     let asked = Asked::of(&request.message, &settings.terms).map_err(Refusal::Register)?;
     let evidence = evidence(&request.message, Some(&asked), request.flow, request.nonce_device);
     let who = identify(&evidence, &record.licence, &record.bindings, at);
+    let station = record.login.is_station();
     let tenant = directory.tenant(request.login.tenant());
     let tenant = tenant.filter(|tenant| tenant.active).ok_or(Refusal::TenantSuspended)?;
-    let devices_max = tenant.policies.max_devices.unwrap_or(settings.devices_max);
+    let devices_max = if station { 1 } else { tenant.policies.max_devices.unwrap_or(settings.devices_max) };
     let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
     let mut adopted = false;
+    let address = || request.flow.source().to_string();
+    // Another phone at a station, which has one: the former goes, with all it had.
+    if station && who == Who::New && !nothing_to_do && !record.licence.devices.is_empty() {
+        adopted = true;
+        record.licence.devices.clear();
+        record.bindings.clear();
+    }
     let device = match admit(&record.licence, who, devices_max) {
         Admission::Activate
         | Admission::Adopt(_)
@@ -222,13 +235,19 @@ fn change(
             adopted = true;
             let device = record.licence.adopt(former, evidence.newcomer(), at).unwrap_or(former);
             record.bindings.retain(|binding| binding.device != former || device == former);
+            if device != former {
+                record.tell(at, What::Adopted { device: device.0, address: address() });
+            }
             device
         }
         Admission::Activate => {
             let device =
                 record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
-            let address = request.flow.source().to_string();
-            record.tell(at, What::Activated { device: device.0, address });
+            match (station, adopted) {
+                (false, _) => record.tell(at, What::Activated { device: device.0, address: address() }),
+                (true, true) => record.tell(at, What::Adopted { device: device.0, address: address() }),
+                (true, false) => {} // the first phone of a station is no activation
+            }
             device
         }
         Admission::Refuse(why) => return Err(Refusal::from(why)),
@@ -237,12 +256,11 @@ fn change(
         known.sha256 |= request.sha256;
     }
     // What an adopted device had before ends: else the phone that had it could come back beside it.
-    let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
+    let replaces = station || adopted || record.licence.device(device).is_some_and(Device::has_good_key);
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
     if plan.seen == Seen::Cloned {
-        let address = request.flow.source().to_string();
-        record.tell(at, What::Cloned { device: device.0, address });
+        record.tell(at, What::Cloned { device: device.0, address: address() });
     }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {

@@ -1,12 +1,12 @@
 //! What a failing store leaves open, and its end: memory is told which bindings it may no longer
 //! answer for ([`crate::directory::Doubt`]), and what there really is as soon as that can be read.
 //!
-//! It hears of every write of extensions and tenants, whoever asked for it, on the committer's thread
+//! It hears of every write of extensions, stations and tenants, whoever asked for it, on the committer's thread
 //! and in the order of the store; so it takes part in no race. Locks and bans are memory's.
 
-use super::tables::{EXTENSIONS, TENANTS};
+use super::tables::{TENANTS, account, table_of};
 use super::{Services, unseal};
-use crate::account::{LoginName, Number, Tenant, TenantCode};
+use crate::account::{LoginName, Number, StationId, Tenant, TenantCode};
 use crate::base::time::Now;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::store::seal::Sealer;
@@ -21,7 +21,7 @@ struct Minder {
 
 /// What a key is of.
 enum Of {
-    Extension(LoginName),
+    Account(LoginName),
     Tenant(TenantCode),
     /// Nothing that memory relies on.
     Other,
@@ -39,8 +39,8 @@ impl Doubts for Minder {
     fn arise(&self, changes: &[Change], unsure: &[Key]) {
         for Change { key, value, .. } in changes {
             match of(key) {
-                Of::Extension(login) => {
-                    let kept = value.as_ref().and_then(|value| EXTENSIONS.decode(key, value).ok());
+                Of::Account(login) => {
+                    let kept = value.as_ref().and_then(|value| table_of(&login).decode(key, value).ok());
                     self.directory.with(login.as_str(), |entry| entry.mistrust(kept.as_ref()));
                 }
                 Of::Tenant(code) => {
@@ -55,7 +55,7 @@ impl Doubts for Minder {
         }
         for key in unsure {
             match of(key) {
-                Of::Extension(login) => {
+                Of::Account(login) => {
                     self.directory.with(login.as_str(), |entry| entry.mistrust(None));
                 }
                 Of::Tenant(code) => self.directory.mistrust_tenant(code.as_str()),
@@ -80,7 +80,7 @@ impl Minder {
     /// Takes over what there is under a key.
     fn know(&self, view: &View<'_>, key: &Key) -> Result<(), StoreError> {
         match of(key) {
-            Of::Extension(login) => match EXTENSIONS.get(view, &[login.tenant(), login.number()])? {
+            Of::Account(login) => match account(view, &login)? {
                 Some(row) => self.take_over(&row.value),
                 None => drop(self.directory.remove(login.as_str())),
             },
@@ -122,7 +122,11 @@ fn of(key: &Key) -> Of {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match (key.namespace(), parts.as_slice()) {
         (b"ext", [code, number]) => match (TenantCode::parse(code), Number::parse(number)) {
-            (Ok(code), Ok(number)) => Of::Extension(LoginName::of(&number, &code)),
+            (Ok(code), Ok(number)) => Of::Account(LoginName::of(&number, &code)),
+            _ => Of::Other,
+        },
+        (b"station", [code, id]) => match (TenantCode::parse(code), StationId::parse(id)) {
+            (Ok(code), Ok(id)) => Of::Account(LoginName::of_station(&id, &code)),
             _ => Of::Other,
         },
         (b"tenant", [code]) => TenantCode::parse(code).map_or(Of::Other, Of::Tenant),

@@ -4,6 +4,7 @@
 //! |-----------|------------------|--------|
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
+//! | `station` | tenant, ID       | the same record of a station: credentials, phone, bindings, lock |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
@@ -23,6 +24,10 @@ pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 2).migra
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
     Table::new(Namespace::new("ext"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
+
+/// Stations by tenant and ID.
+pub const STATIONS: Table<ExtensionRecord> =
+    Table::new(Namespace::new("station"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
@@ -44,7 +49,21 @@ pub fn extension(view: &View<'_>, login: &LoginName) -> Result<Option<Row<Extens
     EXTENSIONS.get(view, &[login.tenant(), login.number()])
 }
 
-/// Puts an extension's record, if it still has the revision it was read at.
+/// The table that holds the record of whoever signs in by this name.
+#[must_use]
+pub fn table_of(login: &LoginName) -> Table<ExtensionRecord> {
+    if login.is_station() { STATIONS } else { EXTENSIONS }
+}
+
+/// The record of an extension or of a station.
+///
+/// # Errors
+/// As [`Table::get`].
+pub fn account(view: &View<'_>, login: &LoginName) -> Result<Option<Row<ExtensionRecord>>, StoreError> {
+    table_of(login).get(view, &[login.tenant(), login.number()])
+}
+
+/// Puts the record of an extension or a station, if it still has the revision it was read at.
 ///
 /// # Errors
 /// As [`Table::put`].
@@ -53,7 +72,8 @@ pub fn put_extension(
     record: &ExtensionRecord,
     expect: Expect,
 ) -> Result<Revision, StoreError> {
-    EXTENSIONS.put(txn, &[record.login.tenant(), record.login.number()], record, None, expect)
+    let login = &record.login;
+    table_of(login).put(txn, &[login.tenant(), login.number()], record, None, expect)
 }
 
 /// Takes into a record what refreshes have changed since it was written: where memory knows a

@@ -8,7 +8,7 @@ use crate::base::time::Wall;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
 use crate::service::audit::{About, Known};
-use crate::service::tables::{BANS, extension};
+use crate::service::tables::{BANS, account};
 use crate::store::{self, Txn, View};
 use std::net::IpAddr;
 
@@ -38,7 +38,7 @@ impl Admin {
             }
             let mut rows = Vec::new();
             for login in &locked {
-                rows.extend(extension(&view, login)?.and_then(|row| show_lock(&row.value, now)));
+                rows.extend(account(&view, login)?.and_then(|row| show_lock(&row.value, now)));
             }
             if of.is_none() {
                 rows.extend(bans(&view)?.iter().map(show_ban));
