@@ -194,7 +194,11 @@ mod tests {
             ("abcdefghijklmnop-acme", true),
             ("abcdefghijklmnopq-acme", false),
         ] {
-            assert_eq!(LoginName::of_account(text).is_ok_and(|login| login.is_station()), station, "{text:?}");
+            assert_eq!(
+                LoginName::of_account(text).is_ok_and(|login| login.is_station()),
+                station,
+                "{text:?}"
+            );
             assert!(LoginName::parse(text).is_err(), "{text:?}");
         }
         let login = LoginName::of_account("201-acme").unwrap();

@@ -1,6 +1,7 @@
 //! Asks the running server; with none running, does it by itself.
 
 use super::NotDone;
+use crate::account::LoginName;
 use crate::base::limit;
 use crate::config::Config;
 use crate::service::admin::{Refusal, Request, Response};
@@ -43,6 +44,10 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, NotDon
                 rows.extend(page);
                 *more = further;
             }
+            (Response::Stations { rows, more }, Response::Stations { rows: page, more: further }) => {
+                rows.extend(page);
+                *more = further;
+            }
             _ => return Err(Refusal::Protocol("a page of another kind".into()).into()),
         }
     }
@@ -59,6 +64,10 @@ fn next_page(request: &Request, so_far: &Response) -> Option<Request> {
         (Request::ExtensionList { tenant, .. }, Response::Extensions { rows, more: true }) => {
             let after = rows.last()?.login.parse().ok()?;
             Some(Request::ExtensionList { tenant: tenant.clone(), after: Some(after) })
+        }
+        (Request::StationList { tenant, .. }, Response::Stations { rows, more: true }) => {
+            let after = LoginName::of_account(&rows.last()?.login).ok()?;
+            Some(Request::StationList { tenant: tenant.clone(), after: Some(after) })
         }
         _ => None,
     }

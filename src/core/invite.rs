@@ -31,8 +31,8 @@ use crate::base::time::{Now, Wall};
 use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received, Target, same_peer};
 use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
-use crate::directory::{Entry, Kind};
 use crate::directory::sign_in::Verdict;
+use crate::directory::{Entry, Kind};
 use crate::licence::{Device, DeviceId, Rung, Who};
 use crate::registrar::Temporary;
 use crate::route::{self, Reason, Route, Which, route_to};
@@ -229,7 +229,11 @@ impl Core {
         let Some(agent) = &caller.agent else { return Ok(caller) };
         let display = self.directory.with(agent.as_str(), |entry| {
             let here = entry.paired.as_ref().is_some_and(|paired| paired.as_str() == station);
-            if here { entry.may_sign_in().map(|()| entry.name.clone()).map_err(Refusal::from) } else { Err(Refusal::NoAgent) }
+            if here {
+                entry.may_sign_in().map(|()| entry.name.clone()).map_err(Refusal::from)
+            } else {
+                Err(Refusal::NoAgent)
+            }
         });
         let display = display.unwrap_or(Err(Refusal::NoAgent))?;
         Ok(Caller { display, ..caller })

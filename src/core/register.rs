@@ -25,10 +25,11 @@ use crate::base::flow::Flow;
 use crate::base::time::{Now, Wall};
 use crate::digest::challenge::Stale;
 use crate::digest::{Algorithm, Credentials, Outcome, Role};
-use crate::directory::{Entry, Kind};
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
+use crate::directory::{Entry, Kind};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
 use crate::lockout::Origin;
+use crate::registrar::history::{Happened, Happening};
 use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
 use crate::sip::{Message, Scheme, Uri};
 use smallvec::SmallVec;
@@ -44,6 +45,8 @@ enum Decision {
         refreshed: SmallVec<[Refresh; 1]>,
         /// Whether it shows that several phones use one key.
         cloned: bool,
+        /// What its history is to have, which is hardly ever anything.
+        news: Option<Box<Happened>>,
     },
     /// It must be durable first.
     Commit {
@@ -124,7 +127,8 @@ impl Core {
             (request.decide(entry, who, jitter, now.wall), entry.revision)
         });
         match verdict {
-            Verdict::Good((Decision::Done { device, refreshed, cloned }, _)) => {
+            Verdict::Good((Decision::Done { device, refreshed, cloned, news }, _)) => {
+                self.tell_news(&username, news);
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
                 if cloned {
@@ -148,12 +152,12 @@ impl Core {
             Verdict::Good((Decision::Refused(refusal), revision)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
                 self.keep_refusal(now, flow, message, Some(revision), refusal);
-                self.refuse_register(flow, message, &username, refusal);
+                self.refuse_register(now, flow, message, &username, refusal);
             }
             Verdict::Locked(remains) => {
                 let refusal = Refusal::Locked(remains);
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
-                self.refuse_register(flow, message, &username, refusal);
+                self.refuse_register(now, flow, message, &username, refusal);
             }
             Verdict::Downgrade => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
@@ -192,7 +196,8 @@ impl Core {
             let who = entry.identify(&evidence, now.wall);
             request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
-        let Some(Decision::Done { device, refreshed, .. }) = decision else { return false };
+        let Some(Decision::Done { device, refreshed, news, .. }) = decision else { return false };
+        self.tell_news(login, news);
         self.nonces.settle(nonce, hash, self.right(login, device));
         self.meters.register(RegisterOutcome::Refreshed);
         self.out.extend(refreshed.into_iter().map(Output::Refresh));
@@ -203,12 +208,39 @@ impl Core {
 
 impl Core {
     /// Refuses a REGISTER, counts it and tells the log.
-    pub(super) fn refuse_register(&mut self, flow: Flow, message: &Message, login: &str, refusal: Refusal) {
+    pub(super) fn refuse_register(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        login: &str,
+        refusal: Refusal,
+    ) {
         self.meters.register(outcome_of(refusal));
         if let Ok(login) = LoginName::of_account(login) {
+            self.tell_refused(now, &login, flow, refusal);
             self.out.push_back(Output::Event(Event::RegisterRefused { login, refusal, flow }));
         }
         self.refuse(flow, message, refusal);
+    }
+}
+
+impl Core {
+    fn tell_news(&self, login: &str, news: Option<Box<Happened>>) {
+        if let (Some(news), Ok(login)) = (news, LoginName::of_account(login)) {
+            self.directory.news.tell(login, *news);
+        }
+    }
+
+    /// A refusal belongs in the history if its phone had the right password: any other anybody can cause.
+    /// What only says that we are busy says nothing of the phone.
+    fn tell_refused(&self, now: Now, login: &LoginName, flow: Flow, refusal: Refusal) {
+        if matches!(refusal, Refusal::Locked(_)) || refusal.status() == 503 {
+            return;
+        }
+        let what = Happening::Refused(refusal.phrase().into());
+        let happened = Happened { at: now.wall, device: None, address: Some(flow.remote), what };
+        self.directory.news.tell(login.clone(), happened);
     }
 }
 
@@ -269,7 +301,7 @@ impl Request<'_, '_> {
         let weighed = self.weigh(entry, asked, who, jitter, now);
         match weighed {
             Weighed::Refresh { device, plan } if beyond_doubt(entry, asked, &plan) => {
-                self.refresh(entry, asked, device, &plan)
+                self.refresh(entry, asked, device, &plan, now)
             }
             Weighed::Otherwise(decision) if !entry.doubt.is_any() => decision,
             Weighed::Refresh { .. } | Weighed::Commit | Weighed::Otherwise(_) => {
@@ -300,7 +332,7 @@ impl Request<'_, '_> {
             && let Weighed::Refresh { device, plan } = self.weigh(entry, asked, who, jitter, now)
             && beyond_doubt(entry, asked, &plan)
         {
-            return self.refresh(entry, asked, device, &plan);
+            return self.refresh(entry, asked, device, &plan, now);
         }
         Decision::Refused(Refusal::StoreUnavailable)
     }
@@ -319,6 +351,7 @@ impl Request<'_, '_> {
                     device: None,
                     refreshed: SmallVec::new(),
                     cloned: false,
+                    news: None,
                 });
             }
             Admission::Refuse(licence::Refusal::CapReached { .. }) => return refused(Refusal::CapReached),
@@ -338,7 +371,14 @@ impl Request<'_, '_> {
     }
 
     /// Refreshes in memory.
-    fn refresh(&self, entry: &mut Entry, asked: &Asked<'_>, device: DeviceId, plan: &Plan) -> Decision {
+    fn refresh(
+        &self,
+        entry: &mut Entry,
+        asked: &Asked<'_>,
+        device: DeviceId,
+        plan: &Plan,
+        now: Wall,
+    ) -> Decision {
         for binding in entry.bindings.iter_mut().filter(|_| entry.doubt.is_open()) {
             if plan.ops.iter().any(|op| matches!(op, Op::Refresh { number, .. } if *number == binding.number))
             {
@@ -347,8 +387,27 @@ impl Request<'_, '_> {
         }
         let refreshed = self.journal(&entry.bindings, plan, asked);
         let cloned = plan.seen != Seen::Usual;
+        let news = self.news(&entry.bindings, plan, now);
         registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);
-        Decision::Done { device: Some(device), refreshed, cloned }
+        Decision::Done { device: Some(device), refreshed, cloned, news }
+    }
+
+    /// What the history is to have of a refresh of these bindings: nothing, if its phone is where it was
+    /// and has been there.
+    fn news(&self, bindings: &[Binding], plan: &Plan, now: Wall) -> Option<Box<Happened>> {
+        plan.ops.iter().find_map(|op| {
+            let Op::Refresh { number, .. } = op else { return None };
+            let binding = bindings.iter().find(|binding| binding.number == *number)?;
+            let what = if !binding.is_live(now) {
+                Happening::Returned(binding.expires)
+            } else if binding.remote != self.flow.remote {
+                Happening::Moved(binding.remote)
+            } else {
+                return None;
+            };
+            let (device, address) = (Some(binding.device), Some(self.flow.remote));
+            Some(Box::new(Happened { at: now, device, address, what }))
+        })
     }
 
     /// What the journal keeps of a refresh of these bindings, before it is carried out.

@@ -98,7 +98,8 @@ impl Entry {
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
     /// know is taken from whichever was refreshed later, and from memory if neither was: only memory
     /// knows whether its connection has gone since the record was read. The lock is memory's: it
-    /// begins here and ends here, and the record only outlives the process.
+    /// begins here and ends here, and the record only outlives the process; but an unlocking whose fate
+    /// was open is done if the record says that it was kept.
     pub(super) fn update(&mut self, record: &ExtensionRecord) {
         self.revision = self.revision.wrapping_add(1);
         if *self.name != *record.name {
@@ -107,6 +108,9 @@ impl Entry {
         self.life = record.life;
         if self.paired.as_ref().map(|paired| paired.number()) != record.station.as_deref() {
             self.paired = record.paired().map(Box::new);
+        }
+        if self.doubt.may_be_unlocked() && record.lock.is_none() {
+            self.watch.clear();
         }
         self.doubt.resolve();
         if self.licence != record.licence {

@@ -6,12 +6,14 @@
 
 mod doubt;
 mod entry;
+mod news;
 mod old_record;
 pub mod record;
 pub mod sign_in;
 
 pub use doubt::Doubt;
 pub use entry::{Credentials, Entry, Kind, NotActive, Previous};
+pub use news::News;
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -30,6 +32,8 @@ pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
     pub(crate) guard: sign_in::Guard,
+    /// What happened to devices and is still to be kept.
+    pub news: News,
 }
 
 /// A binding that had expired when the store was opened, and lives on for a grace.
@@ -85,6 +89,7 @@ impl Directory {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
             guard,
+            news: News::default(),
         }
     }
 

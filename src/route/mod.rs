@@ -394,7 +394,8 @@ mod tests {
 
     #[test]
     fn an_agents_station_rings_and_nothing_else() {
-        let (own, desk) = (licence(true), licence(true));
+        let (own, mut desk) = (licence(true), licence(true));
+        desk.devices.truncate(1);
         let softphone = [binding(1, 1, 2000, Transport::Udp)];
         let called = |life, bindings| Called { tenant_active: true, life, licence: &own, bindings };
         let station = |bindings| Called { tenant_active: true, life: Life::Active, licence: &desk, bindings };
@@ -404,7 +405,14 @@ mod tests {
         for (name, life, which, at, rings, refusal) in [
             ("registered", Life::Active, Which::All, Some(&live[..]), vec![7], None),
             ("unknown", Life::Active, Which::All, None, vec![], Some(Reason::StationUnknown)),
-            ("not registered", Life::Active, Which::All, Some(&[]), vec![], Some(Reason::StationNotRegistered)),
+            (
+                "not registered",
+                Life::Active,
+                Which::All,
+                Some(&[]),
+                vec![],
+                Some(Reason::StationNotRegistered),
+            ),
             ("expired", Life::Active, Which::All, Some(&expired), vec![], Some(Reason::BindingExpired)),
             ("dead", Life::Active, Which::All, Some(&dead), vec![], Some(Reason::FlowDead)),
             ("disabled", Life::Disabled, Which::All, Some(&live), vec![], Some(Reason::ExtensionDisabled)),

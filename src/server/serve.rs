@@ -29,7 +29,7 @@ use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping, mailing, outbox};
+use crate::service::{Services, commit, history, housekeeping, mailing, outbox};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -192,7 +192,8 @@ async fn run(
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
     let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
     let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
-    late_tasks.spawn("events", events::run(events, late));
+    late_tasks.spawn("events", events::run(events, late.clone()));
+    late_tasks.spawn("histories", history::run(services.clone(), late));
 
     for listen in &listens {
         tracing::info!(%listen, "listening");

@@ -18,8 +18,10 @@ use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::lockout::{Begun, Lock};
-use crate::registrar::{self, Asked, Seen, Wanted};
+use crate::registrar::history::{Happened, Happening};
+use crate::registrar::{self, Asked, Binding, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +32,15 @@ struct Staged {
     result: Result<Option<DeviceId>, Refusal>,
     /// Whether it shows that several phones use the instance of the device.
     seen: Seen,
+    /// What the history is to have.
+    news: Vec<Happened>,
+}
+
+impl Staged {
+    /// Of no extension, or of one that nothing but its lock was changed of.
+    fn of(record: Option<ExtensionRecord>) -> Self {
+        Self { record, result: Ok(None), seen: Seen::Usual, news: Vec::new() }
+    }
 }
 
 /// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
@@ -74,7 +85,12 @@ fn settle(
     result: Result<Staged, StoreError>,
 ) -> (Result<Option<DeviceId>, Refusal>, Option<u32>) {
     match result {
-        Ok(Staged { record, result, seen }) => {
+        Ok(Staged { record, result, seen, news }) => {
+            if let Some(record) = &record {
+                for happened in news {
+                    directory.news.tell(record.login.clone(), happened);
+                }
+            }
             if let (Some(record), Ok(Some(device))) = (&record, &result) {
                 tell_clones(record, *device, seen);
             }
@@ -124,7 +140,7 @@ fn stage(
                 audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
             }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
-            Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
+            Ok(Staged::of(None))
         }
     }
 }
@@ -132,7 +148,7 @@ fn stage(
 /// The lock of a stranger takes as long to answer as that of an extension.
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
     DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
-    Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
+    Ok(Staged::of(None))
 }
 
 fn put_lock(
@@ -148,7 +164,7 @@ fn put_lock(
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), result: Ok(None), seen: Seen::Usual })
+    Ok(Staged::of(Some(record)))
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -160,10 +176,11 @@ fn register(
     request: &Register,
 ) -> Result<Staged, StoreError> {
     let Some(row) = account(txn, &request.login)? else {
-        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive), seen: Seen::Usual });
+        return Ok(Staged { result: Err(Refusal::ExtensionNotActive), ..Staged::of(None) });
     };
     let mut record = row.value;
     overlay(&mut record, directory);
+    let before = record.bindings.clone();
     let changed = change(&mut record, directory, settings, at, request);
     match changed {
         Ok(Some(_)) => {
@@ -185,7 +202,34 @@ fn register(
     }
     let seen = changed.ok().flatten().map_or(Seen::Usual, |(_, seen)| seen);
     let result = changed.map(|changed| changed.map(|(device, _)| device));
-    Ok(Staged { record: Some(record), result, seen })
+    let news =
+        if result.is_ok() { news_of(&before, &record.bindings, request.flow.remote, at) } else { Vec::new() };
+    Ok(Staged { record: Some(record), result, seen, news })
+}
+
+/// What the history is to have of bindings that began and ended. One that makes room for another of the
+/// same device is no event of its own.
+fn news_of(before: &[Binding], after: &[Binding], address: SocketAddr, now: Wall) -> Vec<Happened> {
+    let is_in = |bindings: &[Binding], one: &Binding| bindings.iter().any(|other| other.number == one.number);
+    let begun = || after.iter().filter(|binding| !is_in(before, binding));
+    let mut news = Vec::new();
+    for ended in before.iter().filter(|binding| !is_in(after, binding)) {
+        let (at, what) = if !ended.is_live(now) {
+            (ended.expires, Happening::Expired)
+        } else if begun().any(|binding| binding.device == ended.device) {
+            continue;
+        } else {
+            (now, Happening::Unregistered)
+        };
+        news.push(Happened { at, device: Some(ended.device), address: Some(ended.remote), what });
+    }
+    news.extend(begun().map(|binding| Happened {
+        at: now,
+        device: Some(binding.device),
+        address: Some(address),
+        what: Happening::Registered,
+    }));
+    news
 }
 
 /// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to

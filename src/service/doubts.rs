@@ -2,15 +2,17 @@
 //! answer for ([`crate::directory::Doubt`]), and what there really is as soon as that can be read.
 //!
 //! It hears of every write of extensions, stations and tenants, whoever asked for it, on the committer's thread
-//! and in the order of the store; so it takes part in no race. Locks and bans are memory's.
+//! and in the order of the store; so it takes part in no race. Locks and bans are memory's, but for an
+//! unlocking, or the end of a ban, that may have been kept: that is done when it is read to be so.
 
-use super::tables::{TENANTS, account, table_of};
+use super::tables::{BANS, TENANTS, account, table_of};
 use super::{Services, unseal};
 use crate::account::{LoginName, Number, StationId, Tenant, TenantCode};
 use crate::base::time::Now;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::store::seal::Sealer;
 use crate::store::{Change, Doubts, Key, StoreError, View};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Keeps memory's doubts.
@@ -23,6 +25,7 @@ struct Minder {
 enum Of {
     Account(LoginName),
     Tenant(TenantCode),
+    Ban(IpAddr),
     /// Nothing that memory relies on.
     Other,
 }
@@ -50,7 +53,7 @@ impl Doubts for Minder {
                         self.directory.mistrust_tenant(code.as_str());
                     }
                 }
-                Of::Other => {}
+                Of::Ban(_) | Of::Other => {}
             }
         }
         for key in unsure {
@@ -59,7 +62,7 @@ impl Doubts for Minder {
                     self.directory.with(login.as_str(), |entry| entry.mistrust(None));
                 }
                 Of::Tenant(code) => self.directory.mistrust_tenant(code.as_str()),
-                Of::Other => {}
+                Of::Ban(_) | Of::Other => {}
             }
         }
     }
@@ -88,6 +91,10 @@ impl Minder {
                 Some(row) => self.directory.put_tenant(row.value),
                 None => self.directory.remove_tenant(code.as_str()),
             },
+            Of::Ban(source) => {
+                let kept = BANS.get(view, &[&source.to_string()])?;
+                self.directory.ban_is_known(source, kept.map(|row| row.value).as_ref());
+            }
             Of::Other => {}
         }
         Ok(())
@@ -129,6 +136,7 @@ fn of(key: &Key) -> Of {
             (Ok(code), Ok(id)) => Of::Account(LoginName::of_station(&id, &code)),
             _ => Of::Other,
         },
+        (b"ban", [source]) => source.parse().map_or(Of::Other, Of::Ban),
         (b"tenant", [code]) => TenantCode::parse(code).map_or(Of::Other, Of::Tenant),
         _ => Of::Other,
     }

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod audit;
 pub mod commit;
 pub mod doubts;
+pub mod history;
 pub mod housekeeping;
 pub mod mailing;
 pub mod open;

@@ -5,6 +5,7 @@
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `station` | tenant, ID       | the same record of a station: credentials, phone, bindings, lock |
+//! | `history` | tenant, number or ID | [`History`] of its devices, written behind what it tells of |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
@@ -15,6 +16,7 @@ use crate::account::{LoginName, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
+use crate::registrar::history::History;
 use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
@@ -28,6 +30,9 @@ pub const EXTENSIONS: Table<ExtensionRecord> =
 /// Stations by tenant and ID.
 pub const STATIONS: Table<ExtensionRecord> =
     Table::new(Namespace::new("station"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
+
+/// What became of registrations, by tenant and number or ID.
+pub const HISTORIES: Table<History> = Table::new(Namespace::new("history"), 1);
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);

@@ -5,9 +5,11 @@
 
 mod accounts;
 mod phones;
+mod stations;
 
 pub use accounts::{App, Extension, Password, Policy, Role, Tenant};
 pub use phones::{AnyAlgorithm, Audit, Binding, Device, Lock};
+pub use stations::Station;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -51,6 +53,9 @@ pub enum Command {
     /// Devices that signed in with an extension's password
     #[command(subcommand, arg_required_else_help = true)]
     Device(Device),
+    /// Desk phones with a password of their own, and the agents at them
+    #[command(subcommand, arg_required_else_help = true)]
+    Station(Station),
     /// Refusals of new sign-ins after failures
     #[command(subcommand, arg_required_else_help = true)]
     Lock(Lock),

@@ -1,6 +1,6 @@
 //! Verbs of phones and of what became of them: devices, bindings, locks, the audit.
 
-use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName};
+use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName, WhoMaybeDevice};
 use clap::{Subcommand, ValueEnum};
 use std::net::IpAddr;
 
@@ -9,6 +9,8 @@ use std::net::IpAddr;
 pub enum Device {
     /// List an extension's activated devices
     List(Who),
+    /// Tell what became of its registrations: of all devices of an extension, or of one
+    History(WhoMaybeDevice),
     /// Name a device
     Rename(WhoDeviceName),
     /// Refuse a device until the app is enabled anew; its place becomes free

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod phones;
+mod stations;
 
 use super::grammar::Command;
 use super::who::Misnamed;
@@ -10,6 +11,7 @@ use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
 use accounts::{app, extension, set_password, tenant};
 use phones::{audit, binding, device, lock};
+use stations::station;
 use std::io::Read;
 use std::path::Path;
 
@@ -51,6 +53,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Password(verb) => set_password(&verb)?,
         Command::App(verb) => app(verb)?,
         Command::Device(verb) => device(&verb)?,
+        Command::Station(verb) => station(verb)?,
         Command::Lock(verb) => lock(&verb)?,
         Command::Binding(verb) => binding(verb)?,
         Command::Audit(verb) => audit(&verb)?,

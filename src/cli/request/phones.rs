@@ -7,6 +7,10 @@ use crate::service::admin::Request;
 pub(super) fn device(verb: &Device) -> Result<Request, Stop> {
     Ok(match verb {
         Device::List(who) => Request::DeviceList { login: who.login()? },
+        Device::History(who) => {
+            let (login, device) = who.device()?;
+            Request::DeviceHistory { login, device }
+        }
         Device::Rename(who) => {
             let (login, device, name) = who.device_name()?;
             Request::DeviceRename { login, device, name }

@@ -61,6 +61,13 @@ fn show(line: &AuditLine) -> AuditView {
         What::Locked { until, source } => {
             ("phone", "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
         }
+        What::Adopted { device, address } => {
+            ("phone", "adopted", Some(address.clone()), format!("device={device}"))
+        }
+        What::Flapping { device, times, within_s } => {
+            ("phone", "flapping", None, format!("device={device} times={times} within_s={within_s}"))
+        }
+        What::Banned { until } => ("phone", "banned", banned, format!("until={}", until.rfc3339())),
         What::Administered { by, command } => (by.as_str(), command.as_str(), banned, change.after.clone()),
     };
     AuditView {

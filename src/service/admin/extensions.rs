@@ -28,6 +28,9 @@ impl Admin {
         let services = self.services.clone();
         let job = move |txn: &mut Txn<'_>| {
             let tenant = tenant_of(txn, &login)?;
+            if login.is_station() {
+                return Err(Refusal::NoSuchExtension(login.to_string()));
+            }
             if let Some(password) = &password {
                 check::password(tenant.policies.password, password.expose(), login.as_str())?;
             }
@@ -206,6 +209,7 @@ fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> Extension
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
+        station: record.station.as_deref().map(str::to_owned),
         locked_until: record.lock.as_ref().filter(|lock| lock.until > now).map(|lock| lock.until.rfc3339()),
     }
 }

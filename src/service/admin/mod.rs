@@ -17,6 +17,7 @@ mod invite;
 mod locks;
 mod refusal;
 mod request;
+mod stations;
 mod tenants;
 mod view;
 
@@ -26,16 +27,20 @@ mod tests;
 pub use invite::{Carries, Links, Mailing};
 pub use refusal::{Refusal, RowFault};
 pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
-pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
+pub use view::{
+    AuditView, BindingView, DeviceView, ExtensionView, HistoryView, LockView, Response, Row, StationView,
+    TenantView,
+};
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
-use super::tables::{EXTENSIONS, TENANTS, extension, overlay, put_extension};
+use super::tables::{HISTORIES, TENANTS, account, overlay, put_extension, table_of};
 use super::{Services, tables};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::record::What;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::lockout;
+use crate::registrar::history::Happened;
 use crate::store::{self, StoreError, Txn, View};
 use std::fmt;
 use std::net::IpAddr;
@@ -119,6 +124,7 @@ impl Admin {
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
             R::AppDisable { login } => self.app_disable(by, login).await,
             R::DeviceList { login } => self.device_list(login).await,
+            R::DeviceHistory { login, device } => self.device_history(login, device).await,
             R::DeviceRename { login, device, name } => self.device_rename(by, login, device, name).await,
             R::DeviceRevoke { login, device } => self.device_revoke(by, login, device).await,
             R::DeviceAnyAlgorithm { login, device } => self.device_any_algorithm(by, login, device).await,
@@ -128,6 +134,13 @@ impl Admin {
             R::LockClear { login } => self.lock_clear(by, login).await,
             R::BanClear { source } => self.ban_clear(by, source).await,
             R::AuditList { tenant, number, last } => self.audit_list(tenant, number, last).await,
+            R::StationAdd { login, name, password } => self.station_add(by, login, name, password).await,
+            R::StationShow { login } => self.station_show(login).await,
+            R::StationList { tenant, after } => self.station_list(tenant, after).await,
+            R::StationSet { login, name, password } => self.station_set(by, login, name, password).await,
+            R::StationRemove { login } => self.station_remove(by, login).await,
+            R::StationLogin { login, station } => self.station_login(by, login, station).await,
+            R::StationLogout { login } => self.station_logout(by, login).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }
@@ -157,18 +170,39 @@ impl Admin {
         login: LoginName,
         decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        if login.is_station() {
+            return Err(Refusal::NoSuchExtension(login.to_string()));
+        }
+        self.change_account(by, login, decide).await
+    }
+
+    /// Changes the record of an extension or a station, and memory with it.
+    async fn change_account<T: Send + 'static>(
+        &self,
+        by: By,
+        login: LoginName,
+        decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let memory = Arc::clone(&self.services.directory);
         let job = move |txn: &mut Txn<'_>| {
-            let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
+            let row = account(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let before = of_extension(&record);
+            let (before, bound) = (of_extension(&record), record.bindings.clone());
             let changed = decide(&mut record, txn)?;
+            let news = devices::removed(&bound, &record.bindings, by, txn.now());
+            if changed.unlocked {
+                memory.with(login.as_str(), |entry| entry.doubt.unlock());
+            }
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
             put_extension(txn, &record, store::Expect::At(row.revision))?;
-            Ok((record, changed))
+            Ok((record, changed, news))
         };
-        let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+        type Done<T> = (ExtensionRecord, Changed<T>, Vec<Happened>);
+        let apply = |directory: &Directory, (record, changed, news): &Done<T>| {
+            for happened in news {
+                directory.news.tell(record.login.clone(), happened.clone());
+            }
             match &changed.credentials {
                 Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
                 None => directory.refresh(record),
@@ -177,7 +211,7 @@ impl Admin {
                 directory.with(record.login.as_str(), |entry| entry.unlock());
             }
         };
-        self.commit(job, apply).await.map(|(_, changed)| changed.told)
+        self.commit(job, apply).await.map(|(_, changed, _)| changed.told)
     }
 
     /// Reads, where waiting for the disk is allowed.
@@ -216,12 +250,14 @@ impl By {
         note(txn, about, what, Change::between(before, after))
     }
 
-    /// Removes an extension, with its line of the audit and those that its outbox still has.
+    /// Removes an extension or a station, with its line of the audit and those that its outbox still has.
     fn remove(self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
         note_outbox(txn, record)?;
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
-        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
+        let login = &record.login;
+        HISTORIES.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
+        table_of(login).remove(txn, &[login.tenant(), login.number()], store::Expect::Any)
     }
 }
 
@@ -254,6 +290,7 @@ fn tenant_of(view: &View<'_>, login: &LoginName) -> Result<Tenant, Refusal> {
 fn no_extension(view: &View<'_>, login: &LoginName) -> Refusal {
     match tenant_of(view, login) {
         Err(refusal) => refusal,
+        Ok(_) if login.is_station() => Refusal::NoSuchStation(login.to_string()),
         Ok(_) => Refusal::NoSuchExtension(login.to_string()),
     }
 }

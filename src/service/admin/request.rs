@@ -1,6 +1,6 @@
 //! What can be asked.
 
-use crate::account::{LoginName, Number, Role, TenantCode};
+use crate::account::{LoginName, Number, Role, StationId, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,6 +31,7 @@ pub enum Request {
     AppEnable { login: LoginName, email: Option<String>, password: NewPassword },
     AppDisable { login: LoginName },
     DeviceList { login: LoginName },
+    DeviceHistory { login: LoginName, device: Option<u32> },
     DeviceRename { login: LoginName, device: u32, name: String },
     DeviceRevoke { login: LoginName, device: u32 },
     DeviceAnyAlgorithm { login: LoginName, device: u32 },
@@ -40,6 +41,13 @@ pub enum Request {
     LockClear { login: LoginName },
     BanClear { source: IpAddr },
     AuditList { tenant: Option<TenantCode>, number: Option<Number>, last: usize },
+    StationAdd { login: LoginName, name: String, password: NewPassword },
+    StationShow { login: LoginName },
+    StationList { tenant: Option<TenantCode>, after: Option<LoginName> },
+    StationSet { login: LoginName, name: Option<String>, password: Option<NewPassword> },
+    StationRemove { login: LoginName },
+    StationLogin { login: LoginName, station: StationId },
+    StationLogout { login: LoginName },
     Import { csv: Password },
 }
 
@@ -67,6 +75,7 @@ impl Request {
             Self::AppEnable { .. } => "app enable",
             Self::AppDisable { .. } => "app disable",
             Self::DeviceList { .. } => "device list",
+            Self::DeviceHistory { .. } => "device history",
             Self::DeviceRename { .. } => "device rename",
             Self::DeviceRevoke { .. } => "device revoke",
             Self::DeviceAnyAlgorithm { .. } => "device set --algorithm any",
@@ -75,6 +84,13 @@ impl Request {
             Self::LockList { .. } => "lock list",
             Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
             Self::AuditList { .. } => "audit list",
+            Self::StationAdd { .. } => "station add",
+            Self::StationShow { .. } => "station show",
+            Self::StationList { .. } => "station list",
+            Self::StationSet { .. } => "station set",
+            Self::StationRemove { .. } => "station remove",
+            Self::StationLogin { .. } => "station login",
+            Self::StationLogout { .. } => "station logout",
             Self::Import { .. } => "import",
         }
     }
@@ -92,6 +108,9 @@ impl Request {
                 | Self::BindingList { .. }
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
+                | Self::StationShow { .. }
+                | Self::DeviceHistory { .. }
+                | Self::StationList { .. }
         )
     }
 }

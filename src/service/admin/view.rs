@@ -45,8 +45,19 @@ pub enum Response {
         /// Whether to ask again, after the last.
         more: bool,
     },
+    /// One station.
+    Station(StationView),
+    /// Stations by tenant and ID; more may follow the last one.
+    Stations {
+        /// A page of them.
+        rows: Vec<StationView>,
+        /// Whether to ask again, after the last.
+        more: bool,
+    },
     /// The devices of an extension.
     Devices(Vec<DeviceView>),
+    /// What became of registrations, the newest last.
+    History(Vec<HistoryView>),
     /// The bindings of an extension.
     Bindings(Vec<BindingView>),
     /// Locks and bans.
@@ -150,6 +161,32 @@ view!(
         devices: u64,
         /// Live bindings.
         bindings: u64,
+        /// The station that its agent is logged in to: only that rings.
+        station: Option<String>,
+        /// Until when it is locked for new sign-ins.
+        locked_until: Option<String>,
+    }
+);
+
+view!(
+    /// A station.
+    StationView {
+        /// Its tenant's code.
+        tenant: String,
+        /// Its ID.
+        station: String,
+        /// The name that its phone signs in with.
+        login: String,
+        /// What people call it.
+        name: String,
+        /// `registered` or `not_registered`.
+        state: String,
+        /// The number of the extension whose agent is logged in there.
+        agent: Option<String>,
+        /// Product and version of its phone, if one was ever there.
+        model: Option<String>,
+        /// Where its phone is.
+        address: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
     }
@@ -174,6 +211,28 @@ view!(
         address: String,
         /// How often it was seen to be several phones with one instance.
         clones: u64,
+        /// Since when it comes and goes, if it does.
+        flapping: Option<String>,
+    }
+);
+
+view!(
+    /// Something that became of a registration.
+    HistoryView {
+        /// When; the first time, if it was often.
+        at: String,
+        /// The id of the device, if the phone was one.
+        device: Option<String>,
+        /// `registered`, `moved`, `expired`, `unregistered`, `removed` or `refused`.
+        event: String,
+        /// Where its phone was.
+        address: Option<String>,
+        /// From where it moved, by whom it was removed, why it was refused.
+        detail: String,
+        /// How often in a row.
+        times: u64,
+        /// The last time.
+        last: String,
     }
 );
 
@@ -241,7 +300,7 @@ mod tests {
     fn field_names() {
         assert_eq!(
             DeviceView::COLUMNS,
-            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones"]
+            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones", "flapping"]
         );
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
