@@ -76,7 +76,7 @@ fn as_json(response: &Response) -> serde_json::Result<String> {
         Response::History(rows) => array(rows),
         Response::Bindings(rows) => array(rows),
         Response::Locks(rows) => array(rows),
-        Response::Audit(rows) => array(rows),
+        Response::Audit(rows) | Response::AuditPage { rows, .. } => array(rows),
     }
 }
 
@@ -107,7 +107,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::History(rows) => table(rows),
         Response::Bindings(rows) => table(rows),
         Response::Locks(rows) => table(rows),
-        Response::Audit(rows) => table(rows),
+        Response::Audit(rows) | Response::AuditPage { rows, .. } => table(rows),
     })
 }
 

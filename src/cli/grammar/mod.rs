@@ -8,9 +8,10 @@ mod phones;
 mod stations;
 
 pub use accounts::{App, Extension, Password, Policy, Role, Tenant};
-pub use phones::{AnyAlgorithm, Audit, Binding, Device, Lock};
+pub use phones::{AnyAlgorithm, Audit, Binding, Device, Format, Lock, Narrowed};
 pub use stations::Station;
 
+use crate::account::TenantCode;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -65,6 +66,11 @@ pub enum Command {
     /// What was done, by whom, to whom
     #[command(subcommand, arg_required_else_help = true)]
     Audit(Audit),
+    /// Print the extensions of a tenant, or all, as CSV that import reads; without passwords
+    Export {
+        /// The tenant's code
+        tenant: Option<TenantCode>,
+    },
     /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
     Import {
         /// The file; - is standard input

@@ -1,8 +1,9 @@
 //! What the verbs of devices, bindings, locks and the audit ask for.
 
 use super::Stop;
-use crate::cli::grammar::{Audit, Binding, Device, Lock};
-use crate::service::admin::Request;
+use crate::cli::grammar::{Binding, Device, Lock, Narrowed};
+use crate::cli::who::Place;
+use crate::service::admin::{Narrow, Request};
 
 pub(super) fn device(verb: &Device) -> Result<Request, Stop> {
     Ok(match verb {
@@ -44,8 +45,14 @@ pub(super) fn binding(verb: Binding) -> Result<Request, Stop> {
     })
 }
 
-pub(super) fn audit(verb: &Audit) -> Result<Request, Stop> {
-    let Audit::List { place, last } = verb;
+pub(super) fn audit_list(place: &Place, narrow: Narrowed, last: u16) -> Result<Request, Stop> {
     let (tenant, number) = place.narrowed()?;
-    Ok(Request::AuditList { tenant, number, last: usize::from(*last) })
+    Ok(Request::AuditList { tenant, number, narrow: narrow.into(), last: usize::from(last) })
+}
+
+impl From<Narrowed> for Narrow {
+    fn from(narrowed: Narrowed) -> Self {
+        let Narrowed { since, until, by, action } = narrowed;
+        Self { since, until, by, action }
+    }
 }

@@ -26,7 +26,7 @@ mod tests;
 
 pub use invite::{Carries, Links, Mailing};
 pub use refusal::{Refusal, RowFault};
-pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
+pub use request::{Expect, Narrow, NewPassword, Password, Peer, Request, TenantSettings};
 pub use view::{
     AuditView, BindingView, DeviceView, ExtensionView, HistoryView, LockView, Response, Row, StationView,
     TenantView,
@@ -133,7 +133,12 @@ impl Admin {
             R::LockList { tenant, number } => self.lock_list(tenant, number).await,
             R::LockClear { login } => self.lock_clear(by, login).await,
             R::BanClear { source } => self.ban_clear(by, source).await,
-            R::AuditList { tenant, number, last } => self.audit_list(tenant, number, last).await,
+            R::AuditList { tenant, number, narrow, last } => {
+                self.audit_list(tenant, number, narrow, last).await
+            }
+            R::AuditExport { tenant, number, narrow, after } => {
+                self.audit_export(tenant, number, narrow, after).await
+            }
             R::StationAdd { login, name, password } => self.station_add(by, login, name, password).await,
             R::StationShow { login } => self.station_show(login).await,
             R::StationList { tenant, after } => self.station_list(tenant, after).await,

@@ -3,6 +3,7 @@
 use crate::account::{LoginName, Number, Role, StationId, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
+use crate::base::time::Wall;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::IpAddr;
@@ -12,43 +13,153 @@ use std::net::IpAddr;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // each is the command of its name; its fields are that command's arguments
 pub enum Request {
-    TenantAdd { code: TenantCode, settings: TenantSettings },
-    TenantShow { code: TenantCode },
-    TenantList { after: Option<TenantCode> },
-    TenantSet { code: TenantCode, settings: TenantSettings },
-    TenantSuspend { code: TenantCode },
-    TenantResume { code: TenantCode },
-    TenantRemove { code: TenantCode, extensions: Expect },
-    ExtensionAdd { login: LoginName, name: String, email: Option<String>, password: Option<Password> },
-    ExtensionShow { login: LoginName },
-    ExtensionList { tenant: Option<TenantCode>, after: Option<LoginName> },
-    ExtensionSet { login: LoginName, name: Option<String>, email: Option<String>, role: Option<Role> },
-    ExtensionDisable { login: LoginName },
-    ExtensionEnable { login: LoginName },
-    ExtensionInvite { login: LoginName },
-    ExtensionRemove { login: LoginName },
-    PasswordSet { login: LoginName, password: NewPassword },
-    AppEnable { login: LoginName, email: Option<String>, password: NewPassword },
-    AppDisable { login: LoginName },
-    DeviceList { login: LoginName },
-    DeviceHistory { login: LoginName, device: Option<u32> },
-    DeviceRename { login: LoginName, device: u32, name: String },
-    DeviceRevoke { login: LoginName, device: u32 },
-    DeviceAnyAlgorithm { login: LoginName, device: u32 },
-    BindingList { login: LoginName },
-    BindingRemove { login: LoginName, contact: Option<String> },
-    LockList { tenant: Option<TenantCode>, number: Option<Number> },
-    LockClear { login: LoginName },
-    BanClear { source: IpAddr },
-    AuditList { tenant: Option<TenantCode>, number: Option<Number>, last: usize },
-    StationAdd { login: LoginName, name: String, password: NewPassword },
-    StationShow { login: LoginName },
-    StationList { tenant: Option<TenantCode>, after: Option<LoginName> },
-    StationSet { login: LoginName, name: Option<String>, password: Option<NewPassword> },
-    StationRemove { login: LoginName },
-    StationLogin { login: LoginName, station: StationId },
-    StationLogout { login: LoginName },
-    Import { csv: Password },
+    TenantAdd {
+        code: TenantCode,
+        settings: TenantSettings,
+    },
+    TenantShow {
+        code: TenantCode,
+    },
+    TenantList {
+        after: Option<TenantCode>,
+    },
+    TenantSet {
+        code: TenantCode,
+        settings: TenantSettings,
+    },
+    TenantSuspend {
+        code: TenantCode,
+    },
+    TenantResume {
+        code: TenantCode,
+    },
+    TenantRemove {
+        code: TenantCode,
+        extensions: Expect,
+    },
+    ExtensionAdd {
+        login: LoginName,
+        name: String,
+        email: Option<String>,
+        password: Option<Password>,
+    },
+    ExtensionShow {
+        login: LoginName,
+    },
+    ExtensionList {
+        tenant: Option<TenantCode>,
+        after: Option<LoginName>,
+    },
+    ExtensionSet {
+        login: LoginName,
+        name: Option<String>,
+        email: Option<String>,
+        role: Option<Role>,
+    },
+    ExtensionDisable {
+        login: LoginName,
+    },
+    ExtensionEnable {
+        login: LoginName,
+    },
+    ExtensionInvite {
+        login: LoginName,
+    },
+    ExtensionRemove {
+        login: LoginName,
+    },
+    PasswordSet {
+        login: LoginName,
+        password: NewPassword,
+    },
+    AppEnable {
+        login: LoginName,
+        email: Option<String>,
+        password: NewPassword,
+    },
+    AppDisable {
+        login: LoginName,
+    },
+    DeviceList {
+        login: LoginName,
+    },
+    DeviceHistory {
+        login: LoginName,
+        device: Option<u32>,
+    },
+    DeviceRename {
+        login: LoginName,
+        device: u32,
+        name: String,
+    },
+    DeviceRevoke {
+        login: LoginName,
+        device: u32,
+    },
+    DeviceAnyAlgorithm {
+        login: LoginName,
+        device: u32,
+    },
+    BindingList {
+        login: LoginName,
+    },
+    BindingRemove {
+        login: LoginName,
+        contact: Option<String>,
+    },
+    LockList {
+        tenant: Option<TenantCode>,
+        number: Option<Number>,
+    },
+    LockClear {
+        login: LoginName,
+    },
+    BanClear {
+        source: IpAddr,
+    },
+    AuditList {
+        tenant: Option<TenantCode>,
+        number: Option<Number>,
+        #[serde(default)]
+        narrow: Narrow,
+        last: usize,
+    },
+    AuditExport {
+        tenant: Option<TenantCode>,
+        number: Option<Number>,
+        narrow: Narrow,
+        after: Option<String>,
+    },
+    StationAdd {
+        login: LoginName,
+        name: String,
+        password: NewPassword,
+    },
+    StationShow {
+        login: LoginName,
+    },
+    StationList {
+        tenant: Option<TenantCode>,
+        after: Option<LoginName>,
+    },
+    StationSet {
+        login: LoginName,
+        name: Option<String>,
+        password: Option<NewPassword>,
+    },
+    StationRemove {
+        login: LoginName,
+    },
+    StationLogin {
+        login: LoginName,
+        station: StationId,
+    },
+    StationLogout {
+        login: LoginName,
+    },
+    Import {
+        csv: Password,
+    },
 }
 
 impl Request {
@@ -84,6 +195,7 @@ impl Request {
             Self::LockList { .. } => "lock list",
             Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
             Self::AuditList { .. } => "audit list",
+            Self::AuditExport { .. } => "audit export",
             Self::StationAdd { .. } => "station add",
             Self::StationShow { .. } => "station show",
             Self::StationList { .. } => "station list",
@@ -108,11 +220,26 @@ impl Request {
                 | Self::BindingList { .. }
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
+                | Self::AuditExport { .. }
                 | Self::StationShow { .. }
                 | Self::DeviceHistory { .. }
                 | Self::StationList { .. }
         )
     }
+}
+
+/// Which lines of the audit are asked for; without any, all.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Narrow {
+    /// Not before this.
+    pub since: Option<Wall>,
+    /// Not after this.
+    pub until: Option<Wall>,
+    /// By whom: what `by` must contain.
+    pub by: Option<String>,
+    /// The command or action, in full.
+    pub action: Option<String>,
 }
 
 /// What a tenant may be set to; `None` leaves it as it is.

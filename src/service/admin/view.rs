@@ -64,6 +64,13 @@ pub enum Response {
     Locks(Vec<LockView>),
     /// Lines of the audit, the newest last.
     Audit(Vec<AuditView>),
+    /// Lines of the audit, the oldest first.
+    AuditPage {
+        /// A page of them.
+        rows: Vec<AuditView>,
+        /// What the next page is behind, if more may follow.
+        next: Option<String>,
+    },
 }
 
 /// A flat object as a row of a table.
@@ -276,7 +283,7 @@ view!(
         /// Who: a command's user and process (`uid 0 pid 4711`), the link of an invitation
         /// (`link 192.0.2.1`), or `phone`.
         by: String,
-        /// The command, or `activated`, `locked`.
+        /// The command, or `activated`, `adopted`, `cloned`, `flapping`, `locked`, `banned`.
         action: String,
         /// The tenant it is about, or whose extension.
         tenant: Option<String>,
