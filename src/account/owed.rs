@@ -62,6 +62,14 @@ impl OwedMails {
         &self.waiting
     }
 
+    /// The sealed tokens of those that wait, to be sealed anew, each with the number of its mail.
+    pub fn tokens_mut(&mut self) -> impl Iterator<Item = (u32, &mut Vec<u8>)> {
+        self.waiting.iter_mut().filter_map(|mail| match &mut mail.kind {
+            MailKind::Invitation { token, .. } => Some((mail.number, token)),
+            MailKind::AppEnabled | MailKind::PasswordChanged => None,
+        })
+    }
+
     /// This one is sent, or will never be.
     pub fn settle(&mut self, number: u32) {
         self.waiting.retain(|mail| mail.number != number);

@@ -71,7 +71,14 @@ fn run(admin: Admin, request: &Request) -> Tried {
         Ok(runtime) => runtime,
         Err(error) => return refused(error),
     };
-    Ok(runtime.block_on(admin.execute(request.clone(), peer)).map_err(NotDone::Refused))
+    let done = runtime.block_on(async {
+        let done = admin.execute(request.clone(), peer).await?;
+        if matches!(request, Request::SecretsRotate) {
+            admin.finish_rotation().await?;
+        }
+        Ok(done)
+    });
+    Ok(done.map_err(NotDone::Refused))
 }
 
 /// Whether this process may use a store in this folder: it owns it, or will have made it.

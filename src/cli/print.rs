@@ -65,6 +65,7 @@ fn as_json(response: &Response) -> serde_json::Result<String> {
             Ok(json!({ "login": login, "password": password }).to_string())
         }
         Response::Invited { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
+        Response::Rotated { key } => Ok(json!({ "key": key }).to_string()),
         Response::Imported { extensions } => Ok(json!({ "imported": extensions }).to_string()),
         Response::Tenant(view) => serde_json::to_string(view),
         Response::Extension(view) => serde_json::to_string(view),
@@ -94,6 +95,12 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         }
         Response::Invited { email, until } => {
             format!("A link goes to {email}; it works once, until {until}.")
+        }
+        Response::Rotated { key } => {
+            format!(
+                "The secrets in the store are sealed with key {key} from now on, those that there are behind this.\n\
+                     Keep a copy of the key file: copies of the store made from now on need it."
+            )
         }
         Response::Imported { extensions: 1 } => "imported 1 extension".into(),
         Response::Imported { extensions } => format!("imported {extensions} extensions"),

@@ -29,7 +29,7 @@ use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, history, housekeeping, mailing, outbox};
+use crate::service::{Services, commit, history, housekeeping, mailing, outbox, rotation};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -187,6 +187,7 @@ async fn run(
             mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
         );
     }
+    tasks.spawn("rotation", rotation::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));

@@ -43,6 +43,8 @@ pub enum About {
     Extension(LoginName),
     /// A source address.
     Source(IpAddr),
+    /// The server itself.
+    Server,
 }
 
 /// What changed: `name="Ada" app=enabled`, only what differs; nothing before a making and nothing
@@ -62,7 +64,7 @@ impl About {
         match self {
             Self::Tenant(code) => (Some(code.as_str()), None),
             Self::Extension(login) => (Some(login.tenant()), Some(login.number())),
-            Self::Source(_) => (None, None),
+            Self::Source(_) | Self::Server => (None, None),
         }
     }
 
@@ -72,6 +74,7 @@ impl About {
             Self::Tenant(code) => code.to_string(),
             Self::Extension(login) => login.to_string(),
             Self::Source(source) => source.to_string(),
+            Self::Server => "server".to_owned(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod mailing;
 pub mod open;
 pub mod outbox;
 pub mod refreshes;
+pub mod rotation;
 pub mod tables;
 
 use crate::base::rng::Rng;

@@ -63,6 +63,9 @@ pub enum Command {
     /// Registered contacts
     #[command(subcommand, arg_required_else_help = true)]
     Binding(Binding),
+    /// The key of the secrets in the store
+    #[command(subcommand, arg_required_else_help = true)]
+    Secrets(Secrets),
     /// What was done, by whom, to whom
     #[command(subcommand, arg_required_else_help = true)]
     Audit(Audit),
@@ -76,4 +79,11 @@ pub enum Command {
         /// The file; - is standard input
         file: PathBuf,
     },
+}
+
+/// Verbs of `secrets`.
+#[derive(Debug, Subcommand)]
+pub enum Secrets {
+    /// Make a new key, seal everything with it, and drop the old one when nothing needs it
+    Rotate,
 }

@@ -4,7 +4,7 @@ mod accounts;
 mod phones;
 mod stations;
 
-use super::grammar::{Audit, Command};
+use super::grammar::{Audit, Command, Secrets};
 use super::rows::Pages;
 use super::who::Misnamed;
 use super::{Exit, password};
@@ -65,6 +65,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         }
         Command::Audit(Audit::List { place, narrow, last }) => audit_list(&place, narrow, last)?,
         Command::Export { tenant } => return Ok(pages(Pages::Extensions { tenant })),
+        Command::Secrets(Secrets::Rotate) => Request::SecretsRotate,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))

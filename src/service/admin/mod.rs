@@ -17,6 +17,7 @@ mod invite;
 mod locks;
 mod refusal;
 mod request;
+mod secrets;
 mod stations;
 mod tenants;
 mod view;
@@ -146,6 +147,7 @@ impl Admin {
             R::StationRemove { login } => self.station_remove(by, login).await,
             R::StationLogin { login, station } => self.station_login(by, login, station).await,
             R::StationLogout { login } => self.station_logout(by, login).await,
+            R::SecretsRotate => self.secrets_rotate(by).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }

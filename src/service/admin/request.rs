@@ -13,153 +13,45 @@ use std::net::IpAddr;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // each is the command of its name; its fields are that command's arguments
 pub enum Request {
-    TenantAdd {
-        code: TenantCode,
-        settings: TenantSettings,
-    },
-    TenantShow {
-        code: TenantCode,
-    },
-    TenantList {
-        after: Option<TenantCode>,
-    },
-    TenantSet {
-        code: TenantCode,
-        settings: TenantSettings,
-    },
-    TenantSuspend {
-        code: TenantCode,
-    },
-    TenantResume {
-        code: TenantCode,
-    },
-    TenantRemove {
-        code: TenantCode,
-        extensions: Expect,
-    },
-    ExtensionAdd {
-        login: LoginName,
-        name: String,
-        email: Option<String>,
-        password: Option<Password>,
-    },
-    ExtensionShow {
-        login: LoginName,
-    },
-    ExtensionList {
-        tenant: Option<TenantCode>,
-        after: Option<LoginName>,
-    },
-    ExtensionSet {
-        login: LoginName,
-        name: Option<String>,
-        email: Option<String>,
-        role: Option<Role>,
-    },
-    ExtensionDisable {
-        login: LoginName,
-    },
-    ExtensionEnable {
-        login: LoginName,
-    },
-    ExtensionInvite {
-        login: LoginName,
-    },
-    ExtensionRemove {
-        login: LoginName,
-    },
-    PasswordSet {
-        login: LoginName,
-        password: NewPassword,
-    },
-    AppEnable {
-        login: LoginName,
-        email: Option<String>,
-        password: NewPassword,
-    },
-    AppDisable {
-        login: LoginName,
-    },
-    DeviceList {
-        login: LoginName,
-    },
-    DeviceHistory {
-        login: LoginName,
-        device: Option<u32>,
-    },
-    DeviceRename {
-        login: LoginName,
-        device: u32,
-        name: String,
-    },
-    DeviceRevoke {
-        login: LoginName,
-        device: u32,
-    },
-    DeviceAnyAlgorithm {
-        login: LoginName,
-        device: u32,
-    },
-    BindingList {
-        login: LoginName,
-    },
-    BindingRemove {
-        login: LoginName,
-        contact: Option<String>,
-    },
-    LockList {
-        tenant: Option<TenantCode>,
-        number: Option<Number>,
-    },
-    LockClear {
-        login: LoginName,
-    },
-    BanClear {
-        source: IpAddr,
-    },
-    AuditList {
-        tenant: Option<TenantCode>,
-        number: Option<Number>,
-        #[serde(default)]
-        narrow: Narrow,
-        last: usize,
-    },
-    AuditExport {
-        tenant: Option<TenantCode>,
-        number: Option<Number>,
-        narrow: Narrow,
-        after: Option<String>,
-    },
-    StationAdd {
-        login: LoginName,
-        name: String,
-        password: NewPassword,
-    },
-    StationShow {
-        login: LoginName,
-    },
-    StationList {
-        tenant: Option<TenantCode>,
-        after: Option<LoginName>,
-    },
-    StationSet {
-        login: LoginName,
-        name: Option<String>,
-        password: Option<NewPassword>,
-    },
-    StationRemove {
-        login: LoginName,
-    },
-    StationLogin {
-        login: LoginName,
-        station: StationId,
-    },
-    StationLogout {
-        login: LoginName,
-    },
-    Import {
-        csv: Password,
-    },
+    TenantAdd { code: TenantCode, settings: TenantSettings },
+    TenantShow { code: TenantCode },
+    TenantList { after: Option<TenantCode> },
+    TenantSet { code: TenantCode, settings: TenantSettings },
+    TenantSuspend { code: TenantCode },
+    TenantResume { code: TenantCode },
+    TenantRemove { code: TenantCode, extensions: Expect },
+    ExtensionAdd { login: LoginName, name: String, email: Option<String>, password: Option<Password> },
+    ExtensionShow { login: LoginName },
+    ExtensionList { tenant: Option<TenantCode>, after: Option<LoginName> },
+    ExtensionSet { login: LoginName, name: Option<String>, email: Option<String>, role: Option<Role> },
+    ExtensionDisable { login: LoginName },
+    ExtensionEnable { login: LoginName },
+    ExtensionInvite { login: LoginName },
+    ExtensionRemove { login: LoginName },
+    PasswordSet { login: LoginName, password: NewPassword },
+    AppEnable { login: LoginName, email: Option<String>, password: NewPassword },
+    AppDisable { login: LoginName },
+    DeviceList { login: LoginName },
+    DeviceHistory { login: LoginName, device: Option<u32> },
+    DeviceRename { login: LoginName, device: u32, name: String },
+    DeviceRevoke { login: LoginName, device: u32 },
+    DeviceAnyAlgorithm { login: LoginName, device: u32 },
+    BindingList { login: LoginName },
+    BindingRemove { login: LoginName, contact: Option<String> },
+    LockList { tenant: Option<TenantCode>, number: Option<Number> },
+    LockClear { login: LoginName },
+    BanClear { source: IpAddr },
+    AuditList { tenant: Option<TenantCode>, number: Option<Number>, narrow: Narrow, last: usize },
+    AuditExport { tenant: Option<TenantCode>, number: Option<Number>, narrow: Narrow, after: Option<String> },
+    StationAdd { login: LoginName, name: String, password: NewPassword },
+    StationShow { login: LoginName },
+    StationList { tenant: Option<TenantCode>, after: Option<LoginName> },
+    StationSet { login: LoginName, name: Option<String>, password: Option<NewPassword> },
+    StationRemove { login: LoginName },
+    StationLogin { login: LoginName, station: StationId },
+    StationLogout { login: LoginName },
+    SecretsRotate,
+    Import { csv: Password },
 }
 
 impl Request {
@@ -203,6 +95,7 @@ impl Request {
             Self::StationRemove { .. } => "station remove",
             Self::StationLogin { .. } => "station login",
             Self::StationLogout { .. } => "station logout",
+            Self::SecretsRotate => "secrets rotate",
             Self::Import { .. } => "import",
         }
     }

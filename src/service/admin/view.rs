@@ -22,6 +22,11 @@ pub enum Response {
         /// When its link ends.
         until: String,
     },
+    /// The secrets in the store get this key, behind whatever else is done.
+    Rotated {
+        /// Its id.
+        key: String,
+    },
     /// So many extensions were imported.
     Imported {
         /// How many.
