@@ -326,7 +326,7 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray
     Box::new(move |_now, output| match output {
         Output::Refresh(refresh) => {
             if let Some(tray) = &tray {
-                tray.refreshes.add(refresh);
+                tray.refreshes.add(&refresh);
             }
         }
         Output::Event(event) => {
