@@ -8,11 +8,13 @@ pub mod life;
 pub mod name;
 pub mod owed;
 pub mod password;
+pub mod portal;
 pub mod tenant;
 
 pub use invitation::{Invitation, Token, TokenHash};
 pub use name::{LoginName, Number, TenantCode};
 pub use owed::{MailKind, OwedMail, OwedMails};
+pub use portal::Portal;
 pub use tenant::{DialError, Tenant, dial};
 
 use serde::{Deserialize, Serialize};

@@ -203,3 +203,9 @@ pub const PROBES_PER_SECOND: usize = 500;
 /// Phones of one shard that have been asked and have not answered; the others wait. More than those
 /// that are asked within the 32 s that an answer may take.
 pub const PROBES_WAITING_MAX: usize = 32_768;
+
+/// Browsers remembered per extension by their cookies; past it the one that signed in longest ago goes.
+pub const BROWSERS_MAX: usize = 8;
+
+/// Recovery codes of one extension.
+pub const RECOVERY_CODES: usize = 10;
