@@ -68,6 +68,14 @@ impl KeyId {
     }
 }
 
+impl std::str::FromStr for KeyId {
+    type Err = NoKeyId;
+
+    fn from_str(text: &str) -> Result<Self, NoKeyId> {
+        Self::parse(text)
+    }
+}
+
 impl TryFrom<String> for KeyId {
     type Error = NoKeyId;
 
@@ -124,7 +132,9 @@ pub fn parse(text: &str) -> Option<(KeyId, KeySecret)> {
 fn hex(rng: &mut Rng, digits: usize) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     (0..digits)
-        .map(|_| DIGITS.get(usize::try_from(rng.below(16)).unwrap_or(0)).map_or('0', |digit| char::from(*digit)))
+        .map(|_| {
+            DIGITS.get(usize::try_from(rng.below(16)).unwrap_or(0)).map_or('0', |digit| char::from(*digit))
+        })
         .collect()
 }
 

@@ -4,10 +4,12 @@
 //! the one is two words and the other is one.
 
 mod accounts;
+mod keys;
 mod phones;
 
-pub use accounts::{App, Extension, Password, Policy, Role, Tenant};
-pub use phones::{AnyAlgorithm, Audit, Binding, Device, Lock};
+pub(super) use accounts::{App, Extension, Password, Policy, Role, Tenant};
+pub(super) use keys::Key;
+pub(super) use phones::{Audit, Binding, Device, Lock};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -60,6 +62,9 @@ pub enum Command {
     /// What was done, by whom, to whom
     #[command(subcommand, arg_required_else_help = true)]
     Audit(Audit),
+    /// Keys by which programs use the HTTP API
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(Key),
     /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
     Import {
         /// The file; - is standard input

@@ -9,7 +9,7 @@ use super::{Exit, password};
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
 use accounts::{app, extension, set_password, tenant};
-use phones::{audit, binding, device, lock};
+use phones::{audit, binding, device, key, lock};
 use std::io::Read;
 use std::path::Path;
 
@@ -54,6 +54,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Lock(verb) => lock(&verb)?,
         Command::Binding(verb) => binding(verb)?,
         Command::Audit(verb) => audit(&verb)?,
+        Command::Key(verb) => key(verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))

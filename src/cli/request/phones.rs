@@ -1,7 +1,7 @@
-//! What the verbs of devices, bindings, locks and the audit ask for.
+//! What the verbs of devices, bindings, locks, access keys and the audit ask for.
 
 use super::Stop;
-use crate::cli::grammar::{Audit, Binding, Device, Lock};
+use crate::cli::grammar::{Audit, Binding, Device, Key, Lock};
 use crate::service::admin::Request;
 
 pub(super) fn device(verb: &Device) -> Result<Request, Stop> {
@@ -44,4 +44,15 @@ pub(super) fn audit(verb: &Audit) -> Result<Request, Stop> {
     let Audit::List { place, last } = verb;
     let (tenant, number) = place.narrowed()?;
     Ok(Request::AuditList { tenant, number, last: usize::from(*last) })
+}
+
+pub(super) fn key(verb: Key) -> Result<Request, Stop> {
+    Ok(match verb {
+        Key::Add { operator: Some(name), .. } => Request::KeyAdd { login: None, name },
+        Key::Add { place, name, operator: None } => {
+            Request::KeyAdd { login: Some(place.login()?), name: name.unwrap_or_default() }
+        }
+        Key::List(place) => Request::KeyList { login: place.login_if_any()? },
+        Key::Remove { place, id } => Request::KeyRemove { login: place.login_if_any()?, id },
+    })
 }
