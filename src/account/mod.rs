@@ -3,16 +3,20 @@
 //! Pure: no store, no clock. What an extension may do is decided from its [`Life`] and its
 //! tenant's state ([`life`]); what it is called stands in [`name`].
 
+pub mod access_key;
 pub mod invitation;
 pub mod life;
 pub mod name;
 pub mod owed;
 pub mod password;
+pub mod portal;
 pub mod tenant;
 
+pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
 pub use invitation::{Invitation, Token, TokenHash};
 pub use name::{LoginName, Number, TenantCode};
 pub use owed::{MailKind, OwedMail, OwedMails};
+pub use portal::Portal;
 pub use tenant::{DialError, Tenant, dial};
 
 use serde::{Deserialize, Serialize};
