@@ -27,7 +27,8 @@ impl Shown {
     fn of(number: u32, instance: bool) -> Self {
         let remote = SocketAddr::from(([192, 0, 2, 1], u16::try_from(5060 + number).unwrap()));
         Self {
-            instance: instance.then(|| format!("\"<urn:uuid:6b1f0a2e-4d1c-4e0b-9a53-2f0c8d7e5{number:03}>\"")),
+            instance: instance
+                .then(|| format!("\"<urn:uuid:6b1f0a2e-4d1c-4e0b-9a53-2f0c8d7e5{number:03}>\"")),
             contact: format!("sip:200-acme@10.0.0.{number}:5060;ob"),
             call_id: format!("f81d4fae-7dec-11d0-a765-00a0c91e6b{number:02}"),
             flow: Flow::udp(0, remote),

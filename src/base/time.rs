@@ -145,6 +145,18 @@ impl Wall {
     }
 }
 
+/// A text that is no point in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a time is 2026-01-31T09:05:00Z, or a day: 2026-01-31")]
+pub struct NoTime;
+
+impl std::str::FromStr for Wall {
+    type Err = NoTime;
+    fn from_str(text: &str) -> Result<Self, NoTime> {
+        Self::parse(text).ok_or(NoTime)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

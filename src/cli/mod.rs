@@ -104,7 +104,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         }
         Configured::Pages(pages) => rows::export(&config, pages),
         Configured::Ask(request) => match client::ask(&config, &request) {
-            Ok(response) => print::response(&response, line.json),
+            Ok(answer) => print::answer(&answer, line.json),
             Err(not_done) => refuse(not_done),
         },
     }

@@ -7,7 +7,7 @@ use super::client::{Elsewhere, Tried};
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now, Wall};
 use crate::config::Config;
-use crate::service::admin::{Admin, Peer, Refusal, Request};
+use crate::service::admin::{Admin, Condition, Peer, Refusal, Request, Who};
 use crate::service::open::{self, OpenError, Opening};
 use crate::store::{Options, StoreError, StoreUrl};
 use std::io::ErrorKind;
@@ -72,7 +72,7 @@ fn run(admin: Admin, request: &Request) -> Tried {
         Err(error) => return refused(error),
     };
     let done = runtime.block_on(async {
-        let done = admin.execute(request.clone(), peer).await?;
+        let done = admin.answer(request.clone(), Who::Peer(peer), Condition::default()).await?;
         if matches!(request, Request::SecretsRotate) {
             admin.finish_rotation().await?;
         }

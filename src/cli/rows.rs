@@ -4,7 +4,9 @@ use super::grammar::Format;
 use super::{Exit, NotDone, client, print, refuse};
 use crate::account::{Number, TenantCode};
 use crate::config::Config;
-use crate::service::admin::{AuditView, ExtensionView, Narrow, Refusal, Request, Response, Row};
+use crate::service::admin::{
+    AuditView, ExtensionView, Narrow, Page, Refusal, Request, Response, Row, Search,
+};
 use std::io::{ErrorKind, Write};
 
 /// What is exported.
@@ -30,10 +32,11 @@ pub(super) fn export(config: &Config, pages: Pages) -> Exit {
                 narrow: narrow.clone(),
                 after,
             };
-            audit(out, format, |after| client::ask(config, &ask(after)))
+            audit(out, format, |after| client::ask(config, &ask(after)).map(|answer| answer.response))
         }
         Pages::Extensions { tenant } => {
-            extensions(out, || client::ask(config, &Request::ExtensionList { tenant, after: None }))
+            let all = Request::ExtensionList { tenant, search: Search::default(), page: Page::default() };
+            extensions(out, || client::ask(config, &all).map(|answer| answer.response))
         }
     };
     match done {

@@ -27,6 +27,11 @@ const BATCHES: usize = 2;
 
 /// Writes until `stop`, and then what waits.
 pub async fn run(services: Services, stop: Stop) {
+    metrics::describe_counter!(
+        "stationmaster_device_flaps_total",
+        "Devices that began to come and go, again and again"
+    );
+    metrics::counter!("stationmaster_device_flaps_total").increment(0);
     loop {
         let ending = tokio::select! {
             () = stop.stopped() => true,

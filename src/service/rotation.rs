@@ -12,7 +12,7 @@
 //! anything needs them. If something is found in step 5 that step 4 does not know or cannot open, the
 //! former key stays, and the log says so: better an old key than a lost secret.
 
-use super::tables::{EXTENSIONS, STATIONS, put_extension};
+use super::tables::{EXTENSIONS, ONCE, STATIONS, put_extension};
 use super::{Services, mailing, record_id};
 use crate::base::rng::Rng;
 use crate::directory::ExtensionRecord;
@@ -32,6 +32,9 @@ const PAGE: usize = 1_000;
 
 /// How soon it is tried again after a failure.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// How soon it is looked again whether a former key is still needed.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Why there is no new key.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,7 @@ pub async fn run(services: Services, stop: Stop) {
     loop {
         while services.sealer.former_id().is_some() {
             match finish(&services).await {
-                Ok(()) if services.sealer.former_id().is_some() => break, // it is needed; told
+                Ok(()) if services.sealer.former_id().is_some() => break, // it is needed, which was told
                 Ok(()) => {
                     tracing::info!(key = %services.sealer.key_id(), "all secrets are sealed with the new key")
                 }
@@ -84,6 +87,7 @@ pub async fn run(services: Services, stop: Stop) {
         tokio::select! {
             () = stop.stopped() => return,
             () = services.sealer.turned() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }
 }
@@ -103,6 +107,15 @@ pub async fn finish(services: &Services) -> Result<(), RotationError> {
                 Some(last) => after = Some(last),
                 None => break,
             }
+        }
+    }
+    let mut after = None;
+    loop {
+        let (sealer, mut rng, from) = (Arc::clone(&services.sealer), services.random(), after.take());
+        let job = move |txn: &mut Txn<'_>| renew_answers(txn, &sealer, &mut rng, from.as_ref());
+        match services.store.run(job).await? {
+            Some(last) => after = Some(last),
+            None => break,
         }
     }
     let needed = services.store.read(move |view| {
@@ -148,6 +161,33 @@ fn renew_some(
             Ok(true) => drop(put_extension(txn, &record, Expect::At(row.revision))?),
             Err(error) => tracing::error!(%error, "a secret does not open and stays as it is"),
         }
+    }
+    Ok(last)
+}
+
+/// As [`renew_some`], of answers that are kept for those who ask again.
+fn renew_answers(
+    txn: &mut Txn<'_>,
+    sealer: &Sealer,
+    rng: &mut Rng,
+    after: Option<&Key>,
+) -> Result<Option<Key>, StoreError> {
+    let page = ONCE.scan(txn, &[], after, BATCH)?;
+    let last = page.last().map(|(key, _)| key.clone());
+    for (key, _) in page {
+        let parts = key.parts().unwrap_or_default();
+        let [account, number] = parts.as_slice() else { continue };
+        let parts = [account.as_str(), number.as_str()];
+        ONCE.update(txn, &parts, |kept| {
+            let Some(mut kept) = kept else { return Ok(None) };
+            match kept.renew(sealer, rng, parts) {
+                Ok(renewed) => Ok::<_, StoreError>(renewed.then_some(kept)),
+                Err(error) => {
+                    tracing::error!(%error, "an answer does not open and stays as it is");
+                    Ok(None)
+                }
+            }
+        })?;
     }
     Ok(last)
 }

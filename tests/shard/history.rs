@@ -52,7 +52,10 @@ fn each_thing_that_becomes_of_a_registration_is_told_once() {
     assert_eq!(phone.registers(&mut bench, 3600), 200);
     bench.administer(Request::BindingRemove { login: login("201"), contact: None }).unwrap();
     let removed = told(&mut bench, Some(1)).pop().unwrap();
-    assert_eq!((removed.event.as_str(), removed.detail.as_str()), ("removed", "by uid 0 (binding remove)"));
+    assert_eq!(
+        (removed.event.as_str(), removed.detail.as_str()),
+        ("removed", "by uid 0 offline (binding remove)")
+    );
 }
 
 /// Told to whoever had the right password, and to nobody who only tries.

@@ -3,6 +3,7 @@
 use crate::account::TenantCode;
 use crate::base::language::Language;
 use crate::cli::who::Who;
+use crate::service::admin::State;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 /// Verbs of `tenant`.
@@ -103,6 +104,12 @@ pub enum Extension {
     List {
         /// The tenant's code
         tenant: Option<TenantCode>,
+        /// Only those in this state: invite, pending, expired, active, disabled or locked
+        #[arg(long, value_name = "STATE")]
+        state: Option<State>,
+        /// Only those in whose login name, display name or e-mail this is found
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
     },
     /// Change an extension
     #[command(group = ArgGroup::new("something").required(true).multiple(true).args(["name", "email", "role"]))]

@@ -4,12 +4,14 @@
 //! the one is two words and the other is one.
 
 mod accounts;
+mod keys;
 mod phones;
 mod stations;
 
-pub use accounts::{App, Extension, Password, Policy, Role, Tenant};
-pub use phones::{AnyAlgorithm, Audit, Binding, Device, Format, Lock, Narrowed};
-pub use stations::Station;
+pub(super) use accounts::{App, Extension, Password, Policy, Role, Tenant};
+pub(super) use keys::Key;
+pub(super) use phones::{Audit, Binding, Device, Format, Lock, Narrowed};
+pub(super) use stations::Station;
 
 use crate::account::TenantCode;
 use clap::{Parser, Subcommand};
@@ -74,6 +76,9 @@ pub enum Command {
         /// The tenant's code
         tenant: Option<TenantCode>,
     },
+    /// Keys by which programs use the HTTP API
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(Key),
     /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
     Import {
         /// The file; - is standard input

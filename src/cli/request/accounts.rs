@@ -3,7 +3,7 @@
 use super::{Stop, from_stdin, new_password};
 use crate::account;
 use crate::cli::grammar::{App, Extension, Password, Policy, Role, Tenant};
-use crate::service::admin::{Expect, Request, TenantSettings};
+use crate::service::admin::{Expect, Page, Request, Search, TenantSettings};
 
 pub(super) fn tenant(verb: Tenant) -> Request {
     match verb {
@@ -11,7 +11,7 @@ pub(super) fn tenant(verb: Tenant) -> Request {
             Request::TenantAdd { code, settings: settings(Some(name), &policy) }
         }
         Tenant::Show { code } => Request::TenantShow { code },
-        Tenant::List => Request::TenantList { after: None },
+        Tenant::List => Request::TenantList { after: None, limit: None },
         Tenant::Set { code, name, policy } => Request::TenantSet { code, settings: settings(name, &policy) },
         Tenant::Suspend { code } => Request::TenantSuspend { code },
         Tenant::Resume { code } => Request::TenantResume { code },
@@ -41,7 +41,10 @@ pub(super) fn extension(verb: Extension) -> Result<Request, Stop> {
             Request::ExtensionAdd { login, name, email, password }
         }
         Extension::Show(who) => Request::ExtensionShow { login: who.login()? },
-        Extension::List { tenant } => Request::ExtensionList { tenant, after: None },
+        Extension::List { tenant, state, search } => {
+            let search = Search { text: search, state };
+            Request::ExtensionList { tenant, search, page: Page::default() }
+        }
         Extension::Set { who, name, email, role } => {
             let role = role.map(|role| match role {
                 Role::User => account::Role::User,

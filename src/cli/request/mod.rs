@@ -11,7 +11,7 @@ use super::{Exit, password};
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
 use accounts::{app, extension, set_password, tenant};
-use phones::{audit_list, binding, device, lock};
+use phones::{audit_list, binding, device, key, lock};
 use stations::station;
 use std::io::Read;
 use std::path::Path;
@@ -66,6 +66,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Audit(Audit::List { place, narrow, last }) => audit_list(&place, narrow, last)?,
         Command::Export { tenant } => return Ok(pages(Pages::Extensions { tenant })),
         Command::Secrets(Secrets::Rotate) => Request::SecretsRotate,
+        Command::Key(verb) => key(verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))

@@ -1,7 +1,7 @@
-//! What the verbs of devices, bindings, locks and the audit ask for.
+//! What the verbs of devices, bindings, locks, access keys and the audit ask for.
 
 use super::Stop;
-use crate::cli::grammar::{Binding, Device, Lock, Narrowed};
+use crate::cli::grammar::{Binding, Device, Key, Lock, Narrowed};
 use crate::cli::who::Place;
 use crate::service::admin::{Narrow, Request};
 
@@ -55,4 +55,15 @@ impl From<Narrowed> for Narrow {
         let Narrowed { since, until, by, action } = narrowed;
         Self { since, until, by, action }
     }
+}
+
+pub(super) fn key(verb: Key) -> Result<Request, Stop> {
+    Ok(match verb {
+        Key::Add { operator: Some(name), .. } => Request::KeyAdd { login: None, name },
+        Key::Add { place, name, operator: None } => {
+            Request::KeyAdd { login: Some(place.login()?), name: name.unwrap_or_default() }
+        }
+        Key::List(place) => Request::KeyList { login: place.login_if_any()? },
+        Key::Remove { place, id } => Request::KeyRemove { login: place.login_if_any()?, id },
+    })
 }

@@ -1,7 +1,7 @@
 //! Devices and bindings of an extension.
 
 use super::view::{BindingView, DeviceView, HistoryView, Response};
-use super::{Admin, By, Refusal, no_extension, record};
+use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
@@ -18,8 +18,10 @@ impl Admin {
     pub(super) async fn device_list(&self, login: LoginName) -> Result<Response, Refusal> {
         let of = login.clone();
         let _ = history::settle(&self.services).await; // what is lost is counted
-        let look = move |view: View<'_>| Ok((record(&view, &login)?, history::of(&view, &login)?));
-        let (record, history) = self.look(look).await?;
+        let look = move |view: View<'_>| Ok((row(&view, &login)?, history::of(&view, &login)?));
+        let (row, history) = self.look(look).await?;
+        self.terms.scope.saw(row.revision);
+        let record = row.value;
         let bindings =
             self.services.directory.with(of.as_str(), |entry| entry.bindings.clone()).unwrap_or_default();
         let (now, expires_max) = (self.now(), self.defaults.expires_max);
@@ -162,7 +164,7 @@ fn show_event((device, event): (Option<DeviceId>, Event)) -> HistoryView {
 }
 
 /// What the history is to have of bindings that a command ended.
-pub(super) fn removed(before: &[Binding], after: &[Binding], by: By, now: Wall) -> Vec<Happened> {
+pub(super) fn removed(before: &[Binding], after: &[Binding], by: &By, now: Wall) -> Vec<Happened> {
     let ended = before
         .iter()
         .filter(|binding| binding.is_live(now) && !after.iter().any(|other| other.number == binding.number));

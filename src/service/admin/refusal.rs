@@ -94,6 +94,21 @@ pub enum Refusal {
     /// The store did not do it. It may have been kept all the same.
     #[error("{0}")]
     Store(String),
+    /// No such access key.
+    #[error("there is no key {0}")]
+    NoSuchKey(String),
+    /// The record has another revision than the asker has seen; nothing was changed.
+    #[error("it was changed meanwhile: it is at revision {revision}")]
+    Changed {
+        /// Which it has.
+        revision: u64,
+    },
+    /// The idempotency key was used for another request; nothing was done.
+    #[error("this idempotency key was used for another request")]
+    OtherRequest,
+    /// It was done before, and is answered as then. Nobody is told this.
+    #[error("it was done before")]
+    Answered,
     /// The caller may not.
     #[error("{0}")]
     Denied(String),

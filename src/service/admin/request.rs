@@ -1,6 +1,7 @@
 //! What can be asked.
 
-use crate::account::{LoginName, Number, Role, StationId, TenantCode};
+use super::{Page, Search};
+use crate::account::{KeyId, LoginName, Number, Role, StationId, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use crate::base::time::Wall;
@@ -15,14 +16,14 @@ use std::net::IpAddr;
 pub enum Request {
     TenantAdd { code: TenantCode, settings: TenantSettings },
     TenantShow { code: TenantCode },
-    TenantList { after: Option<TenantCode> },
+    TenantList { after: Option<TenantCode>, limit: Option<usize> },
     TenantSet { code: TenantCode, settings: TenantSettings },
     TenantSuspend { code: TenantCode },
     TenantResume { code: TenantCode },
     TenantRemove { code: TenantCode, extensions: Expect },
     ExtensionAdd { login: LoginName, name: String, email: Option<String>, password: Option<Password> },
     ExtensionShow { login: LoginName },
-    ExtensionList { tenant: Option<TenantCode>, after: Option<LoginName> },
+    ExtensionList { tenant: Option<TenantCode>, search: Search, page: Page },
     ExtensionSet { login: LoginName, name: Option<String>, email: Option<String>, role: Option<Role> },
     ExtensionDisable { login: LoginName },
     ExtensionEnable { login: LoginName },
@@ -51,6 +52,9 @@ pub enum Request {
     StationLogin { login: LoginName, station: StationId },
     StationLogout { login: LoginName },
     SecretsRotate,
+    KeyAdd { login: Option<LoginName>, name: String },
+    KeyList { login: Option<LoginName> },
+    KeyRemove { login: Option<LoginName>, id: KeyId },
     Import { csv: Password },
 }
 
@@ -96,6 +100,9 @@ impl Request {
             Self::StationLogin { .. } => "station login",
             Self::StationLogout { .. } => "station logout",
             Self::SecretsRotate => "secrets rotate",
+            Self::KeyAdd { .. } => "key add",
+            Self::KeyList { .. } => "key list",
+            Self::KeyRemove { .. } => "key remove",
             Self::Import { .. } => "import",
         }
     }
@@ -117,6 +124,7 @@ impl Request {
                 | Self::StationShow { .. }
                 | Self::DeviceHistory { .. }
                 | Self::StationList { .. }
+                | Self::KeyList { .. }
         )
     }
 }

@@ -12,7 +12,7 @@ impl Admin {
         let key = rotation::begin(&self.services).await?;
         let known = |key: String| -> Known { vec![("key".to_owned(), key)] };
         let (before, after) = (known(former.to_string()), known(key.to_string()));
-        self.services.store.run(move |txn| by.note(txn, About::Server, &before, &after)).await?;
+        self.services.store.run(move |txn| by.note(txn, About::System, &before, &after)).await?;
         Ok(Response::Rotated { key: key.to_string() })
     }
 

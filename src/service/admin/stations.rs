@@ -25,7 +25,7 @@ use crate::base::limit;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
 use crate::service::tables::{STATIONS, account, extension, overlay, put_extension};
-use crate::store::{self, Txn, View};
+use crate::store::{self, Row as Stored, Txn, View};
 use std::sync::Arc;
 
 impl Admin {
@@ -61,12 +61,14 @@ impl Admin {
         let apply = |directory: &Directory, new: &(ExtensionRecord, Credentials, Response)| {
             put(directory, &new.0, Some(new.1.clone()));
         };
-        self.commit(job, apply).await.map(|(_, _, told)| told)
+        let told = |new: &(ExtensionRecord, Credentials, Response)| Some(new.2.clone());
+        self.commit_telling(job, apply, told).await.map(|(_, _, told)| told)
     }
 
     pub(super) async fn station_show(&self, login: LoginName) -> Result<Response, Refusal> {
-        let record = self.look(move |view| station(&view, &login)).await?;
-        Ok(Response::Station(self.show_station(&record)))
+        let row = self.look(move |view| station(&view, &login)).await?;
+        self.terms.scope.saw(row.revision);
+        Ok(Response::Station(self.show_station(&row)))
     }
 
     pub(super) async fn station_list(
@@ -84,8 +86,10 @@ impl Admin {
                 Ok(STATIONS.scan(&view, &within, after.as_ref(), limit::ADMIN_PAGE_ROWS)?)
             })
             .await?;
-        let rows: Vec<_> = page.iter().map(|(_, row)| self.show_station(&row.value)).collect();
-        Ok(Response::Stations { more: rows.len() == limit::ADMIN_PAGE_ROWS, rows })
+        let rows: Vec<_> = page.iter().map(|(_, row)| self.show_station(row)).collect();
+        let full = rows.len() == limit::ADMIN_PAGE_ROWS;
+        let next = rows.last().filter(|_| full).map(|last| last.login.clone());
+        Ok(Response::Stations { rows, next })
     }
 
     /// Another name or another password; the latter ends what its phone was bound by.
@@ -117,8 +121,11 @@ impl Admin {
     /// Removes a station; an agent who is there is logged out first.
     pub(super) async fn station_remove(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
         let memory = Arc::clone(&self.services.directory);
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
-            let desk = station(txn, &login)?;
+            let row = station(txn, &login)?;
+            scope.check(row.revision)?;
+            let desk = row.value;
             let agent = match agent_at(txn, &desk)? {
                 Some(mut agent) => {
                     overlay(&mut agent, &memory);
@@ -150,15 +157,17 @@ impl Admin {
         id: StationId,
     ) -> Result<Response, Refusal> {
         let memory = Arc::clone(&self.services.directory);
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
+            scope.check(row.revision)?;
             let mut agent = row.value;
             if agent.life != Life::Active {
                 return Err(Refusal::NotActive(login.to_string()));
             }
             let place = LoginName::of_account(&format!("{id}-{}", login.tenant()));
             let place = place.map_err(|error| bad("station", error.to_string()))?;
-            let mut desk = station(txn, &place)?;
+            let mut desk = station(txn, &place)?.value;
             overlay(&mut desk, &memory);
             if !desk.bindings.iter().any(|binding| binding.is_reachable(txn.now())) {
                 return Err(Refusal::StationNotRegistered(id.to_string()));
@@ -173,7 +182,7 @@ impl Admin {
             by.note(txn, About::Extension(login.clone()), &before, &of_extension(&agent))?;
             desk.station = Some(login.number().into());
             put_extension(txn, &desk, store::Expect::Any)?;
-            put_extension(txn, &agent, store::Expect::At(row.revision))?;
+            scope.saw(put_extension(txn, &agent, store::Expect::At(row.revision))?);
             Ok((desk, agent))
         };
         let apply = |directory: &Directory, (desk, agent): &(ExtensionRecord, ExtensionRecord)| {
@@ -192,7 +201,8 @@ impl Admin {
         .await
     }
 
-    fn show_station(&self, record: &ExtensionRecord) -> StationView {
+    fn show_station(&self, row: &Stored<ExtensionRecord>) -> StationView {
+        let record = &row.value;
         let (now, directory) = (self.now(), &self.services.directory);
         let login = &record.login;
         let at = directory.with(login.as_str(), |entry| {
@@ -219,15 +229,16 @@ impl Admin {
                 .as_ref()
                 .filter(|lock| lock.until > now)
                 .map(|lock| lock.until.rfc3339()),
+            revision: row.revision.0,
         }
     }
 }
 
 /// A station that must be there.
-fn station(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal> {
+fn station(view: &View<'_>, login: &LoginName) -> Result<Stored<ExtensionRecord>, Refusal> {
     let found = if login.is_station() { account(view, login)? } else { None };
     match found {
-        Some(row) => Ok(row.value),
+        Some(row) => Ok(row),
         None if login.is_station() => Err(no_extension(view, login)),
         None => Err(Refusal::NoSuchStation(login.to_string())),
     }

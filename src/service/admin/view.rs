@@ -27,6 +27,13 @@ pub enum Response {
         /// Its id.
         key: String,
     },
+    /// A new access key, or a new secret of one; it is shown this once.
+    Key {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: String,
+    },
     /// So many extensions were imported.
     Imported {
         /// How many.
@@ -40,15 +47,16 @@ pub enum Response {
     Tenants {
         /// A page of them.
         rows: Vec<TenantView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more.
+        next: Option<String>,
     },
     /// Extensions by tenant and number; more may follow the last one.
     Extensions {
         /// A page of them.
         rows: Vec<ExtensionView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more. It need not be the last row's: a search
+        /// looks at so many extensions at a time.
+        next: Option<String>,
     },
     /// One station.
     Station(StationView),
@@ -56,8 +64,8 @@ pub enum Response {
     Stations {
         /// A page of them.
         rows: Vec<StationView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more.
+        next: Option<String>,
     },
     /// The devices of an extension.
     Devices(Vec<DeviceView>),
@@ -76,6 +84,8 @@ pub enum Response {
         /// What the next page is behind, if more may follow.
         next: Option<String>,
     },
+    /// Access keys, without their secrets.
+    Keys(Vec<KeyView>),
 }
 
 /// A flat object as a row of a table.
@@ -112,7 +122,7 @@ impl<T: Cell> Cell for Option<T> {
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $kind:ty,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
         pub struct $name {
             $($(#[$about])* pub $field: $kind,)+
         }
@@ -145,6 +155,8 @@ view!(
         duration_s: u64,
         /// The language that its people are written to in: `en` or `fr`.
         language: String,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -177,6 +189,8 @@ view!(
         station: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -201,6 +215,8 @@ view!(
         address: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -277,6 +293,20 @@ view!(
         until: String,
         /// Where the failures came from.
         source: String,
+    }
+);
+
+view!(
+    /// An access key.
+    KeyView {
+        /// Its id.
+        id: String,
+        /// What its owner calls it.
+        name: String,
+        /// Whose it is; none for an operator's.
+        login: Option<String>,
+        /// When it was made, or its secret last.
+        made: String,
     }
 );
 
