@@ -203,3 +203,10 @@ pub const PROBES_PER_SECOND: usize = 500;
 /// Phones of one shard that have been asked and have not answered; the others wait. More than those
 /// that are asked within the 32 s that an answer may take.
 pub const PROBES_WAITING_MAX: usize = 32_768;
+
+/// Keep-alives that one shard sends in a second; past it phones wait longer for theirs. At a turn every
+/// 25 s that is 100,000 phones behind NATs.
+pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
+
+/// Addresses of one shard that are kept alive; one more is not.
+pub const KEPT_MAX: usize = 1 << 20;

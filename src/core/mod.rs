@@ -12,6 +12,7 @@ pub mod boundary;
 mod dispatch;
 mod drain;
 mod invite;
+mod keep;
 pub mod meters;
 mod probe;
 pub mod refusal;
@@ -26,6 +27,7 @@ pub use meters::Meters;
 pub use settings::Settings;
 
 use crate::base::flow::ShardId;
+use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
 use crate::call::{self, Calls};
@@ -75,6 +77,7 @@ pub struct Core {
     refusals: Refusals,
     draining: bool,
     probes: probe::Probes,
+    keeper: keep::Keeper,
 }
 
 impl Core {
@@ -86,6 +89,7 @@ impl Core {
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
         let probes = probe::Probes::new(intervals, &mut rng);
+        let keeper = keep::Keeper::new(limit::KEPT_MAX, &mut rng);
         Self {
             shard,
             shards,
@@ -104,6 +108,7 @@ impl Core {
             refusals: Refusals::default(),
             draining: false,
             probes,
+            keeper,
         }
     }
 
@@ -120,9 +125,10 @@ impl Core {
     /// Does what has fallen due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.calls.handle_timeout(now);
-        self.drain_calls();
+        self.drain_calls(now);
         self.waiting.forget_late(now.mono);
         self.probe_further(now);
+        self.keep_further(now);
     }
 
     /// The next thing to do; `None` when there is nothing left to do for now.
@@ -134,7 +140,8 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
-        calls.into_iter().chain(waiting).chain(self.probes.next_deadline()).min()
+        let asked = self.probes.next_deadline().into_iter().chain(self.keeper.next_deadline());
+        calls.into_iter().chain(waiting).chain(asked).min()
     }
 
     /// How many requests wait for the store.
