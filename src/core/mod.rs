@@ -14,6 +14,7 @@ mod drain;
 mod invite;
 mod keep;
 pub mod meters;
+pub mod owners;
 mod probe;
 pub mod refusal;
 mod refusals;
@@ -35,6 +36,7 @@ use crate::digest::Nonces;
 use crate::directory::Directory;
 use crate::registrar::Gruus;
 use bytes::BytesMut;
+use owners::Owners;
 use refusals::Refusals;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -50,10 +52,12 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Nonces of all shards.
     pub nonces: Arc<Nonces>,
-    /// Where calls and To tags hash to: the same on all shards.
+    /// What Call-IDs and To tags hash to: the same on all shards.
     pub hash: ahash::RandomState,
     /// How many shards there are.
     pub shards: u16,
+    /// Which of them owns a call that is being set up.
+    pub owners: Arc<Owners>,
     /// Makes and reads temporary GRUUs.
     pub gruus: Arc<Gruus>,
 }
@@ -62,6 +66,7 @@ pub struct Shared {
 pub struct Core {
     shard: ShardId,
     shards: u16,
+    owners: Arc<Owners>,
     settings: Arc<Settings>,
     directory: Arc<Directory>,
     nonces: Arc<Nonces>,
@@ -84,7 +89,7 @@ impl Core {
     /// The shard of this number.
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
-        let Shared { settings, directory, nonces, hash, shards, gruus } = shared;
+        let Shared { settings, directory, nonces, hash, shards, owners, gruus } = shared;
         let Settings { ring_max, intervals, .. } = *settings;
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
@@ -93,6 +98,7 @@ impl Core {
         Self {
             shard,
             shards,
+            owners,
             settings,
             directory,
             nonces,
@@ -116,10 +122,11 @@ impl Core {
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
-            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, &message),
+            Inbound::Letter(Letter::Message { flow, message }) => self.receive_letter(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
         }
+        self.release_calls();
     }
 
     /// Does what has fallen due.
@@ -129,6 +136,7 @@ impl Core {
         self.waiting.forget_late(now.mono);
         self.probe_further(now);
         self.keep_further(now);
+        self.release_calls();
     }
 
     /// The next thing to do; `None` when there is nothing left to do for now.

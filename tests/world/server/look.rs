@@ -81,6 +81,9 @@ impl Server {
         if kept > live {
             leaks.push(format!("{kept} addresses are kept alive for {live} bindings"));
         }
+        if !process.owners.is_empty() {
+            leaks.push(format!("{} calls are owned by a shard", process.owners.len()));
+        }
         if !self.queue.is_empty() {
             leaks.push(format!("{} events are queued in the server", self.queue.len()));
         }
