@@ -116,7 +116,7 @@ fn stations_over_http() {
     let new = |station: &str| json!({ "station": station, "name": "A desk", "password": password(station) });
     assert_eq!(http.ask("POST", "tenants/acme/stations", Some(new("desk1"))).0, 201);
     assert_eq!(http.ask("POST", "tenants/acme/stations", Some(new("desk1"))).0, 409);
-    assert_eq!(http.ask("POST", "tenants/acme/stations", Some(new("1desk"))).0, 422);
+    assert_eq!(http.ask("POST", "tenants/acme/stations", Some(new("1desk"))).0, 400);
     assert_eq!(http.ask("POST", "tenants/beta/stations", Some(new("desk1"))).0, 404);
     let generated = json!({ "station": "desk2", "name": "Another", "generate": true });
     let (status, made) = http.ask("POST", "tenants/acme/stations", Some(generated));
@@ -151,6 +151,11 @@ fn stations_over_http() {
     assert!(page["items"].as_array().unwrap().len() > 5 && page["next"].is_null(), "{page}");
     assert_eq!(http.ask("GET", "audit?since=soon", None).0, 400);
 
+    let mut guesser = Phone::new(&server, "desk1").with_password("Wrong!1x");
+    (0..5).for_each(|_| assert_eq!(guesser.register().status(), 401));
+    assert!(http.ask("GET", "tenants/acme/stations/desk1", None).1["locked_until"].is_string());
+    assert_eq!(http.ask("DELETE", "tenants/acme/stations/desk1/locks", None).0, 200);
+    assert!(http.ask("GET", "tenants/acme/stations/desk1", None).1["locked_until"].is_null());
     assert_eq!(http.ask("PATCH", "tenants/acme/stations/desk1", Some(json!({ "name": "Door" }))).0, 200);
     assert_eq!(http.ask("DELETE", "tenants/acme/extensions/201/station", None).0, 200);
     assert_eq!(http.ask("GET", "tenants/acme/stations/desk1", None).1["agent"], Value::Null);

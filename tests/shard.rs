@@ -13,6 +13,8 @@ mod digest;
 mod doubts;
 #[path = "shard/history.rs"]
 mod history;
+#[path = "shard/keep.rs"]
+mod keep;
 #[path = "shard/loops.rs"]
 mod loops;
 #[path = "shard/phone.rs"]

@@ -77,6 +77,7 @@ fn judged(shown: Shown, instances: bool) -> Judged {
             stream: None,
             q: 1000,
             extra: None,
+            proof: Default::default(),
         }
     });
     let bindings = bindings.collect();

@@ -45,6 +45,8 @@ enum Decision {
         refreshed: SmallVec<[Refresh; 1]>,
         /// Whether it shows that several phones use one key.
         cloned: bool,
+        /// Whether it came by another way than the one before.
+        moved: bool,
         /// What its history is to have, which is hardly ever anything.
         news: Option<Box<Happened>>,
     },
@@ -127,7 +129,7 @@ impl Core {
             (request.decide(entry, who, jitter, now.wall), entry.revision)
         });
         match verdict {
-            Verdict::Good((Decision::Done { device, refreshed, cloned, news }, _)) => {
+            Verdict::Good((Decision::Done { device, refreshed, cloned, moved, news }, _)) => {
                 self.tell_news(&username, news);
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
@@ -136,6 +138,9 @@ impl Core {
                 }
                 self.out.extend(refreshed.into_iter().map(Output::Refresh));
                 self.accept(now, flow, message, &username, device);
+                if moved {
+                    self.keep(now, flow, &username);
+                }
             }
             Verdict::Good((Decision::Commit { login, epoch }, _)) => {
                 let register = boundary::Register {
@@ -196,12 +201,15 @@ impl Core {
             let who = entry.identify(&evidence, now.wall);
             request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
-        let Some(Decision::Done { device, refreshed, news, .. }) = decision else { return false };
+        let Some(Decision::Done { device, refreshed, moved, news, .. }) = decision else { return false };
         self.tell_news(login, news);
         self.nonces.settle(nonce, hash, self.right(login, device));
         self.meters.register(RegisterOutcome::Refreshed);
         self.out.extend(refreshed.into_iter().map(Output::Refresh));
         self.accept(now, flow, message, login, device);
+        if moved {
+            self.keep(now, flow, login);
+        }
         true
     }
 }
@@ -351,6 +359,7 @@ impl Request<'_, '_> {
                     device: None,
                     refreshed: SmallVec::new(),
                     cloned: false,
+                    moved: false,
                     news: None,
                 });
             }
@@ -387,27 +396,32 @@ impl Request<'_, '_> {
         }
         let refreshed = self.journal(&entry.bindings, plan, asked);
         let cloned = plan.seen != Seen::Usual;
-        let news = self.news(&entry.bindings, plan, now);
+        let (moved, news) = self.news(&entry.bindings, plan, now);
         registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);
-        Decision::Done { device: Some(device), refreshed, cloned, news }
+        Decision::Done { device: Some(device), refreshed, cloned, moved, news }
     }
 
-    /// What the history is to have of a refresh of these bindings: nothing, if its phone is where it was
-    /// and has been there.
-    fn news(&self, bindings: &[Binding], plan: &Plan, now: Wall) -> Option<Box<Happened>> {
-        plan.ops.iter().find_map(|op| {
-            let Op::Refresh { number, .. } = op else { return None };
-            let binding = bindings.iter().find(|binding| binding.number == *number)?;
-            let what = if !binding.is_live(now) {
-                Happening::Returned(binding.expires)
-            } else if binding.remote != self.flow.remote {
-                Happening::Moved(binding.remote)
-            } else {
-                return None;
-            };
-            let (device, address) = (Some(binding.device), Some(self.flow.remote));
-            Some(Box::new(Happened { at: now, device, address, what }))
-        })
+    /// Whether a refresh of these bindings comes by another way than the one before, and what the history
+    /// is to have of it: nothing, if its phone is where it was and has been there.
+    fn news(&self, bindings: &[Binding], plan: &Plan, now: Wall) -> (bool, Option<Box<Happened>>) {
+        let (mut moved, mut news) = (false, None);
+        for op in &plan.ops {
+            let Op::Refresh { number, .. } = op else { continue };
+            let Some(binding) = bindings.iter().find(|binding| binding.number == *number) else { continue };
+            let elsewhere = binding.remote != self.flow.remote;
+            let ended = !binding.is_live(now);
+            moved |= elsewhere;
+            if elsewhere || ended {
+                let what = if ended {
+                    Happening::Returned(binding.expires)
+                } else {
+                    Happening::Moved(binding.remote)
+                };
+                let (device, address) = (Some(binding.device), Some(self.flow.remote));
+                news = Some(Box::new(Happened { at: now, device, address, what }));
+            }
+        }
+        (moved, news)
     }
 
     /// What the journal keeps of a refresh of these bindings, before it is carried out.

@@ -8,12 +8,14 @@ mod doubt;
 mod entry;
 mod news;
 mod old_record;
+mod reach;
 pub mod record;
 pub mod sign_in;
 
 pub use doubt::Doubt;
 pub use entry::{Credentials, Entry, Kind, NotActive, Previous};
 pub use news::News;
+pub use reach::Kept;
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -52,6 +54,8 @@ pub struct Suspect {
 pub struct Census {
     /// Extensions and stations with at least one live binding.
     pub registrations: usize,
+    /// Live bindings whose phones could not be reached of late.
+    pub suspects: usize,
     /// Activated devices.
     pub devices: usize,
     /// Extensions under a lock.
@@ -239,8 +243,9 @@ impl Directory {
     pub fn census(&self, now: Now) -> Census {
         let mut census = Census::default();
         for entry in &self.entries {
-            census.registrations +=
-                usize::from(entry.bindings.iter().any(|binding| binding.is_live(now.wall)));
+            let mut live = entry.bindings.iter().filter(|binding| binding.is_live(now.wall)).peekable();
+            census.registrations += usize::from(live.peek().is_some());
+            census.suspects += live.filter(|binding| binding.proof.is_suspect()).count();
             match entry.kind {
                 Kind::Station => census.stations += 1,
                 Kind::Extension => {

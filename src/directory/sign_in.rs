@@ -346,3 +346,21 @@ impl Directory {
         self.guard.with_bans(|bans| bans.sweep(now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    #[test]
+    fn as_many_bans_are_told_in_an_hour_as_allowed() {
+        let guard = Guard::new(Ha1::decoy(&mut Rng::from_number(1)), [1, 2, 3, 4]);
+        let directory = Directory::new([1, 2, 3, 4], guard);
+        let told = |hour: u64| {
+            let at = |second: u64| Wall::from_secs(hour * 3600 + second % 3600);
+            let times = 0..=limit::AUDIT_BANS_PER_HOUR as u64;
+            times.filter(|second| directory.may_tell_ban(at(*second))).count()
+        };
+        assert_eq!((told(1), told(1), told(2)), (limit::AUDIT_BANS_PER_HOUR, 0, limit::AUDIT_BANS_PER_HOUR));
+    }
+}

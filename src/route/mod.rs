@@ -10,8 +10,12 @@
 //! | 4    | each binding  | `binding_expired`, `flow_dead` |
 //!
 //! Of several flows of one device (RFC 5626) one rings: the one that was heard last; the others stand
-//! by, to be tried if it fails. A call to a GRUU asks one device only; `unknown_device` if its instance
+//! by, to be tried if it fails. What is suspect ([`crate::registrar::Proof`]) comes last. A call to a GRUU asks one device only; `unknown_device` if its instance
 //! has never been here, or the GRUU no longer holds (RFC 5627 §5.5: 404).
+
+mod agent;
+
+pub use agent::{at_station, of_agent};
 
 use crate::account::Life;
 use crate::base::flow::Flow;
@@ -128,6 +132,8 @@ pub struct Target {
     pub routes: Box<[u8]>,
     /// Where the request is sent.
     pub flow: Flow,
+    /// Whether it is in doubt that its phone can be reached.
+    pub suspect: bool,
     /// Other flows of the device, the best first, to be tried if this one fails.
     pub spares: Vec<Target>,
 }
@@ -186,47 +192,6 @@ impl Route {
     }
 }
 
-/// What an agent's own extension says to a call: it is refused as a whole, or its devices are passed
-/// over and its station is asked ([`at_station`]).
-///
-/// # Errors
-/// The refusal.
-pub fn of_agent(called: Called<'_>, which: Which, now: Wall) -> Result<Route, Route> {
-    if let Some(refused) = called.refused() {
-        return Err(refused);
-    }
-    let mut route = Route::default();
-    let live = |device: DeviceId| {
-        called.bindings.iter().any(|binding| binding.device == device && binding.is_live(now))
-    };
-    for device in called.licence.devices.iter().filter(|device| live(device.id)) {
-        let reason = Reason::LoggedInElsewhere;
-        route.passed_over.push(PassedOver { device: Some(device.id), reason });
-    }
-    if which == Which::All {
-        return Ok(route);
-    }
-    // It is called at a device of its own, where its agent is not.
-    Err(Route::nobody(Reason::LoggedInElsewhere))
-}
-
-/// Whether an agent's station rings (`None`: there is no such station, or it is another agent's).
-#[must_use]
-pub fn at_station(station: Option<Called<'_>>, now: Wall) -> Route {
-    let Some(station) = station else { return Route::nobody(Reason::StationUnknown) };
-    let mut route = route_to(Some(station), Which::All, now);
-    for passed in &mut route.passed_over {
-        passed.device = None; // not one of the extension's
-        if passed.reason == Reason::NotRegistered {
-            passed.reason = Reason::StationNotRegistered;
-        }
-    }
-    if route.targets.is_empty() && route.passed_over.is_empty() {
-        return Route::nobody(Reason::StationNotRegistered);
-    }
-    route
-}
-
 /// Decides who rings for a call to `called` (`None`: there is no such number).
 #[must_use]
 pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
@@ -270,7 +235,8 @@ pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
             }
         }
         flows.sort_by_key(|binding| {
-            Reverse((binding.q, binding.extra.as_ref().map(|extra| extra.heard), binding.number))
+            let heard = binding.extra.as_ref().map(|extra| extra.heard);
+            (binding.proof.is_suspect(), Reverse((binding.q, heard, binding.number)))
         });
         if let Some((first, others)) = flows.split_first() {
             let spares = others.iter().map(|binding| target(binding)).collect();
@@ -282,7 +248,7 @@ pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
         let found = called.bindings.iter().find(|binding| binding.number == target.number);
         found.map_or((0, 0), |binding| (binding.q, binding.number))
     };
-    route.targets.sort_by_key(|target| Reverse(q(target)));
+    route.targets.sort_by_key(|target| (target.suspect, Reverse(q(target))));
     route.targets.truncate(limit::FORKS_MAX);
     route
 }
@@ -294,6 +260,7 @@ fn target(binding: &Binding) -> Target {
         contact: binding.contact.clone(),
         routes: binding.routes(),
         flow: binding.flow(),
+        suspect: binding.proof.is_suspect(),
         spares: Vec::new(),
     }
 }
@@ -304,7 +271,7 @@ mod tests {
     use crate::base::flow::{FlowId, Transport};
     use crate::licence::{Device, Keys};
 
-    const NOW: Wall = Wall::from_secs(1000);
+    pub(super) const NOW: Wall = Wall::from_secs(1000);
 
     fn device(id: u32, revoked: bool) -> Device {
         Device {
@@ -321,7 +288,7 @@ mod tests {
         }
     }
 
-    fn binding(number: u32, device: u32, expires_s: u64, transport: Transport) -> Binding {
+    pub(super) fn binding(number: u32, device: u32, expires_s: u64, transport: Transport) -> Binding {
         Binding {
             number,
             turn: 0,
@@ -335,11 +302,12 @@ mod tests {
             remote: ([192, 0, 2, 1], 5060).into(),
             stream: None,
             q: 1000,
+            proof: Default::default(),
             extra: None,
         }
     }
 
-    fn licence(enabled: bool) -> Licence {
+    pub(super) fn licence(enabled: bool) -> Licence {
         Licence {
             enabled,
             generation: 1,
@@ -392,55 +360,6 @@ mod tests {
         assert_eq!(route(Some(called), NOW).targets.len(), limit::FORKS_MAX);
     }
 
-    #[test]
-    fn an_agents_station_rings_and_nothing_else() {
-        let (own, mut desk) = (licence(true), licence(true));
-        desk.devices.truncate(1);
-        let softphone = [binding(1, 1, 2000, Transport::Udp)];
-        let called = |life, bindings| Called { tenant_active: true, life, licence: &own, bindings };
-        let station = |bindings| Called { tenant_active: true, life: Life::Active, licence: &desk, bindings };
-        let live = [binding(7, 1, 2000, Transport::Udp)];
-        let expired = [binding(7, 1, 1000, Transport::Udp)];
-        let dead = [binding(7, 1, 2000, Transport::Tcp)];
-        for (name, life, which, at, rings, refusal) in [
-            ("registered", Life::Active, Which::All, Some(&live[..]), vec![7], None),
-            ("unknown", Life::Active, Which::All, None, vec![], Some(Reason::StationUnknown)),
-            (
-                "not registered",
-                Life::Active,
-                Which::All,
-                Some(&[]),
-                vec![],
-                Some(Reason::StationNotRegistered),
-            ),
-            ("expired", Life::Active, Which::All, Some(&expired), vec![], Some(Reason::BindingExpired)),
-            ("dead", Life::Active, Which::All, Some(&dead), vec![], Some(Reason::FlowDead)),
-            ("disabled", Life::Disabled, Which::All, Some(&live), vec![], Some(Reason::ExtensionDisabled)),
-            (
-                "a device of its own",
-                Life::Active,
-                Which::One(DeviceId(1)),
-                Some(&live),
-                vec![],
-                Some(Reason::LoggedInElsewhere),
-            ),
-        ] {
-            let found = match of_agent(called(life, &softphone), which, NOW) {
-                Ok(passed) => {
-                    assert_eq!(passed.refusal(), Some(Reason::LoggedInElsewhere), "{name}");
-                    passed.and(at_station(at.map(station), NOW))
-                }
-                Err(refused) => refused,
-            };
-            assert_eq!(found.targets.iter().map(|target| target.number).collect::<Vec<_>>(), rings, "{name}");
-            assert_eq!(found.refusal(), refusal, "{name}");
-        }
-        let mut never = licence(true);
-        never.devices.clear();
-        let called = Called { tenant_active: true, life: Life::Active, licence: &never, bindings: &[] };
-        assert_eq!(at_station(Some(called), NOW).refusal(), Some(Reason::StationNotRegistered));
-    }
-
     fn flow(number: u32, device: u32, heard_s: u64) -> Binding {
         let extra = crate::registrar::Extra {
             reg_id: number,
@@ -469,6 +388,21 @@ mod tests {
         let found = route(Some(called), NOW);
         assert_eq!(&*found.targets[1].routes, b"Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n");
         assert!(found.targets[0].routes.is_empty());
+    }
+
+    #[test]
+    fn what_is_suspect_comes_last() {
+        let on = licence(true);
+        let mut bindings = vec![flow(1, 1, 30), flow(2, 1, 10), binding(3, 3, 2000, Transport::Udp)];
+        bindings.push(Binding { q: 500, ..binding(4, 3, 2000, Transport::Udp) });
+        for suspect in [0, 2] {
+            bindings[suspect].proof = bindings[suspect].proof.doubted();
+        }
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+        let targets = route(Some(called), NOW).targets;
+        let found: Vec<_> = targets.iter().map(|target| (target.number, target.suspect)).collect();
+        assert_eq!(found, [(2, false), (4, false), (3, true)]);
+        assert_eq!((targets[0].spares[0].number, targets[0].spares[0].suspect), (1, true));
     }
 
     #[test]

@@ -138,6 +138,8 @@ fn stage(
             if directory.may_tell_ban(at) {
                 let what = What::Banned { until: ban.until };
                 audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
+            } else {
+                metrics::counter!("stationmaster_shed_total", "why" => "audit_bans").increment(1);
             }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
             Ok(Staged::of(None))

@@ -25,6 +25,9 @@ const BATCH: usize = 512;
 /// Jobs of one interval: registrations come first.
 const BATCHES: usize = 2;
 
+/// Jobs before a history is read: nobody waits for more.
+const BATCHES_READ: usize = 8;
+
 /// Writes until `stop`, and then what waits.
 pub async fn run(services: Services, stop: Stop) {
     metrics::describe_counter!(
@@ -74,12 +77,12 @@ pub async fn write(services: &Services, batches: usize) -> Result<(), StoreError
     result
 }
 
-/// Writes everything that waits: for whoever is about to read.
+/// Writes what waits, for whoever is about to read; of very much only the oldest.
 ///
 /// # Errors
 /// As [`write`].
 pub async fn settle(services: &Services) -> Result<(), StoreError> {
-    write(services, crate::base::limit::HISTORY_WAITING_MAX / BATCH + 1).await
+    write(services, BATCHES_READ).await
 }
 
 /// The history of somebody.

@@ -3,7 +3,9 @@
 use super::bench::{Bench, login};
 use super::phone::Phone;
 use stationmaster::account::TenantCode;
+use stationmaster::directory::record::What;
 use stationmaster::service::admin::{Expect, NewPassword, Password, Request, TenantSettings};
+use stationmaster::service::tables::AUDIT;
 
 /// A change while the store fails, by whom; then the answers to phone 1 and phone 2, each of which
 /// refreshes what it has: while the store is down; once it is back and has kept the change; once it is
@@ -287,6 +289,9 @@ fn a_ban_whose_end_is_open_ends_as_the_store_has_it() {
             assert_eq!(stranger.registers(&mut bench, 3600), 401);
         }
         assert_eq!(Phone::new("201", 66).registers(&mut bench, 3600), 403, "{outcome}: it is banned");
+        let lines = AUDIT.scan(&bench.services.store.view(), &[], None, 100).unwrap();
+        let told = lines.iter().filter(|(_, row)| matches!(row.value.notice.what, What::Banned { .. }));
+        assert_eq!(told.count(), 1, "the audit has a line of it");
         bench.breaks();
         refused(&mut bench, Request::BanClear { source: [203, 0, 113, 66].into() });
         assert_eq!(Phone::new("201", 66).registers(&mut bench, 3600), 403, "{outcome}: while it is down");

@@ -125,7 +125,7 @@ impl Server {
             wrongs: Vec::new(),
             records: 0,
             restarted: false,
-            settings: Arc::new(start::settings()),
+            settings: Arc::new(start::settings(faults.keep_alive)),
             shards,
             faults,
             sockets: rng.bits(),

@@ -210,7 +210,7 @@ list!(/** What became of registrations, the newest last. */ History of HistoryVi
 list!(/** Activated devices. */ Devices of DeviceView);
 list!(/** Live bindings. */ Bindings of BindingView);
 list!(/** Locks and bans. */ Locks of LockView);
-list!(/** Lines of the audit, the newest last. */ Audit of AuditView);
+list!(/** Lines of the audit, the newest last; in pages the oldest first. */ Audit of pages of AuditView);
 list!(/** Access keys, without their secrets. */ Keys of KeyView);
 
 #[cfg(test)]

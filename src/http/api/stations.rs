@@ -10,12 +10,24 @@ use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{Caller, Condition, Request, StationView};
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, put};
+use axum::routing::{delete, get, put};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 #[derive(OpenApi)]
-#[openapi(paths(list, add, show, set, set_password, remove, login, logout, history, history_of_extension))]
+#[openapi(paths(
+    list,
+    add,
+    show,
+    set,
+    set_password,
+    remove,
+    unlock,
+    login,
+    logout,
+    history,
+    history_of_extension
+))]
 pub(super) struct Doc;
 
 const STATION: &str = "/api/v1/tenants/{tenant}/stations/{station}";
@@ -26,6 +38,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/tenants/{tenant}/stations", get(list).post(add))
         .route(STATION, get(show).patch(set).delete(remove))
         .route(&format!("{STATION}/password"), put(set_password))
+        .route(&format!("{STATION}/locks"), delete(unlock))
         .route(&format!("{STATION}/history"), get(history))
         .route(&format!("{EXTENSION}/station"), put(login).delete(logout))
         .route(&format!("{EXTENSION}/history"), get(history_of_extension))
@@ -181,6 +194,19 @@ async fn remove(
     condition: Condition,
 ) -> Answered {
     api.change(caller, condition, Request::StationRemove { login }).await
+}
+
+#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/stations/{station}/locks", tag = "stations",
+    params(StationPath),
+    responses((status = 200, description = "It is not locked, and its failures are forgotten", body = Done)))]
+/// End the lock of a station
+async fn unlock(
+    State(api): State<Api>,
+    caller: Caller,
+    OfStation(login): OfStation,
+    condition: Condition,
+) -> Answered {
+    api.change(caller, condition, Request::LockClear { login }).await
 }
 
 #[utoipa::path(put, path = "/api/v1/tenants/{tenant}/extensions/{number}/station", tag = "stations",
