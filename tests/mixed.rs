@@ -11,7 +11,7 @@
 mod support;
 
 use stationmaster::account::LoginName;
-use stationmaster::service::admin::{NewPassword, Password, Refusal, Request, Response};
+use stationmaster::service::admin::{Answer, NewPassword, Password, Refusal, Request, Response};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -357,5 +357,7 @@ fn ask(socket: &Path, request: &Request) -> Option<Result<Response, Refusal>> {
     stream.write_all(&line).ok()?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).ok()?;
-    answer.ends_with('\n').then(|| serde_json::from_str(&answer).unwrap())
+    let answer =
+        answer.ends_with('\n').then(|| serde_json::from_str::<Result<Answer, Refusal>>(&answer).unwrap());
+    answer.map(|answer| answer.map(|answer| answer.response))
 }

@@ -19,14 +19,14 @@ use std::time::Duration;
 /// How often histories are written.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Events that one job writes.
-const BATCH: usize = 512;
+/// Events that one job writes: whoever registers waits for no longer than that takes.
+const BATCH: usize = 128;
 
 /// Jobs of one interval: registrations come first.
-const BATCHES: usize = 2;
+const BATCHES: usize = 8;
 
 /// Jobs before a history is read: nobody waits for more.
-const BATCHES_READ: usize = 8;
+const BATCHES_READ: usize = 32;
 
 /// Writes until `stop`, and then what waits.
 pub async fn run(services: Services, stop: Stop) {
