@@ -9,11 +9,13 @@
 //! | recovery codes | keyed hashes of the unused ones | the codes |
 //! | code by mail | keyed hash, end, tries | the code |
 //! | browsers | hashes of their cookies | the cookies |
+//! | PIN, security question | keyed hashes | the PIN, the answer |
+//! | link of a reset | the hash of its token | the token |
 //!
 //! The hash is made at the first sign-in after the password was set: a hash of another epoch than the
 //! password's counts for nothing, so no change of the password need reach here.
 
-use super::TokenHash;
+use super::{Pin, Question, Reset, TokenHash};
 use crate::base::limit;
 use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,12 @@ pub struct Portal {
     pub browsers: Vec<Browser>,
     /// The number that the next browser gets.
     pub next_browser: u32,
+    /// The PIN of phone access, if one is set.
+    pub pin: Option<Pin>,
+    /// The security question, if one is set.
+    pub question: Option<Question>,
+    /// The link of a reset that was sent and not used.
+    pub reset: Option<Reset>,
 }
 
 /// The hash of a password.

@@ -65,6 +65,7 @@ fn as_json(response: &Response) -> serde_json::Result<String> {
             Ok(json!({ "login": login, "password": password }).to_string())
         }
         Response::Invited { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
+        Response::Reset { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
         Response::Imported { extensions } => Ok(json!({ "imported": extensions }).to_string()),
         Response::Tenant(view) => serde_json::to_string(view),
         Response::Extension(view) => serde_json::to_string(view),
@@ -91,6 +92,12 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         }
         Response::Invited { email, until } => {
             format!("A link goes to {email}; it works once, until {until}.")
+        }
+        Response::Reset { email, until: Some(until) } => {
+            format!("A link goes to {email}; it works once, until {until}.")
+        }
+        Response::Reset { email, until: None } => {
+            format!("A random password goes to {email}; it must be changed at the first sign-in.")
         }
         Response::Imported { extensions: 1 } => "imported 1 extension".into(),
         Response::Imported { extensions } => format!("imported {extensions} extensions"),

@@ -1,11 +1,13 @@
 //! From the grammar to what is to be done.
 
-use super::grammar::{App, Audit, Binding, Command, Device, Extension, Lock, Password, Policy, Role, Tenant};
+use super::grammar::{
+    App, Audit, Binding, Command, Device, Extension, Lock, Password, Pin, Policy, Role, Tenant,
+};
 use super::who::Misnamed;
 use super::{Exit, password};
 use crate::account;
 use crate::base::limit;
-use crate::service::admin::{Expect, NewPassword, Request, TenantSettings};
+use crate::service::admin::{Expect, NewPassword, NumberChanges, Request, TenantSettings};
 use std::io::Read;
 use std::path::Path;
 
@@ -45,6 +47,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Tenant(verb) => tenant(verb),
         Command::Extension(verb) => extension(verb)?,
         Command::Password(verb) => set_password(&verb)?,
+        Command::Pin(verb) => pin(&verb)?,
         Command::App(verb) => app(verb)?,
         Command::Device(verb) => device(&verb)?,
         Command::Lock(verb) => lock(&verb)?,
@@ -58,11 +61,11 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
 fn tenant(verb: Tenant) -> Request {
     match verb {
         Tenant::Add { code, name, policy } => {
-            Request::TenantAdd { code, settings: settings(Some(name), &policy) }
+            Request::TenantAdd { code, settings: settings(Some(name), policy) }
         }
         Tenant::Show { code } => Request::TenantShow { code },
         Tenant::List => Request::TenantList { after: None },
-        Tenant::Set { code, name, policy } => Request::TenantSet { code, settings: settings(name, &policy) },
+        Tenant::Set { code, name, policy } => Request::TenantSet { code, settings: settings(name, policy) },
         Tenant::Suspend { code } => Request::TenantSuspend { code },
         Tenant::Resume { code } => Request::TenantResume { code },
         Tenant::Remove { code, with_extensions } => {
@@ -72,7 +75,7 @@ fn tenant(verb: Tenant) -> Request {
     }
 }
 
-fn settings(name: Option<String>, policy: &Policy) -> TenantSettings {
+fn settings(name: Option<String>, policy: Policy) -> TenantSettings {
     TenantSettings {
         name,
         max_devices: policy.max_devices,
@@ -80,6 +83,15 @@ fn settings(name: Option<String>, policy: &Policy) -> TenantSettings {
         window_s: policy.lock_window_s,
         duration_s: policy.lock_duration_s,
         language: policy.language,
+        main_number: policy.main_number,
+        password_policy: policy.password_policy,
+        question_required: policy.question_required,
+        random_password_by_mail: policy.random_password_by_mail,
+        two_step_required: policy.two_step_required,
+        mail_prefix: policy.mail_prefix,
+        mail_sender: policy.mail_sender,
+        mail_new_device: policy.mail_new_device,
+        mail_locked: policy.mail_locked,
     }
 }
 
@@ -92,12 +104,13 @@ fn extension(verb: Extension) -> Result<Request, Stop> {
         }
         Extension::Show(who) => Request::ExtensionShow { login: who.login()? },
         Extension::List { tenant } => Request::ExtensionList { tenant, after: None },
-        Extension::Set { who, name, email, role } => {
+        Extension::Set { who, name, email, role, number, remove_number } => {
             let role = role.map(|role| match role {
                 Role::User => account::Role::User,
                 Role::Admin => account::Role::Admin,
             });
-            Request::ExtensionSet { login: who.login()?, name, email, role }
+            let numbers = NumberChanges { add: number, remove: remove_number };
+            Request::ExtensionSet { login: who.login()?, name, email, role, numbers }
         }
         Extension::Invite(who) => Request::ExtensionInvite { login: who.login()? },
         Extension::Disable(who) => Request::ExtensionDisable { login: who.login()? },
@@ -107,8 +120,19 @@ fn extension(verb: Extension) -> Result<Request, Stop> {
 }
 
 fn set_password(verb: &Password) -> Result<Request, Stop> {
-    let Password::Set { who, generate, .. } = verb;
-    Ok(Request::PasswordSet { login: who.login()?, password: new_password(*generate)? })
+    Ok(match verb {
+        Password::Set { who, generate, .. } => {
+            Request::PasswordSet { login: who.login()?, password: new_password(*generate)? }
+        }
+        Password::Reset(who) => Request::PasswordReset { login: who.login()? },
+    })
+}
+
+fn pin(verb: &Pin) -> Result<Request, Stop> {
+    Ok(match verb {
+        Pin::Set { who, .. } => Request::PinSet { login: who.login()?, pin: from_stdin()? },
+        Pin::Remove(who) => Request::PinRemove { login: who.login()? },
+    })
 }
 
 fn app(verb: App) -> Result<Request, Stop> {

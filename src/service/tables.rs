@@ -6,8 +6,9 @@
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
+//! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
-//! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
+//! | `decoy`   | `lock`, `forgot` | written when a stranger is "locked", or has "forgotten" a password, so that this takes as long |
 
 use super::audit::AuditLine;
 use crate::account::{LoginName, Tenant};
@@ -18,7 +19,7 @@ use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
 /// Tenants by code.
-pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 2).migrating(Tenant::of_schema);
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 3).migrating(Tenant::of_schema);
 
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
@@ -35,6 +36,9 @@ pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migra
 
 /// What is written for the lock of a stranger: one record, always the same.
 pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);
+
+/// What is written for those whom a forgotten password finds nowhere: as much as for anybody.
+pub const FORGOT_DECOYS: Table<Vec<u8>> = Table::new(Namespace::new("decoy"), 1);
 
 /// An extension's record.
 ///

@@ -15,23 +15,29 @@ mod extensions;
 mod import;
 mod invite;
 mod locks;
+mod numbers;
+mod pin;
 mod refusal;
 mod request;
+mod reset;
+mod settings;
 mod tenants;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
+pub(in crate::service) use app::{owe_password_changed, set_password};
 pub use invite::{Carries, Links, Mailing};
 pub use refusal::{Refusal, RowFault};
-pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
+pub use request::{Expect, NewPassword, NumberChanges, Password, Peer, Request, TenantSettings};
 pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
+use super::index::{self, ClaimError, Indexed};
 use super::tables::{EXTENSIONS, TENANTS, extension, overlay, put_extension};
-use super::{Services, tables};
-use crate::account::{LoginName, Tenant, TenantCode};
+use super::{Services, opens_phones, tables};
+use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::record::What;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
@@ -55,6 +61,14 @@ pub struct Defaults {
     pub mailing: Mailing,
 }
 
+/// What of an extension is changed; `None` leaves it as it is.
+struct ExtensionChange {
+    name: Option<String>,
+    email: Option<String>,
+    role: Option<Role>,
+    numbers: NumberChanges,
+}
+
 /// Executes requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
@@ -63,12 +77,12 @@ pub struct Admin {
 }
 
 /// A change of an extension's record, and what memory must be told besides the record.
-struct Changed<T> {
-    told: T,
+pub(in crate::service) struct Changed<T> {
+    pub(in crate::service) told: T,
     /// The password, if it was changed.
-    credentials: Option<Credentials>,
+    pub(in crate::service) credentials: Option<Credentials>,
     /// Whether failures are forgotten.
-    unlocked: bool,
+    pub(in crate::service) unlocked: bool,
 }
 
 impl<T> From<T> for Changed<T> {
@@ -82,6 +96,18 @@ impl Admin {
     #[must_use]
     pub const fn new(services: Services, defaults: Defaults) -> Self {
         Self { services, defaults }
+    }
+
+    /// What it executes on.
+    #[must_use]
+    pub const fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// What counts where a tenant says nothing.
+    #[must_use]
+    pub const fn defaults(&self) -> &Defaults {
+        &self.defaults
     }
 
     /// Executes one request of `peer`.
@@ -108,14 +134,17 @@ impl Admin {
             }
             R::ExtensionShow { login } => self.extension_show(login).await,
             R::ExtensionList { tenant, after } => self.extension_list(tenant, after).await,
-            R::ExtensionSet { login, name, email, role } => {
-                self.extension_set(by, login, name, email, role).await
+            R::ExtensionSet { login, name, email, role, numbers } => {
+                self.extension_set(by, login, ExtensionChange { name, email, role, numbers }).await
             }
             R::ExtensionDisable { login } => self.extension_disable(by, login).await,
             R::ExtensionEnable { login } => self.extension_enable(by, login).await,
             R::ExtensionInvite { login } => self.extension_invite(by, login).await,
             R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
+            R::PasswordReset { login } => self.password_reset(by, login).await,
+            R::PinSet { login, pin } => self.pin_set(by, login, pin).await,
+            R::PinRemove { login } => self.pin_remove(by, login).await,
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
             R::AppDisable { login } => self.app_disable(by, login).await,
             R::DeviceList { login } => self.device_list(login).await,
@@ -134,7 +163,7 @@ impl Admin {
 
     /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
     /// job's `apply`. So memory sees the changes in the order of the store.
-    async fn commit<T: Send + 'static>(
+    pub(in crate::service) async fn commit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -151,7 +180,7 @@ impl Admin {
     }
 
     /// Changes one extension's record, and memory with it.
-    async fn change<T: Send + 'static>(
+    pub(in crate::service) async fn change<T: Send + 'static>(
         &self,
         by: By,
         login: LoginName,
@@ -162,15 +191,20 @@ impl Admin {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let before = of_extension(&record);
+            let (before, indexed) = (of_extension(&record), Indexed::of(&record));
             let changed = decide(&mut record, txn)?;
+            index::claim(txn, Some(&indexed), &record)?;
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
             put_extension(txn, &record, store::Expect::At(row.revision))?;
+            index::release(txn, &indexed, Some(&record))?;
             Ok((record, changed))
         };
         let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
             match &changed.credentials {
-                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
+                Some(credentials) => {
+                    let credentials = Some(credentials.clone()).filter(|_| opens_phones(record));
+                    extensions::put(directory, record, credentials);
+                }
                 None => directory.refresh(record),
             }
             if changed.unlocked {
@@ -181,7 +215,7 @@ impl Admin {
     }
 
     /// Reads, where waiting for the disk is allowed.
-    async fn look<T: Send + 'static>(
+    pub(in crate::service) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(View<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -195,7 +229,7 @@ impl Admin {
 
 /// Who changes something, and by which command.
 #[derive(Clone, Copy, Debug)]
-struct By {
+pub(in crate::service) struct By {
     who: Who,
     command: &'static str,
 }
@@ -205,13 +239,31 @@ struct By {
 enum Who {
     /// An operator.
     Peer(Peer),
-    /// Whoever has the link of an invitation, from this address.
+    /// Whoever has the link of an invitation or a reset, from this address.
     Link(IpAddr),
+    /// Anybody, from this address.
+    Anybody(IpAddr),
 }
 
 impl By {
+    /// Whoever has a link, from this address.
+    pub(in crate::service) const fn link(from: IpAddr, command: &'static str) -> Self {
+        Self { who: Who::Link(from), command }
+    }
+
+    /// Anybody, from this address.
+    pub(in crate::service) const fn anybody(from: IpAddr, command: &'static str) -> Self {
+        Self { who: Who::Anybody(from), command }
+    }
+
     /// Writes the line of the audit: before the change itself is written.
-    fn note(self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
+    pub(in crate::service) fn note(
+        self,
+        txn: &mut Txn<'_>,
+        about: About,
+        before: &Known,
+        after: &Known,
+    ) -> Result<(), StoreError> {
         let what = What::Administered { by: self.who.to_string(), command: self.command.to_owned() };
         note(txn, about, what, Change::between(before, after))
     }
@@ -221,7 +273,8 @@ impl By {
         note_outbox(txn, record)?;
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
-        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
+        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)?;
+        index::release(txn, &Indexed::of(record), None)
     }
 }
 
@@ -230,6 +283,7 @@ impl fmt::Display for Who {
         match self {
             Self::Peer(peer) => peer.fmt(f),
             Self::Link(source) => write!(f, "link {source}"),
+            Self::Anybody(source) => write!(f, "anybody {source}"),
         }
     }
 }
@@ -263,6 +317,15 @@ fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal
     match tables::extension(view, login)? {
         Some(row) => Ok(row.value),
         None => Err(no_extension(view, login)),
+    }
+}
+
+impl From<ClaimError> for Refusal {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken(number) => Self::NumberTaken(number),
+            ClaimError::Store(error) => error.into(),
+        }
     }
 }
 

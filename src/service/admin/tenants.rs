@@ -1,18 +1,15 @@
 //! Tenants.
 
-use super::check::{self, bad, within};
-use super::view::{Response, TenantView};
-use super::{Admin, By, Defaults, Expect, Refusal, TenantSettings, tenant};
+use super::settings::{self, show};
+use super::view::Response;
+use super::{Admin, By, Expect, Refusal, TenantSettings, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
-use crate::lockout::FAILURES_MAX;
 use crate::service::audit::{About, Known, of_tenant};
+use crate::service::index;
 use crate::service::tables::{EXTENSIONS, TENANTS};
 use crate::store::{self, Txn};
-
-/// Longest window and lock, in seconds: a day.
-const LOCK_S_MAX: u32 = 86_400;
 
 /// Extensions that one job removes.
 const REMOVE_AT_ONCE: usize = 500;
@@ -25,13 +22,15 @@ impl Admin {
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
-        apply(&mut tenant, settings)?;
+        settings::apply(&mut tenant, settings)?;
         let job = move |txn: &mut Txn<'_>| {
             if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
                 return Err(Refusal::TenantExists(tenant.code.to_string()));
             }
             by.note(txn, About::Tenant(tenant.code.clone()), &Known::new(), &of_tenant(&tenant))?;
-            TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?;
+            index::renew_main(txn, None, &tenant, |txn| {
+                TENANTS.insert(txn, &[tenant.code.as_str()], &tenant).map(drop)
+            })?;
             Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
@@ -59,7 +58,7 @@ impl Admin {
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        self.tenant_change(by, code, move |tenant| apply(tenant, settings)).await
+        self.tenant_change(by, code, move |tenant| settings::apply(tenant, settings)).await
     }
 
     pub(super) async fn tenant_activate(
@@ -83,10 +82,13 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         let job = move |txn: &mut Txn<'_>| {
             let mut tenant = tenant(txn, &code)?;
-            let before = of_tenant(&tenant);
+            let (before, main) = (of_tenant(&tenant), tenant.main_number.clone());
             decide(&mut tenant)?;
-            by.note(txn, About::Tenant(code.clone()), &before, &of_tenant(&tenant))?;
-            TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?;
+            let after = of_tenant(&tenant);
+            index::renew_main(txn, main.as_ref().map(|main| &main.number), &tenant, |txn| {
+                by.note(txn, About::Tenant(code.clone()), &before, &after)?;
+                TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any).map(drop)
+            })?;
             Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
@@ -115,6 +117,9 @@ impl Admin {
                 let gone = if logins.is_empty() {
                     by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant), &Known::new())?;
                     TENANTS.remove(txn, &[code.as_str()], store::Expect::Any)?;
+                    if let Some(main) = &tenant.main_number {
+                        index::release_main(txn, &code, &main.number)?;
+                    }
                     Some(code)
                 } else {
                     None
@@ -138,39 +143,4 @@ impl Admin {
 
 fn put(directory: &Directory, tenant: &Tenant) {
     directory.put_tenant(tenant.clone());
-}
-
-/// Takes the settings over that are given.
-fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
-    let TenantSettings { name, max_devices, max_failures, window_s, duration_s, language } = settings;
-    let devices_most = u16::try_from(limit::BINDINGS_MAX).unwrap_or(u16::MAX);
-    within("--max-devices", max_devices.map(u16::from), 1, devices_most)?;
-    within("--max-failures", max_failures, 1, FAILURES_MAX)?;
-    within("--lock-window-s", window_s, 1, LOCK_S_MAX)?;
-    within("--lock-duration-s", duration_s, 1, LOCK_S_MAX)?;
-    if let Some(name) = name {
-        check::name(&name).map_err(|reason| bad("--name", reason))?;
-        tenant.name = name.into();
-    }
-    let policies = &mut tenant.policies;
-    policies.max_devices = max_devices.map(u16::from).or(policies.max_devices);
-    policies.max_failures = max_failures.or(policies.max_failures);
-    policies.window_s = window_s.or(policies.window_s);
-    policies.duration_s = duration_s.or(policies.duration_s);
-    policies.language = language.or(policies.language);
-    Ok(())
-}
-
-fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
-    let lockout = defaults.lockout.of_tenant(&tenant.policies);
-    TenantView {
-        code: tenant.code.to_string(),
-        name: tenant.name.to_string(),
-        state: if tenant.active { "active" } else { "suspended" }.to_owned(),
-        max_devices: tenant.policies.max_devices.unwrap_or(defaults.devices_max).into(),
-        max_failures: lockout.failures_max.into(),
-        window_s: lockout.window.as_secs(),
-        duration_s: lockout.duration.as_secs(),
-        language: tenant.policies.language.unwrap_or(defaults.mailing.language).code().to_owned(),
-    }
 }
