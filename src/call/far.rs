@@ -70,7 +70,7 @@ impl Call {
 
     fn branch_answered(&mut self, desk: &mut Desk, number: u8, response: &Message, now: Now) {
         let Some(branch) = self.branches.get_mut(usize::from(number)) else { return };
-        let tag = response.to().tag().unwrap_or_default();
+        let tag = response.to_tag().unwrap_or_default();
         if branch.progress == Progress::Won && branch.dialog.remote_tag() == tag {
             return; // its ACK waits for the caller's
         }

@@ -226,7 +226,7 @@ impl Core {
             }
         };
         self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
-        if message.to().tag().is_none() {
+        if message.to_tag().is_none() {
             self.meters.call(End::Refused(refusal.status()));
         }
         self.refuse(flow, message, refusal);

@@ -13,6 +13,7 @@ mod dispatch;
 mod drain;
 mod invite;
 pub mod meters;
+pub mod owners;
 mod probe;
 pub mod refusal;
 mod refusals;
@@ -33,6 +34,7 @@ use crate::digest::Nonces;
 use crate::directory::Directory;
 use crate::registrar::Gruus;
 use bytes::BytesMut;
+use owners::Owners;
 use refusals::Refusals;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,10 +50,12 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Nonces of all shards.
     pub nonces: Arc<Nonces>,
-    /// Where calls and To tags hash to: the same on all shards.
+    /// What Call-IDs and To tags hash to: the same on all shards.
     pub hash: ahash::RandomState,
     /// How many shards there are.
     pub shards: u16,
+    /// Which of them owns a call that is being set up.
+    pub owners: Arc<Owners>,
     /// Makes and reads temporary GRUUs.
     pub gruus: Arc<Gruus>,
 }
@@ -60,6 +64,7 @@ pub struct Shared {
 pub struct Core {
     shard: ShardId,
     shards: u16,
+    owners: Arc<Owners>,
     settings: Arc<Settings>,
     directory: Arc<Directory>,
     nonces: Arc<Nonces>,
@@ -81,7 +86,7 @@ impl Core {
     /// The shard of this number.
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
-        let Shared { settings, directory, nonces, hash, shards, gruus } = shared;
+        let Shared { settings, directory, nonces, hash, shards, owners, gruus } = shared;
         let Settings { ring_max, intervals, .. } = *settings;
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
@@ -89,6 +94,7 @@ impl Core {
         Self {
             shard,
             shards,
+            owners,
             settings,
             directory,
             nonces,
@@ -111,10 +117,11 @@ impl Core {
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
-            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, &message),
+            Inbound::Letter(Letter::Message { flow, message }) => self.receive_letter(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
         }
+        self.release_calls();
     }
 
     /// Does what has fallen due.
@@ -123,6 +130,7 @@ impl Core {
         self.drain_calls();
         self.waiting.forget_late(now.mono);
         self.probe_further(now);
+        self.release_calls();
     }
 
     /// The next thing to do; `None` when there is nothing left to do for now.

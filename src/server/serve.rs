@@ -18,6 +18,7 @@ use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, ConfigErrors, Fault};
 use crate::core::boundary::{Inbound, Output};
+use crate::core::owners::Owners;
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
@@ -289,6 +290,7 @@ fn start_shards(
     trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
+    let hash = ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits());
     let shared = Shared {
         settings: Arc::clone(settings),
         directory: Arc::clone(&services.directory),
@@ -298,7 +300,8 @@ fn start_shards(
             &settings.realm,
             &mut seeds,
         )),
-        hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
+        owners: Arc::new(Owners::new(hash.clone())),
+        hash,
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
         gruus: Arc::new(Gruus::new(&services.sealer.derive(b"temporary gruu"))),
     };

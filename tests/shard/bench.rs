@@ -9,6 +9,7 @@ use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::boundary::{Inbound, Output, Settled};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::{Listener, Settings};
 use stationmaster::core::{Core, Meters, Shared};
 use stationmaster::digest::{Algorithms, Ha1, Nonces};
@@ -327,11 +328,13 @@ fn boot(
     };
     let (journal, _) = Journal::open(&store.view(), replay).unwrap();
     let suspects = directory.grant_grace(now.wall, settings.terms.expires_max, open::RESTART_GRACE);
+    let hash = ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits());
     let shared = Shared {
         settings: settings.clone(),
         directory: directory.clone(),
         nonces: Arc::new(Nonces::new(1, 1 << 10, DOMAIN, rng)),
-        hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
+        owners: Arc::new(Owners::new(hash.clone())),
+        hash,
         shards: 1,
         gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
     };

@@ -21,6 +21,7 @@ use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::Core;
 use stationmaster::core::boundary::{self, Inbound, Letter, Output, Settled};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::Settings;
 use stationmaster::registrar::Refresh;
 use stationmaster::service::{Services, commit};
@@ -62,6 +63,7 @@ struct Process {
     number: u64,
     booted: Mono,
     shards: Vec<Core>,
+    owners: Arc<Owners>,
     lines: Lines,
     services: Services,
     committer: Committer,

@@ -71,6 +71,9 @@ impl Server {
                 leaks.push(format!("shard {at} has a timer at {due:?}"));
             }
         }
+        if !process.owners.is_empty() {
+            leaks.push(format!("{} calls are owned by a shard", process.owners.len()));
+        }
         if !self.queue.is_empty() {
             leaks.push(format!("{} events are queued in the server", self.queue.len()));
         }

@@ -6,6 +6,7 @@ use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{ShardId, Transport};
 use stationmaster::base::private::Secret;
 use stationmaster::base::time::{Mono, Now, Wall};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::{Listener, Settings};
 use stationmaster::core::{Core, Meters, Shared};
 use stationmaster::digest::{Algorithms, Ha1, Nonces};
@@ -145,11 +146,14 @@ impl Server {
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
         let expires_max = self.settings.terms.expires_max;
         let suspects = directory.grant_grace(now.wall, expires_max, open::RESTART_GRACE);
+        let hash = ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits());
+        let owners = Arc::new(Owners::new(hash.clone()));
         let shared = Shared {
             settings: self.settings.clone(),
             directory: directory.clone(),
             nonces: Arc::new(Nonces::new(usize::from(self.shards), 1 << 10, DOMAIN, rng)),
-            hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
+            owners: owners.clone(),
+            hash,
             shards: self.shards,
             gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
         };
@@ -174,6 +178,7 @@ impl Server {
             number: self.processes,
             booted: self.now,
             shards,
+            owners,
             lines: Lines::new(self.shards),
             services,
             committer,
