@@ -5,6 +5,7 @@
 //! [`identity`] and [`direct`]. What secrets must be like: [`password`] (and [`strength`], which decides
 //! nothing), [`pin`], [`question`].
 
+pub mod access_key;
 pub mod direct;
 pub mod identity;
 pub mod invitation;
@@ -19,6 +20,7 @@ pub mod reset;
 pub mod strength;
 pub mod tenant;
 
+pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
 pub use direct::{DirectNumber, MainNumber};
 pub use identity::Typed;
 pub use invitation::{Invitation, Token, TokenHash};

@@ -11,11 +11,12 @@
 //! | browsers | hashes of their cookies | the cookies |
 //! | PIN, security question | keyed hashes | the PIN, the answer |
 //! | link of a reset | the hash of its token | the token |
+//! | access keys | their ids | their secrets |
 //!
 //! The hash is made at the first sign-in after the password was set: a hash of another epoch than the
 //! password's counts for nothing, so no change of the password need reach here.
 
-use super::{Pin, Question, Reset, TokenHash};
+use super::{KeyId, Pin, Question, Reset, TokenHash};
 use crate::base::limit;
 use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Portal {
     pub browsers: Vec<Browser>,
     /// The number that the next browser gets.
     pub next_browser: u32,
+    /// Access keys that stand for this person; at most [`limit::KEYS_PER_EXTENSION_MAX`]. What they are
+    /// stands under their ids; a key that is not named here counts for nothing.
+    pub keys: Vec<KeyId>,
     /// The PIN of phone access, if one is set.
     pub pin: Option<Pin>,
     /// The security question, if one is set.

@@ -2,7 +2,7 @@
 
 use super::Exit;
 use crate::config::{ConfigErrors, DEFAULT_FILE};
-use crate::service::admin::{Response, Row};
+use crate::service::admin::{Answer, Response, Row};
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::{Display, Write as _};
@@ -37,8 +37,8 @@ pub(super) fn checked(file: Option<&Path>, json: bool) -> Exit {
 }
 
 /// Shows what came of a request.
-pub(super) fn response(response: &Response, json: bool) -> Exit {
-    let text = if json { as_json(response) } else { as_text(response) };
+pub(super) fn answer(answer: &Answer, json: bool) -> Exit {
+    let text = if json { as_json(answer) } else { as_text(&answer.response) };
     match text {
         Ok(text) => out(&text),
         Err(error) => refused(error, Exit::Refused),
@@ -58,23 +58,17 @@ pub(super) fn out(text: &str) -> Exit {
     }
 }
 
-fn as_json(response: &Response) -> serde_json::Result<String> {
-    match response {
-        Response::Done => Ok(json!({ "done": true }).to_string()),
-        Response::Generated { login, password } => {
-            Ok(json!({ "login": login, "password": password }).to_string())
-        }
-        Response::Invited { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
-        Response::Reset { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
-        Response::Imported { extensions } => Ok(json!({ "imported": extensions }).to_string()),
-        Response::Tenant(view) => serde_json::to_string(view),
-        Response::Extension(view) => serde_json::to_string(view),
+/// A list is an array, anything else one object; of what was changed with its new revision.
+fn as_json(answer: &Answer) -> serde_json::Result<String> {
+    match &answer.response {
         Response::Tenants { rows, .. } => array(rows),
         Response::Extensions { rows, .. } => array(rows),
         Response::Devices(rows) => array(rows),
         Response::Bindings(rows) => array(rows),
         Response::Locks(rows) => array(rows),
         Response::Audit(rows) => array(rows),
+        Response::Keys(rows) => array(rows),
+        _ => serde_json::to_string(&answer.object()),
     }
 }
 
@@ -99,6 +93,11 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Reset { email, until: None } => {
             format!("A random password goes to {email}; it must be changed at the first sign-in.")
         }
+        Response::Key { id, secret } => {
+            format!(
+                "The key {id} has this secret, which is shown this once; programs show both as\n{id}.{secret}"
+            )
+        }
         Response::Imported { extensions: 1 } => "imported 1 extension".into(),
         Response::Imported { extensions } => format!("imported {extensions} extensions"),
         Response::Tenant(view) => sheet(view),
@@ -109,6 +108,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Bindings(rows) => table(rows),
         Response::Locks(rows) => table(rows),
         Response::Audit(rows) => table(rows),
+        Response::Keys(rows) => table(rows),
     })
 }
 
@@ -181,9 +181,10 @@ mod tests {
 
     #[test]
     fn a_list_is_one_array() {
-        assert_eq!(as_json(&Response::Bindings(Vec::new())).unwrap(), "[]");
+        let as_json = |response| as_json(&Answer { response, revision: None });
+        assert_eq!(as_json(Response::Bindings(Vec::new())).unwrap(), "[]");
         let rows = Response::Bindings(vec![binding("sip:a@h", 60), binding("sip:b@h", 5)]);
-        let text = as_json(&rows).unwrap();
+        let text = as_json(rows).unwrap();
         let array: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         assert_eq!(array[1]["expires_s"], 5);
         assert_eq!(array[0]["device"], "1");

@@ -26,7 +26,7 @@ use crate::http;
 use crate::net::meters::NetMeters;
 use crate::net::tls::Terms;
 use crate::registrar::Gruus;
-use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
+use crate::service::admin::{Admin, Answer, Condition, Peer, Refusal, Request, Who};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
@@ -155,9 +155,8 @@ async fn run(
     let (door, mail_sender) =
         (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     if let Some(listener) = health_listener {
-        let invitations = http::invitations::invitation_pages(Arc::clone(&door));
-        let pages = http::health_pages(pulse.clone()).merge(invitations);
-        serve_pages(&late_tasks, "health pages", listener, pages);
+        let api = http::Api::new(Arc::clone(&door), &config.http.proxies);
+        serve_pages(&late_tasks, "health pages", listener, http::pages(pulse.clone(), api));
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
@@ -366,8 +365,8 @@ impl Tray {
 struct Executor(Admin);
 
 impl Execute for Executor {
-    async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
-        self.0.execute(request, peer).await
+    async fn execute(&self, request: Request, peer: Peer) -> Result<Answer, Refusal> {
+        self.0.answer(request, Who::Peer(peer), Condition::default()).await
     }
 }
 

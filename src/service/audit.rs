@@ -45,6 +45,8 @@ pub enum About {
     Extension(LoginName),
     /// A source address.
     Source(IpAddr),
+    /// The system itself: what operators have.
+    System,
 }
 
 /// What changed: `name="Ada" app=enabled`, only what differs; nothing before a making and nothing
@@ -64,7 +66,7 @@ impl About {
         match self {
             Self::Tenant(code) => (Some(code.as_str()), None),
             Self::Extension(login) => (Some(login.tenant()), Some(login.number())),
-            Self::Source(_) => (None, None),
+            Self::Source(_) | Self::System => (None, None),
         }
     }
 
@@ -74,6 +76,7 @@ impl About {
             Self::Tenant(code) => code.to_string(),
             Self::Extension(login) => login.to_string(),
             Self::Source(source) => source.to_string(),
+            Self::System => "system".to_owned(),
         }
     }
 }
@@ -214,6 +217,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     }
     if let Some(lock) = &record.lock {
         put("lock", format!("{} until {}", lock.source, lock.until.rfc3339()));
+    }
+    for key in record.portal.iter().flat_map(|portal| &portal.keys) {
+        put("key", key.to_string());
     }
     for device in &record.licence.devices {
         let revoked = if device.revoked { " revoked" } else { "" };

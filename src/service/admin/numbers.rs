@@ -19,7 +19,7 @@ pub(super) fn change(
     view: &View<'_>,
     changes: &NumberChanges,
 ) -> Result<(), Refusal> {
-    if changes == &NumberChanges::default() {
+    if changes.is_empty() {
         return Ok(());
     }
     let tenant = tenant_of(view, &record.login)?;

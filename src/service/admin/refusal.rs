@@ -60,6 +60,9 @@ pub enum Refusal {
     /// The link of an invitation or a reset does not work, or not any more.
     #[error("the link does not work, or not any more")]
     NoInvitation,
+    /// Fields are not what they must be, each with its reason.
+    #[error("{}", Fields(.0))]
+    BadFields(Vec<(String, String)>),
     /// The security question is not answered, or wrongly.
     #[error("the security question must be answered")]
     WrongAnswer,
@@ -80,6 +83,21 @@ pub enum Refusal {
     /// The store did not do it. It may have been kept all the same.
     #[error("{0}")]
     Store(String),
+    /// No such access key.
+    #[error("there is no key {0}")]
+    NoSuchKey(String),
+    /// The record has another revision than the asker has seen; nothing was changed.
+    #[error("it was changed meanwhile: it is at revision {revision}")]
+    Changed {
+        /// Which it has.
+        revision: u64,
+    },
+    /// The idempotency key was used for another request; nothing was done.
+    #[error("this idempotency key was used for another request")]
+    OtherRequest,
+    /// It was done before, and is answered as then. Nobody is told this.
+    #[error("it was done before")]
+    Answered,
     /// The caller may not.
     #[error("{0}")]
     Denied(String),
@@ -106,6 +124,17 @@ impl fmt::Display for RowFault {
             write!(f, ", {}", self.column)?;
         }
         write!(f, ": {}", self.reason)
+    }
+}
+
+struct Fields<'a>(&'a [(String, String)]);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (field, reason)) in self.0.iter().enumerate() {
+            write!(f, "{}{field}: {reason}", if at > 0 { "; " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be asked.
 
-use crate::account::{LoginName, Number, Role, TenantCode};
+use super::{Page, Search};
+use crate::account::{KeyId, LoginName, Number, Role, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,6 +22,7 @@ pub enum Request {
     },
     TenantList {
         after: Option<TenantCode>,
+        limit: Option<usize>,
     },
     TenantSet {
         code: TenantCode,
@@ -47,7 +49,8 @@ pub enum Request {
     },
     ExtensionList {
         tenant: Option<TenantCode>,
-        after: Option<LoginName>,
+        search: Search,
+        page: Page,
     },
     ExtensionSet {
         login: LoginName,
@@ -81,6 +84,14 @@ pub enum Request {
         pin: Password,
     },
     PinRemove {
+        login: LoginName,
+    },
+    QuestionSet {
+        login: LoginName,
+        question: String,
+        answer: Password,
+    },
+    QuestionRemove {
         login: LoginName,
     },
     AppEnable {
@@ -129,6 +140,17 @@ pub enum Request {
         number: Option<Number>,
         last: usize,
     },
+    KeyAdd {
+        login: Option<LoginName>,
+        name: String,
+    },
+    KeyList {
+        login: Option<LoginName>,
+    },
+    KeyRemove {
+        login: Option<LoginName>,
+        id: KeyId,
+    },
     Import {
         csv: Password,
     },
@@ -158,6 +180,8 @@ impl Request {
             Self::PasswordReset { .. } => "password reset",
             Self::PinSet { .. } => "pin set",
             Self::PinRemove { .. } => "pin remove",
+            Self::QuestionSet { .. } => "question set",
+            Self::QuestionRemove { .. } => "question remove",
             Self::AppEnable { .. } => "app enable",
             Self::AppDisable { .. } => "app disable",
             Self::DeviceList { .. } => "device list",
@@ -169,6 +193,9 @@ impl Request {
             Self::LockList { .. } => "lock list",
             Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
             Self::AuditList { .. } => "audit list",
+            Self::KeyAdd { .. } => "key add",
+            Self::KeyList { .. } => "key list",
+            Self::KeyRemove { .. } => "key remove",
             Self::Import { .. } => "import",
         }
     }
@@ -186,6 +213,7 @@ impl Request {
                 | Self::BindingList { .. }
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
+                | Self::KeyList { .. }
         )
     }
 }
@@ -241,6 +269,14 @@ pub struct NumberChanges {
     pub add: Vec<String>,
     /// Those it loses.
     pub remove: Vec<String>,
+}
+
+impl NumberChanges {
+    /// Whether nothing changes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
 }
 
 /// Whether something that would go too is expected to be there.

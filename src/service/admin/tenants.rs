@@ -2,7 +2,7 @@
 
 use super::settings::{self, show};
 use super::view::Response;
-use super::{Admin, By, Expect, Refusal, TenantSettings, tenant};
+use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
@@ -10,6 +10,7 @@ use crate::service::audit::{About, Known, of_tenant};
 use crate::service::index;
 use crate::service::tables::{EXTENSIONS, TENANTS};
 use crate::store::{self, Txn};
+use std::sync::Arc;
 
 /// Extensions that one job removes.
 const REMOVE_AT_ONCE: usize = 500;
@@ -23,13 +24,15 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
         settings::apply(&mut tenant, settings)?;
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
                 return Err(Refusal::TenantExists(tenant.code.to_string()));
             }
             by.note(txn, About::Tenant(tenant.code.clone()), &Known::new(), &of_tenant(&tenant))?;
             index::renew_main(txn, None, &tenant, |txn| {
-                TENANTS.insert(txn, &[tenant.code.as_str()], &tenant).map(drop)
+                scope.saw(TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?);
+                Ok(())
             })?;
             Ok(tenant)
         };
@@ -38,16 +41,24 @@ impl Admin {
 
     pub(super) async fn tenant_show(&self, code: TenantCode) -> Result<Response, Refusal> {
         let found = self.look(move |view| tenant(&view, &code)).await?;
+        self.terms.scope.saw(found.revision);
         Ok(Response::Tenant(show(&found, self.defaults)))
     }
 
-    pub(super) async fn tenant_list(&self, after: Option<TenantCode>) -> Result<Response, Refusal> {
+    pub(super) async fn tenant_list(
+        &self,
+        after: Option<TenantCode>,
+        most: Option<usize>,
+    ) -> Result<Response, Refusal> {
         let defaults = self.defaults;
+        let most = most.unwrap_or(limit::ADMIN_PAGE_ROWS).clamp(1, limit::ADMIN_PAGE_ROWS);
         self.look(move |view| {
             let after = after.map(|code| TENANTS.key(&[code.as_str()])).transpose()?;
-            let page = TENANTS.scan(&view, &[], after.as_ref(), limit::ADMIN_PAGE_ROWS)?;
-            let rows: Vec<_> = page.iter().map(|(_, row)| show(&row.value, defaults)).collect();
-            Ok(Response::Tenants { more: rows.len() == limit::ADMIN_PAGE_ROWS, rows })
+            let page = TENANTS.scan(&view, &[], after.as_ref(), most)?;
+            let last = page.last().filter(|_| page.len() == most);
+            let next = last.map(|(_, row)| row.value.code.to_string());
+            let rows = page.iter().map(|(_, row)| show(row, defaults)).collect();
+            Ok(Response::Tenants { rows, next })
         })
         .await
     }
@@ -80,14 +91,17 @@ impl Admin {
         code: TenantCode,
         decide: impl FnOnce(&mut Tenant) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
-            let mut tenant = tenant(txn, &code)?;
+            let Stored { revision, value: mut tenant } = tenant(txn, &code)?;
+            scope.check(revision)?;
             let (before, main) = (of_tenant(&tenant), tenant.main_number.clone());
             decide(&mut tenant)?;
             let after = of_tenant(&tenant);
             index::renew_main(txn, main.as_ref().map(|main| &main.number), &tenant, |txn| {
                 by.note(txn, About::Tenant(code.clone()), &before, &after)?;
-                TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any).map(drop)
+                scope.saw(TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?);
+                Ok(())
             })?;
             Ok(tenant)
         };
@@ -102,9 +116,11 @@ impl Admin {
         extensions: Expect,
     ) -> Result<Response, Refusal> {
         loop {
-            let code = code.clone();
+            let (code, by) = (code.clone(), by.clone());
+            let scope = Arc::clone(&self.terms.scope);
             let job = move |txn: &mut Txn<'_>| {
                 let tenant = tenant(txn, &code)?;
+                scope.check(tenant.revision)?;
                 let page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
@@ -115,9 +131,9 @@ impl Admin {
                 }
                 let logins: Vec<LoginName> = page.into_iter().map(|(_, row)| row.value.login).collect();
                 let gone = if logins.is_empty() {
-                    by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant), &Known::new())?;
+                    by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant.value), &Known::new())?;
                     TENANTS.remove(txn, &[code.as_str()], store::Expect::Any)?;
-                    if let Some(main) = &tenant.main_number {
+                    if let Some(main) = &tenant.value.main_number {
                         index::release_main(txn, &code, &main.number)?;
                     }
                     Some(code)
@@ -134,7 +150,8 @@ impl Admin {
                     directory.remove_tenant(code.as_str());
                 }
             };
-            if let (_, Some(_)) = self.commit(job, apply).await? {
+            let told = |(_, gone): &(_, Option<TenantCode>)| gone.is_some().then_some(Response::Done);
+            if let (_, Some(_)) = self.commit_telling(job, apply, told).await? {
                 return Ok(Response::Done);
             }
         }

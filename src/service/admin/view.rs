@@ -30,6 +30,13 @@ pub enum Response {
         /// When its link ends; none for a password.
         until: Option<String>,
     },
+    /// A new access key, or a new secret of one; it is shown this once.
+    Key {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: String,
+    },
     /// So many extensions were imported.
     Imported {
         /// How many.
@@ -43,15 +50,16 @@ pub enum Response {
     Tenants {
         /// A page of them.
         rows: Vec<TenantView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more.
+        next: Option<String>,
     },
     /// Extensions by tenant and number; more may follow the last one.
     Extensions {
         /// A page of them.
         rows: Vec<ExtensionView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more. It need not be the last row's: a search
+        /// looks at so many extensions at a time.
+        next: Option<String>,
     },
     /// The devices of an extension.
     Devices(Vec<DeviceView>),
@@ -61,6 +69,8 @@ pub enum Response {
     Locks(Vec<LockView>),
     /// Lines of the audit, the newest last.
     Audit(Vec<AuditView>),
+    /// Access keys, without their secrets.
+    Keys(Vec<KeyView>),
 }
 
 /// A flat object as a row of a table.
@@ -103,7 +113,7 @@ impl<T: Cell> Cell for Option<T> {
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $kind:ty,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
         pub struct $name {
             $($(#[$about])* pub $field: $kind,)+
         }
@@ -154,6 +164,8 @@ view!(
         mail_new_device: bool,
         /// Whether people are told that they are locked out.
         mail_locked: bool,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -186,6 +198,8 @@ view!(
         bindings: u64,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -240,6 +254,20 @@ view!(
         until: String,
         /// Where the failures came from.
         source: String,
+    }
+);
+
+view!(
+    /// An access key.
+    KeyView {
+        /// Its id.
+        id: String,
+        /// What its owner calls it.
+        name: String,
+        /// Whose it is; none for an operator's.
+        login: Option<String>,
+        /// When it was made, or its secret last.
+        made: String,
     }
 );
 

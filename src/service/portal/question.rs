@@ -7,8 +7,13 @@ use crate::service::Services;
 use subtle::ConstantTimeEq;
 
 /// A question as it is kept; its answer is normalised first.
-#[must_use]
-pub fn hashed(services: &Services, login: &LoginName, text: &str, answer: &str, now: Wall) -> Question {
+pub(in crate::service) fn hashed(
+    services: &Services,
+    login: &LoginName,
+    text: &str,
+    answer: &str,
+    now: Wall,
+) -> Question {
     let hash = keyed(services, "answer", login, now, question::normalised(answer).expose());
     Question { text: text.trim().to_owned(), hash, set_at: now }
 }
