@@ -307,12 +307,15 @@ fn start_shards(
     let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
     let (services, trays) = (services.clone(), trays.to_vec());
+    let now = shell.clock.now();
+    let kept = services.directory.to_keep(now.wall);
     Ok(server.start(shell, move |seat| {
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
         let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
         core.probe(&suspects);
+        core.keep_all(now.mono, &kept);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
@@ -325,7 +328,7 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray
     Box::new(move |_now, output| match output {
         Output::Refresh(refresh) => {
             if let Some(tray) = &tray {
-                tray.refreshes.add(refresh);
+                tray.refreshes.add(&refresh);
             }
         }
         Output::Event(event) => {
