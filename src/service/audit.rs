@@ -203,7 +203,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
         put("numbers", record.numbers.join(" "));
     }
     if let Some(portal) = &record.portal {
-        put("must_change", portal.must_change.to_string());
+        if portal.must_change {
+            put("must_change", "yes".into());
+        }
         if let Some(pin) = &portal.pin {
             put("pin", format!("set {}", pin.set_at.rfc3339()));
         }

@@ -150,7 +150,7 @@ impl Meters {
 
 /// Counts a mail that is not owed: its person was told of the like often enough. It is rare, and known
 /// where no handle is.
-pub(super) fn withheld() {
+pub(in crate::service) fn withheld() {
     metrics::counter!("stationmaster_mails_total", "outcome" => Outcome::Withheld.label()).increment(1);
 }
 

@@ -72,8 +72,13 @@ impl Admin {
             if let Some(name) = name {
                 record.name = name;
             }
-            if changed_email {
+            if changed_email && record.email != email {
                 record.email = email;
+                // A link that went to the address before must not outlive it.
+                record.mails.withdraw_secrets();
+                if let Some(portal) = &mut record.portal {
+                    portal.reset = None;
+                }
             }
             record.role = role.unwrap_or(record.role);
             Ok(Response::Done.into())

@@ -17,6 +17,7 @@ use crate::directory::{Directory, ExtensionRecord};
 use crate::service::admin::{Admin, By, Carries, Links, Refusal};
 use crate::service::audit::{About, of_extension};
 use crate::service::index;
+use crate::service::mailing::withheld;
 use crate::service::tables::{EXTENSIONS, FORGOT_DECOYS, TENANTS, extension, overlay, put_extension};
 use crate::store::{Expect, StoreError, Txn};
 use std::net::IpAddr;
@@ -110,8 +111,11 @@ fn owed(
         && tenant.active
         && record.life == Life::Active
         && record.credentials.is_some()
-        && (question || !tenant.policies.question_required)
-        && record.told.may(Matter::Reset, txn.now());
+        && (question || !tenant.policies.question_required);
+    if may && !record.told.may(Matter::Reset, txn.now()) {
+        withheld();
+        return Ok(None);
+    }
     Ok(may.then_some((record, row.revision)))
 }
 

@@ -201,5 +201,5 @@ fn a_pin_is_six_to_ten_digits_no_run_and_no_repetition() {
         panic!()
     };
     let told: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.after.as_str())).collect();
-    assert_eq!(told, [("pin set", "must_change=false pin=set 2027-01-15T08:00:00Z"), ("pin remove", "")]);
+    assert_eq!(told, [("pin set", "pin=set 2027-01-15T08:00:00Z"), ("pin remove", "")]);
 }

@@ -119,7 +119,13 @@ fn what_kills_a_link() {
         post.bench.done(Request::ExtensionRemove { login: login("201-acme") });
         post.bench.done(add("201-acme", Some(GOOD)));
     };
-    let rows: [(&str, &dyn Fn(&Post)); 7] = [
+    let address = |post: &Post| {
+        let (email, numbers) = (Some("zoe@elsewhere.test".to_owned()), NumberChanges::default());
+        let who = login("201-acme");
+        post.bench.done(Request::ExtensionSet { login: who, name: None, email, role: None, numbers });
+    };
+    let rows: [(&str, &dyn Fn(&Post)); 8] = [
+        ("another address on file", &address),
         ("a newer one", &again),
         ("another password", &set),
         ("the app enabled anew", &enable),
