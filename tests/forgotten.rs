@@ -161,6 +161,47 @@ fn whoever_asks_learns_nothing() {
 }
 
 #[test]
+fn people_set_their_pin_and_their_security_question_which_is_asked_behind_the_link() {
+    let portal = Portal::start();
+    let server = &portal.server;
+    let key: Value =
+        serde_json::from_str(&server.cli(&["key", "add", "acme", "201", "--name", "app", "--json"], ""))
+            .unwrap();
+    let bearer = format!(
+        "{JSON}\r\nAuthorization: Bearer {}.{}",
+        key["id"].as_str().unwrap(),
+        key["secret"].as_str().unwrap()
+    );
+    let put = |path: &str, body: Value| ask(&portal.at, "PUT", path, &bearer, &body.to_string());
+    assert_eq!(put("/api/v1/me/pin", json!({ "pin": "482913" })).status, 200);
+    let weak = put("/api/v1/me/pin", json!({ "pin": "111111" })).problem(422);
+    assert_eq!(weak, [("pin".to_owned(), "it repeats itself".to_owned())]);
+    assert_eq!(ask(&portal.at, "PUT", "/api/v1/me/pin", JSON, "{}").status, 401);
+
+    server.cli(&["tenant", "set", "acme", "--question-required", "yes"], "");
+    let faults =
+        put("/api/v1/me/question", json!({ "question": "Is it Rex?", "answer": "rex" })).problem(422);
+    assert_eq!(faults, [("answer".to_owned(), "the answer stands in the question".to_owned())]);
+    assert_eq!(put("/api/v1/me/question", json!({ "question": "First pet?", "answer": "Rex" })).status, 200);
+    assert_eq!(portal.forgot("201-acme").status, 202);
+    let token = portal.token();
+    let view = portal.post("/api/v1/reset/view", &json!({ "token": token }));
+    assert_eq!(view.json(), json!({ "login": "201-acme", "question": "First pet?" }));
+    let wrong = [("answer".to_owned(), "it is wrong, or missing".to_owned())];
+    assert_eq!(portal.reset(&token, NEW).problem(422), wrong);
+    let answer = |answer: &str| {
+        portal.post("/api/v1/reset", &json!({ "token": token, "password": NEW, "answer": answer }))
+    };
+    assert_eq!(answer("Max").problem(422), wrong);
+    assert_eq!(answer(" R\u{e9}x! ").status, 200);
+    let audit = serde_json::to_string(&server.list(&["audit", "list", "acme", "201"])).unwrap();
+    for secret in ["482913", "Rex", "rex"] {
+        assert!(!audit.contains(secret) && !server.output().contains(secret), "{secret}");
+    }
+    portal.server.stop();
+}
+
+#[test]
 fn an_administrators_reset_mails_a_link_or_where_a_tenant_insists_a_password() {
     let portal = Portal::start();
     let server = &portal.server;
