@@ -64,6 +64,8 @@ pub struct Entry {
     /// Of an extension the station that its agent is logged in to, of a station that agent. It counts
     /// only if both name each other.
     pub paired: Option<Box<LoginName>>,
+    /// Its direct numbers.
+    pub numbers: Box<[Box<str>]>,
     /// Its failures and its lock.
     pub watch: Watch,
     /// Raised by each change of its record and by an unlock: what was remembered of it before may no
@@ -89,6 +91,7 @@ impl Entry {
             licence: record.licence.clone(),
             bindings: record.bindings.clone(),
             paired: record.paired().map(Box::new),
+            numbers: record.numbers.as_slice().into(),
             watch: Watch::restored(record.lock.clone(), now),
             revision: 0,
             doubt: Doubt::default(),
@@ -111,6 +114,9 @@ impl Entry {
         }
         if self.doubt.may_be_unlocked() && record.lock.is_none() {
             self.watch.clear();
+        }
+        if *self.numbers != *record.numbers {
+            self.numbers = record.numbers.as_slice().into();
         }
         self.doubt.resolve();
         if self.licence != record.licence {

@@ -7,6 +7,7 @@
 
 use super::audit::{self, About};
 use super::tables::{BANS, DECOYS, account, overlay, put_extension};
+use super::telling;
 use crate::account::{Life, LoginName};
 use crate::base::private::Private;
 use crate::base::time::Wall;
@@ -164,6 +165,7 @@ fn put_lock(
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
+    telling::locked(&mut record, directory.tenant(login.tenant()).as_deref(), &lock);
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
     Ok(Staged::of(Some(record)))
@@ -290,7 +292,12 @@ fn change(
             let device =
                 record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
             match (station, adopted) {
-                (false, _) => record.tell(at, What::Activated { device: device.0, address: address() }),
+                (false, _) => {
+                    record.tell(at, What::Activated { device: device.0, address: address() });
+                    let model =
+                        record.licence.device(device).map(|device| device.model.clone()).unwrap_or_default();
+                    telling::new_device(record, Some(&tenant), at, &model, request.flow.source());
+                }
                 (true, true) => record.tell(at, What::Adopted { device: device.0, address: address() }),
                 (true, false) => {} // the first phone of a station is no activation
             }

@@ -199,8 +199,8 @@ fn renew(record: &mut ExtensionRecord, sealer: &Sealer, rng: &mut Rng) -> Result
     for credentials in record.credentials.iter_mut().chain(&mut record.previous) {
         any |= sealer.renew(rng, &record_id(login.as_str(), credentials.epoch), &mut credentials.sealed)?;
     }
-    for (number, token) in record.mails.tokens_mut() {
-        any |= sealer.renew(rng, &mailing::seal_id(&login, number), token)?;
+    for (number, secret) in record.mails.secrets_mut() {
+        any |= sealer.renew(rng, &mailing::seal_id(&login, number), secret)?;
     }
     Ok(any)
 }

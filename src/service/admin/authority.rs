@@ -111,12 +111,12 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         R::TenantShow { code } => (Administrator, Whom::Tenant(code)),
         R::TenantList { .. } | R::BanClear { .. } | R::Import { .. } => (Operator, Whom::All),
         R::ExtensionAdd { login, .. }
-        | R::ExtensionSet { login, .. }
         | R::ExtensionDisable { login }
         | R::ExtensionEnable { login }
         | R::ExtensionInvite { login }
         | R::ExtensionRemove { login }
         | R::PasswordSet { login, .. }
+        | R::PasswordReset { login }
         | R::AppEnable { login, .. }
         | R::AppDisable { login }
         | R::DeviceAnyAlgorithm { login, .. }
@@ -127,10 +127,18 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::StationShow { login }
         | R::StationSet { login, .. }
         | R::StationRemove { login } => (Administrator, Whom::Extension(login)),
+        R::ExtensionSet { login, numbers, .. } => {
+            // Whoever gives a number away must know that it is theirs to give.
+            let least = if numbers.is_empty() { Administrator } else { Operator };
+            (least, Whom::Extension(login))
+        }
         R::ExtensionShow { login }
         | R::DeviceHistory { login, .. }
         | R::StationLogin { login, .. }
         | R::StationLogout { login }
+        | R::PinSet { login, .. }
+        | R::PinRemove { login }
+        | R::QuestionRemove { login }
         | R::DeviceList { login }
         | R::DeviceRename { login, .. }
         | R::DeviceRevoke { login, .. }
@@ -143,7 +151,9 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
             Some(code) => (Administrator, Whom::Tenant(code)),
             None => (Operator, Whom::All),
         },
-        R::KeyAdd { login: Some(login), .. } => (Owner, Whom::Extension(login)),
+        R::KeyAdd { login: Some(login), .. } | R::QuestionSet { login, .. } => {
+            (Owner, Whom::Extension(login))
+        }
         R::KeyList { login: Some(login) } | R::KeyRemove { login: Some(login), .. } => {
             (User, Whom::Extension(login))
         }
