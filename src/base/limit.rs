@@ -243,3 +243,10 @@ pub const HTTP_CONNECTIONS_PER_SOURCE_MAX: usize = 24;
 /// How long the header of an HTTP request may take, and how long a connection may wait for the next one;
 /// then it is closed.
 pub const HTTP_HEADER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Keep-alives that one shard sends in a second; past it phones wait longer for theirs. At a turn every
+/// 25 s that is 100,000 phones behind NATs.
+pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
+
+/// Addresses of one shard that are kept alive; one more is not.
+pub const KEPT_MAX: usize = 1 << 20;

@@ -154,6 +154,8 @@ mod tests {
             device: "1".into(),
             flow: "udp:192.0.2.1:5060".into(),
             expires_s,
+            state: "live".into(),
+            heard: None,
         }
     }
 
@@ -162,14 +164,14 @@ mod tests {
         let rows = [binding("sip:a@h", 60), binding("sip:\u{1b}[2Jlonger@h", 5)];
         assert_eq!(
             table(&rows),
-            "CONTACT           DEVICE  FLOW                EXPIRES_S\n\
-             sip:a@h           1       udp:192.0.2.1:5060  60\n\
-             sip:\u{fffd}[2Jlonger@h  1       udp:192.0.2.1:5060  5"
+            "CONTACT           DEVICE  FLOW                EXPIRES_S  STATE  HEARD\n\
+             sip:a@h           1       udp:192.0.2.1:5060  60         live\n\
+             sip:\u{fffd}[2Jlonger@h  1       udp:192.0.2.1:5060  5          live"
         );
-        assert_eq!(table::<BindingView>(&[]), "CONTACT  DEVICE  FLOW  EXPIRES_S");
+        assert_eq!(table::<BindingView>(&[]), "CONTACT  DEVICE  FLOW  EXPIRES_S  STATE  HEARD");
         assert_eq!(
             sheet(&rows[0]),
-            "contact    sip:a@h\ndevice     1\nflow       udp:192.0.2.1:5060\nexpires_s  60"
+            "contact    sip:a@h\ndevice     1\nflow       udp:192.0.2.1:5060\nexpires_s  60\nstate      live\nheard"
         );
     }
 

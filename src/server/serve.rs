@@ -19,6 +19,7 @@ use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, ConfigErrors, Fault};
 use crate::core::boundary::{Inbound, Output};
+use crate::core::owners::Owners;
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
@@ -290,6 +291,7 @@ fn start_shards(
     trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
+    let hash = ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits());
     let shared = Shared {
         settings: Arc::clone(settings),
         directory: Arc::clone(&services.directory),
@@ -299,19 +301,23 @@ fn start_shards(
             &settings.realm,
             &mut seeds,
         )),
-        hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
+        owners: Arc::new(Owners::new(hash.clone())),
+        hash,
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
         gruus: Arc::new(Gruus::new(&services.sealer.derive(b"temporary gruu"))),
     };
     let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
     let (services, trays) = (services.clone(), trays.to_vec());
+    let now = shell.clock.now();
+    let kept = services.directory.to_keep(now.wall);
     Ok(server.start(shell, move |seat| {
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
         let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
         core.probe(&suspects);
+        core.keep_all(now.mono, &kept);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
@@ -324,7 +330,7 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray
     Box::new(move |_now, output| match output {
         Output::Refresh(refresh) => {
             if let Some(tray) = &tray {
-                tray.refreshes.add(refresh);
+                tray.refreshes.add(&refresh);
             }
         }
         Output::Event(event) => {

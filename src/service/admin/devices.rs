@@ -139,6 +139,8 @@ fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now
 fn show_binding(binding: &Binding, now: Wall) -> BindingView {
     let closed = if binding.is_reachable(now) { "" } else { " (closed)" };
     BindingView {
+        state: if binding.proof.is_suspect() { "suspect" } else { "live" }.to_owned(),
+        heard: binding.proof.last().map(Wall::rfc3339),
         contact: String::from_utf8_lossy(&binding.contact).into_owned(),
         device: binding.device.0.to_string(),
         flow: format!("{}{closed}", binding.flow()),

@@ -202,6 +202,10 @@ view!(
         flow: String,
         /// Seconds until it ends.
         expires_s: u64,
+        /// `suspect` if its phone could not be reached of late; `live` otherwise.
+        state: String,
+        /// When its phone was last heard of, if it was since the start.
+        heard: Option<String>,
     }
 );
 
@@ -271,7 +275,7 @@ mod tests {
             DeviceView::COLUMNS,
             ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones"]
         );
-        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
+        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
         assert_eq!(AuditView::COLUMNS, audit);
         assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);
