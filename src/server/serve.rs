@@ -170,7 +170,12 @@ async fn run(
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));
-    let admin = Admin::new(services.clone(), config.defaults());
+    let post = server.post();
+    let admin = Admin::new(services.clone(), config.defaults()).ending(Arc::new(move |stream, login| {
+        if post.end(stream, login.as_str()).is_err() {
+            tracing::warn!("the connection of a phone that is shut out stays: its shard is too busy");
+        }
+    }));
     let _ = door.set(admin.clone()); // the only time
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
