@@ -98,10 +98,12 @@ fn refusal(status: &str, meaning: &str) -> Value {
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let changes = method != "get";
     let open = operation["security"].is_array();
+    // Handlers of different things may have the same name.
+    let name =
+        [&operation["tags"][0], &operation["operationId"]].map(|part| part.as_str().unwrap_or_default());
+    operation["operationId"] = json!(name.join("_"));
     let mut refusals = if open { vec!["429"] } else { vec!["401", "403", "429", "503"] };
-    if !open {
-        operation["security"] = json!([{ "key": [] }]);
-    }
+    operation["security"] = if open { json!([]) } else { json!([{ "key": [] }]) };
     if operation["requestBody"].is_object() {
         refusals.extend(["400", "408", "413", "415", "422"]);
     }

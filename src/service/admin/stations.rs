@@ -18,7 +18,7 @@ use super::app::set_password;
 use super::check::{self, bad};
 use super::extensions::put;
 use super::view::{Response, StationView};
-use super::{Admin, By, Changed, NewPassword, Refusal, no_extension, tenant, tenant_of};
+use super::{Admin, By, Changed, NewPassword, Refusal, end, no_extension, shut_out, tenant, tenant_of};
 use crate::account::life::Event;
 use crate::account::{Life, LoginName, StationId, TenantCode};
 use crate::base::limit;
@@ -140,11 +140,14 @@ impl Admin {
             by.remove(txn, &desk)?;
             Ok((agent, login))
         };
-        let apply = |directory: &Directory, (agent, login): &(Option<ExtensionRecord>, LoginName)| {
+        let lines = self.lines.clone();
+        let apply = move |directory: &Directory, (agent, login): &(Option<ExtensionRecord>, LoginName)| {
             if let Some(agent) = agent {
                 directory.refresh(agent);
             }
+            let shut_out = shut_out(directory, login, |_| false);
             directory.remove(login.as_str());
+            end(lines.as_ref(), login, &shut_out);
         };
         self.commit(job, apply).await.map(|_| Response::Done)
     }
