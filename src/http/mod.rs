@@ -6,6 +6,7 @@
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
 //! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
+//! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
 //! It refuses: connections past the bounds that [`bounded`] lists, and requests from sources that ask too
@@ -13,6 +14,7 @@
 
 pub mod api;
 mod bounded;
+pub mod forgotten;
 pub mod invitations;
 mod problem;
 mod rate;
@@ -77,7 +79,7 @@ fn health_pages(health: Arc<dyn Health>) -> Router {
 
 /// All pages of `[http]`; what is not there, or not to be asked so, is a problem.
 pub fn pages(health: Arc<dyn Health>, api: Api) -> Router {
-    let asked = Api::routes().merge(invitations::pages()).with_state(api);
+    let asked = Api::routes().merge(invitations::pages()).merge(forgotten::pages()).with_state(api);
     health_pages(health).merge(asked).fallback(api::not_found).method_not_allowed_fallback(api::not_allowed)
 }
 

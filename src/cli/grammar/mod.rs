@@ -7,7 +7,7 @@ mod accounts;
 mod keys;
 mod phones;
 
-pub(super) use accounts::{App, Extension, Password, Policy, Role, Tenant};
+pub(super) use accounts::{App, Extension, Password, Pin, Policy, Role, Tenant};
 pub(super) use keys::Key;
 pub(super) use phones::{Audit, Binding, Device, Lock};
 
@@ -47,6 +47,9 @@ pub enum Command {
     /// Passwords of extensions
     #[command(subcommand, arg_required_else_help = true)]
     Password(Password),
+    /// PINs of extensions, for phone access
+    #[command(subcommand, arg_required_else_help = true)]
+    Pin(Pin),
     /// The softphone app of an extension
     #[command(subcommand, arg_required_else_help = true)]
     App(App),

@@ -3,10 +3,10 @@
 //! A handler says what is its own: path, parameters, body, the answer when all went well. What holds for
 //! many is said here once: who may ask, the conditions of changes, and which refusals there are.
 
-use super::{extensions, keys, lookouts, phones, tenants};
+use super::{extensions, keys, lookouts, own, phones, tenants};
 use crate::base::limit::ONCE_KEY_BYTES_MAX;
-use crate::http::invitations;
 use crate::http::problem::{Fault, ProblemBody};
+use crate::http::{forgotten, invitations};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
@@ -57,7 +57,9 @@ pub(in crate::http) fn document() -> String {
         phones::Doc::openapi(),
         lookouts::Doc::openapi(),
         keys::Doc::openapi(),
+        own::Doc::openapi(),
         invitations::Doc::openapi(),
+        forgotten::Doc::openapi(),
     ] {
         api.merge(part);
     }

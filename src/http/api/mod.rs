@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -23,6 +23,7 @@ mod extensions;
 mod keys;
 mod lookouts;
 mod names;
+mod own;
 mod phones;
 mod query;
 mod tenants;
@@ -145,6 +146,7 @@ impl Api {
             .merge(phones::routes())
             .merge(lookouts::routes())
             .merge(keys::routes())
+            .merge(own::routes())
     }
 }
 
@@ -212,7 +214,9 @@ mod tests {
             ("127.0.0.1", &["2001:db8::9"], "2001:db8::9"),
         ] {
             let mut headers = HeaderMap::new();
-            said.iter().for_each(|text| drop(headers.append("x-forwarded-for", text.parse().unwrap())));
+            for text in said {
+                headers.append("x-forwarded-for", text.parse().unwrap());
+            }
             let found = Source::behind(&proxies, remote.parse().unwrap(), &headers);
             assert_eq!(found.0.to_string(), source, "{remote} {said:?}");
         }
