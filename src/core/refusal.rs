@@ -86,6 +86,7 @@ impl Refusal {
             Self::Register(RegisterError::PathUnsupported) => "Bad Extension",
             Self::Register(RegisterError::FirstHop) => "First Hop Lacks Outbound Support",
             Self::Register(RegisterError::ContactIsOurs) => "Contact Is Ours",
+            Self::Register(RegisterError::NotSecure) => "SIPS Contact Needs TLS",
             Self::StoreUnavailable => "Store Unavailable",
             Self::Overload => "Overload",
             Self::Draining => "Server Stopping",
@@ -117,6 +118,7 @@ impl Refusal {
             Self::Register(RegisterError::PathUnsupported) => (17, 0),
             Self::Register(RegisterError::FirstHop) => (18, 0),
             Self::Register(RegisterError::ContactIsOurs) => (19, 0),
+            Self::Register(RegisterError::NotSecure) => (20, 0),
         };
         kind << DETAIL_BITS | detail.min((1 << DETAIL_BITS) - 1)
     }
@@ -145,6 +147,7 @@ impl Refusal {
             17 => Self::Register(RegisterError::PathUnsupported),
             18 => Self::Register(RegisterError::FirstHop),
             19 => Self::Register(RegisterError::ContactIsOurs),
+            20 => Self::Register(RegisterError::NotSecure),
             _ => Self::Overload,
         }
     }

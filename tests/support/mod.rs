@@ -9,7 +9,9 @@
 
 pub(crate) mod baresip;
 pub(crate) mod chance;
+pub(crate) mod driven;
 pub(crate) mod phone;
+pub(crate) mod relay;
 pub(crate) mod running;
 pub(crate) mod secure;
 pub(crate) mod server;
