@@ -232,7 +232,7 @@ impl Bench {
 
     /// Writes the refreshes to the journal.
     pub(crate) fn journal(&mut self) {
-        let refreshes = std::mem::take(&mut self.refreshes);
+        let refreshes = std::mem::take(&mut self.refreshes).iter().collect();
         self.services.journal.append(&self.services.store, refreshes, |result| result.unwrap()).unwrap();
         self.step();
     }

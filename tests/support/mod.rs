@@ -10,6 +10,8 @@
 pub(crate) mod baresip;
 pub(crate) mod chance;
 pub(crate) mod driven;
+pub(crate) mod http;
+pub(crate) mod mails;
 pub(crate) mod phone;
 pub(crate) mod relay;
 pub(crate) mod running;

@@ -1,7 +1,7 @@
 //! Devices and bindings of an extension.
 
 use super::view::{BindingView, DeviceView, Response};
-use super::{Admin, By, Refusal, no_extension, record};
+use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
@@ -12,7 +12,9 @@ use std::time::Duration;
 impl Admin {
     /// The activated devices; revoked ones have no place any more.
     pub(super) async fn device_list(&self, login: LoginName) -> Result<Response, Refusal> {
-        let record = self.look(move |view| record(&view, &login)).await?;
+        let row = self.look(move |view| row(&view, &login)).await?;
+        self.terms.scope.saw(row.revision);
+        let record = row.value;
         let bindings = self
             .services
             .directory
