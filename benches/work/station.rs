@@ -189,6 +189,7 @@ fn core(users: u32, now: Now) -> Core {
         trusted: Vec::new(),
         ring_max: Duration::from_secs(120),
         intervals: stationmaster::txn::Intervals::default(),
+        keep_alive: std::time::Duration::from_secs(25),
     };
     let hash = ahash::RandomState::with_seeds(1, 2, 3, 4);
     let shared = Shared {
@@ -235,6 +236,7 @@ fn record(user: u32, now: Wall) -> ExtensionRecord {
         remote: flow(user).remote,
         stream: None,
         q: 1000,
+        proof: Default::default(),
         extra: None,
     });
     record.next_binding = 2;

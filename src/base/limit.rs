@@ -203,3 +203,72 @@ pub const PROBES_PER_SECOND: usize = 500;
 /// Phones of one shard that have been asked and have not answered; the others wait. More than those
 /// that are asked within the 32 s that an answer may take.
 pub const PROBES_WAITING_MAX: usize = 32_768;
+
+/// Wrong answers to the security question that kill the link of a reset.
+pub const RESET_ANSWERS_MAX: u8 = 5;
+
+/// Mails with the link of a reset to one extension in an hour; more are not sent.
+pub const RESET_MAILS_PER_HOUR: usize = 3;
+
+/// Mails of new devices to one extension in an hour; more are not sent.
+pub const NEW_DEVICE_MAILS_PER_HOUR: usize = 4;
+
+/// Mails of locks to one extension in an hour; more are not sent.
+pub const LOCKED_MAILS_PER_HOUR: usize = 1;
+
+/// Mails of one kind that wait for one extension; past it the oldest go.
+pub const MAILS_OF_A_KIND_MAX: usize = 8;
+
+/// Extensions with one address that are written to when it says that it has forgotten the password; of
+/// more, none is.
+pub const FORGOT_EXTENSIONS_MAX: usize = 4;
+
+/// Direct numbers of one extension; one more is refused.
+pub const NUMBERS_MAX: usize = 16;
+
+/// Browsers remembered per extension by their cookies; past it the one that signed in longest ago goes.
+pub const BROWSERS_MAX: usize = 8;
+
+/// Recovery codes of one extension.
+pub const RECOVERY_CODES: usize = 10;
+
+/// Access keys of one extension; one more is refused.
+pub const KEYS_PER_EXTENSION_MAX: usize = 8;
+
+/// Access keys of operators; one more is refused.
+pub const KEYS_OF_OPERATORS_MAX: usize = 64;
+
+/// Idempotency keys kept of one caller; past it the oldest goes before its time.
+pub const ONCE_PER_CALLER_MAX: usize = 1_000;
+
+/// Idempotency keys kept of all callers together; past it the oldest goes before its time.
+pub const ONCE_MAX: usize = 20_000;
+
+/// How long the answer to a request with an idempotency key is kept.
+pub const ONCE_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest idempotency key, in bytes; longer: 400.
+pub const ONCE_KEY_BYTES_MAX: usize = 128;
+
+/// Extensions that one search looks at; where more are left the answer says behind which to go on.
+pub const SEARCHED_MAX: usize = 50_000;
+
+/// Rows of one answer over HTTP.
+pub const HTTP_PAGE_ROWS_MAX: usize = 1_000;
+
+/// Longest text that is searched for, in characters.
+pub const SEARCH_CHARS_MAX: usize = 128;
+
+/// HTTP connections of one source at a time; one more is closed at once.
+pub const HTTP_CONNECTIONS_PER_SOURCE_MAX: usize = 24;
+
+/// How long the header of an HTTP request may take, and how long a connection may wait for the next one;
+/// then it is closed.
+pub const HTTP_HEADER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Keep-alives that one shard sends in a second; past it phones wait longer for theirs. At a turn every
+/// 25 s that is 100,000 phones behind NATs.
+pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
+
+/// Addresses of one shard that are kept alive; one more is not.
+pub const KEPT_MAX: usize = 1 << 20;

@@ -34,6 +34,9 @@ impl Core {
             return;
         }
         let owner = if message.is_request() {
+            if message.method() != Method::Register {
+                self.heard_from(now, flow);
+            }
             self.owner_of_request(&message)
         } else {
             let Some(owner) = self.owner_of_response(&message) else { return self.meters.stray_response() };

@@ -84,28 +84,30 @@ impl Core {
             }
             Received::New => self.answer(message, flow, 481, None, |_| {}),
         }
-        self.drain_calls();
+        self.drain_calls(now);
     }
 
     /// A response to a request of a call.
     pub(super) fn call_response(&mut self, now: Now, message: &Message) {
-        if self.probe_response(now, message) {
+        if self.probe_response(now, message) || self.keep_alive_response(now, message) {
             return;
         }
         if !self.calls.response(now, message) {
             self.meters.stray_response();
         }
-        self.drain_calls();
+        self.drain_calls(now);
     }
 
     /// Passes on what the calls want done.
-    pub(super) fn drain_calls(&mut self) {
+    pub(super) fn drain_calls(&mut self, now: Now) {
         while let Some(output) = self.calls.poll_output() {
             match output {
                 call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
-                // The next refresh, or the end of its binding, tells more than one lost request.
-                call::Output::Unreachable { .. } => self.meters.unreachable(),
+                call::Output::Unreachable { aor, binding, flow } => {
+                    self.unreachable(now, &aor, binding, flow);
+                }
+                call::Output::Reached { aor, binding, flow } => self.reached(now, &aor, binding, flow),
             }
         }
     }
@@ -265,6 +267,13 @@ impl Core {
             host: host.clone(),
         };
         let mut from = party(caller, &known.display);
+        // Elsewhere its short number is somebody else's.
+        if caller.tenant() != called.tenant() {
+            let direct =
+                self.directory.with(caller.as_str(), |entry| entry.numbers.first().cloned()).flatten();
+            let shown = direct.as_deref().unwrap_or(caller.as_str());
+            from.user = Bytes::copy_from_slice(shown.as_bytes());
+        }
         if known.anonymous {
             from.display = Bytes::from_static(b"Anonymous");
             from.user = Bytes::from_static(b"anonymous");
@@ -303,11 +312,12 @@ impl Core {
             sent_by: self.sent_by(target.flow),
             aor: aor.clone(),
             binding: target.number,
+            suspect: target.suspect,
             spares: target.spares.iter().map(|spare| self.target(spare, aor)).collect(),
         }
     }
 
-    /// The extension that the Request-URI dials in the caller's tenant, and the device if it is a GRUU.
+    /// The extension that the Request-URI dials from the caller's tenant, and the device if it is a GRUU.
     fn dialled(&self, caller: &LoginName, message: &Message) -> Option<(LoginName, Option<Gruu>)> {
         let uri = Uri::parse(self.asked_for(message))?;
         let code = crate::account::TenantCode::parse(caller.tenant()).ok()?;
@@ -324,7 +334,7 @@ impl Core {
                 let instance = percent_decoded(instance).into();
                 Some((tenant::dial(&code, &uri.user_decoded()).ok()?, Some(Gruu::Public(instance))))
             }
-            None => Some((tenant::dial(&code, &uri.user_decoded()).ok()?, None)),
+            None => Some((self.directory.dialled(&code, &uri.user_decoded())?, None)),
         }
     }
 

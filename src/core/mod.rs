@@ -12,6 +12,7 @@ pub mod boundary;
 mod dispatch;
 mod drain;
 mod invite;
+mod keep;
 pub mod meters;
 pub mod owners;
 mod probe;
@@ -27,6 +28,7 @@ pub use meters::Meters;
 pub use settings::Settings;
 
 use crate::base::flow::ShardId;
+use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
 use crate::call::{self, Calls};
@@ -80,6 +82,7 @@ pub struct Core {
     refusals: Refusals,
     draining: bool,
     probes: probe::Probes,
+    keeper: keep::Keeper,
 }
 
 impl Core {
@@ -91,6 +94,7 @@ impl Core {
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
         let probes = probe::Probes::new(intervals, &mut rng);
+        let keeper = keep::Keeper::new(limit::KEPT_MAX, &mut rng);
         Self {
             shard,
             shards,
@@ -110,6 +114,7 @@ impl Core {
             refusals: Refusals::default(),
             draining: false,
             probes,
+            keeper,
         }
     }
 
@@ -127,9 +132,10 @@ impl Core {
     /// Does what has fallen due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.calls.handle_timeout(now);
-        self.drain_calls();
+        self.drain_calls(now);
         self.waiting.forget_late(now.mono);
         self.probe_further(now);
+        self.keep_further(now);
         self.release_calls();
     }
 
@@ -142,7 +148,8 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
-        calls.into_iter().chain(waiting).chain(self.probes.next_deadline()).min()
+        let asked = self.probes.next_deadline().into_iter().chain(self.keeper.next_deadline());
+        calls.into_iter().chain(waiting).chain(asked).min()
     }
 
     /// How many requests wait for the store.

@@ -2,13 +2,14 @@
 //!
 //! | schema | what it had not |
 //! |--------|-----------------|
-//! | 2      | the keys of rungs 3 and 4 of a device, what only some bindings have |
+//! | 3      | what the portal knows, direct numbers, the station, the locks of other sign-ins than SIP, what people were told lately |
+//! | 2      | these, and the keys of rungs 3 and 4 of a device, what only some bindings have |
 //! | 1      | these, and the invitation and the mails at its end |
 //!
 //! postcard has no names, so what stood between has to be read as it was.
 
 use super::record::{ExtensionRecord, Notice, SealedCredentials};
-use crate::account::{Life, LoginName, Role};
+use crate::account::{Life, LoginName, Portal, Role, Told};
 use crate::base::flow::Transport;
 use crate::base::time::Wall;
 use crate::licence::{Device, DeviceId, Fingerprint, Keys, Licence, Trail};
@@ -73,6 +74,9 @@ struct OldBinding {
 
 /// The record that these bytes are of an older schema; `None` if they are not.
 pub(super) fn read(schema: u16, bytes: &[u8]) -> Option<ExtensionRecord> {
+    if schema == 3 {
+        return third(bytes);
+    }
     let (old, rest) = postcard::take_from_bytes::<OldExtension>(bytes).ok()?;
     let mut record = ExtensionRecord::from(old);
     let rest = match schema {
@@ -84,6 +88,14 @@ pub(super) fn read(schema: u16, bytes: &[u8]) -> Option<ExtensionRecord> {
         }
         _ => return None,
     };
+    rest.is_empty().then_some(record)
+}
+
+/// A record of the third schema: the present one without what stands at its end, all of it empty.
+fn third(bytes: &[u8]) -> Option<ExtensionRecord> {
+    let end = (None::<Portal>, Vec::<Box<str>>::new(), None::<Box<str>>, Vec::<Lock>::new(), Told::default());
+    let whole = [bytes, &postcard::to_stdvec(&end).ok()?].concat();
+    let (record, rest) = postcard::take_from_bytes(&whole).ok()?;
     rest.is_empty().then_some(record)
 }
 
@@ -145,6 +157,7 @@ impl From<OldBinding> for Binding {
             remote,
             stream: None,
             q,
+            proof: Default::default(),
             extra: None,
         }
     }
@@ -243,10 +256,30 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_the_third_schema_has_nothing_at_its_end() {
+        let mut record = read(1, &postcard::to_stdvec(&old()).unwrap()).unwrap();
+        let today = postcard::to_stdvec(&record).unwrap();
+        let bytes = today.strip_suffix(&[0; 5]).expect("what is absent costs a byte each");
+        let again = read(3, bytes).unwrap();
+        assert_eq!(postcard::to_stdvec(&again).unwrap(), today);
+        assert!(read(3, &bytes[..bytes.len() - 1]).is_none() && read(3, &today).is_none());
+
+        record.portal = Some(Box::default());
+        record.numbers.push("+16045550199".into());
+        record.station = Some("lobby".into());
+        let bytes = postcard::to_stdvec(&record).unwrap();
+        let again: ExtensionRecord = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(
+            (again.portal, again.numbers, again.station),
+            (record.portal, record.numbers, record.station)
+        );
+    }
+
+    #[test]
     fn what_is_cut_too_long_or_of_no_known_schema_is_refused() {
         let bytes = postcard::to_stdvec(&old()).unwrap();
         assert!(read(1, &bytes[..bytes.len() - 1]).is_none());
         assert!(read(1, &[&bytes[..], b"x"].concat()).is_none());
-        assert!(read(0, &bytes).is_none() && read(4, &bytes).is_none());
+        assert!([0, 3, 4, 5].into_iter().all(|schema| read(schema, &bytes).is_none()));
     }
 }

@@ -1,7 +1,7 @@
 //! The durable half of an extension: the one record that holds every promise made to it, so that
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
-use crate::account::{Invitation, Life, LoginName, OwedMails, Role};
+use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
 use crate::lockout::Lock;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The schema number of [`ExtensionRecord`].
-pub const EXTENSION_SCHEMA: u16 = 3;
+pub const EXTENSION_SCHEMA: u16 = 4;
 
 /// How long a password is remembered after it was changed.
 pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -39,7 +39,7 @@ pub struct ExtensionRecord {
     pub bindings: Vec<Binding>,
     /// The number that the next binding gets.
     pub next_binding: u32,
-    /// The lock it is under, if any; one that has passed counts as none.
+    /// The lock of its phones' sign-ins, if any; one that has passed counts as none.
     pub lock: Option<Lock>,
     /// What is still to be told because of changes made with this record.
     pub outbox: Vec<Notice>,
@@ -47,6 +47,16 @@ pub struct ExtensionRecord {
     pub invitation: Option<Invitation>,
     /// Mails still to be sent because of changes made with this record.
     pub mails: OwedMails,
+    /// What the portal knows of its person; `None` until there is something, and then one byte.
+    pub portal: Option<Box<Portal>>,
+    /// Its direct numbers, in E.164 with the `+`.
+    pub numbers: Vec<Box<str>>,
+    /// The station that it is logged in to.
+    pub station: Option<Box<str>>,
+    /// The locks of its other sign-ins, by scope; those that have passed count as none.
+    pub locks: Vec<Lock>,
+    /// What its person was told lately of what strangers can cause.
+    pub told: Told,
 }
 
 impl ExtensionRecord {
@@ -68,6 +78,11 @@ impl ExtensionRecord {
             outbox: Vec::new(),
             invitation: None,
             mails: OwedMails::default(),
+            portal: None,
+            numbers: Vec::new(),
+            station: None,
+            locks: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -149,7 +164,8 @@ mod tests {
         let mut record = ExtensionRecord::new(login, "Ada".into(), Some("a@b".into()));
         record.tell(Wall::from_secs(1), What::Activated { device: 1, address: "192.0.2.1".into() });
         let today = postcard::to_stdvec(&record).unwrap();
-        let tail = postcard::to_stdvec(&(&record.invitation, &record.mails)).unwrap();
+        let tail = (&record.invitation, &record.mails, &record.portal, &record.numbers);
+        let tail = postcard::to_stdvec(&(tail, &record.station, &record.locks, &record.told)).unwrap();
         let first = today.strip_suffix(tail.as_slice()).unwrap();
         let read = ExtensionRecord::of_schema(1, first).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), today);

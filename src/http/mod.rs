@@ -4,20 +4,25 @@
 //! |------------|-------------|---------|
 //! | `/healthz` | `[http]`    | 200 `ok` while the shards' loops turn, else 503 and why |
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
+//! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
+//! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
-//! It refuses: connections over [`limit::HTTP_CONNECTIONS_MAX`](crate::base::limit::HTTP_CONNECTIONS_MAX),
-//! which wait, and any that is older than
-//! [`limit::HTTP_CONNECTION_AGE_MAX`](crate::base::limit::HTTP_CONNECTION_AGE_MAX).
+//! It refuses: connections past the bounds that [`bounded`] lists, and requests from sources that ask too
+//! often ([`rate`]).
 
+pub mod api;
 mod bounded;
+pub mod forgotten;
 pub mod invitations;
 mod problem;
 mod rate;
 
+use crate::base::prefix::Prefix;
 use crate::service::admin::Admin;
 use crate::task::Stop;
+pub use api::Api;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::http::{StatusCode, header};
@@ -61,7 +66,7 @@ pub trait Health: Send + Sync + 'static {
 }
 
 /// `/healthz` and `/readyz`.
-pub fn health_pages(health: Arc<dyn Health>) -> Router {
+fn health_pages(health: Arc<dyn Health>) -> Router {
     let alive = Arc::clone(&health);
     let page = |verdict: Result<(), String>, good: &str| match verdict {
         Ok(()) => (StatusCode::OK, format!("{good}\n")),
@@ -70,6 +75,12 @@ pub fn health_pages(health: Arc<dyn Health>) -> Router {
     Router::new()
         .route("/healthz", get(move || async move { page(alive.alive(), "ok") }))
         .route("/readyz", get(move || async move { page(health.ready(), "ready") }))
+}
+
+/// All pages of `[http]`; what is not there, or not to be asked so, is a problem.
+pub fn pages(health: Arc<dyn Health>, api: Api) -> Router {
+    let asked = Api::routes().merge(invitations::pages()).merge(forgotten::pages()).with_state(api);
+    health_pages(health).merge(asked).fallback(api::not_found).method_not_allowed_fallback(api::not_allowed)
 }
 
 /// `/metrics`; `render` gives the text, and may take some milliseconds.
@@ -87,16 +98,22 @@ pub fn metrics_page(render: Arc<dyn Fn() -> String + Send + Sync>) -> Router {
     Router::new().route("/metrics", get(typed))
 }
 
-/// Answers on a listener until `stop`, and then a second more for answers under way.
+/// Answers on a listener until `stop`, and then a second more for answers under way. `proxies` may have any
+/// number of connections.
 ///
 /// # Errors
 /// If the listener cannot be used.
 ///
 /// # Cancel safety
 /// Cancel safe; answers under way are lost.
-pub async fn serve(listener: TcpListener, pages: Router, stop: Stop) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    pages: Router,
+    proxies: Arc<[Prefix]>,
+    stop: Stop,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?, proxies);
     let until = stop.clone();
     let pages = pages.into_make_service_with_connect_info::<Remote>();
     let served = axum::serve(listener, pages).with_graceful_shutdown(async move { until.stopped().await });
@@ -150,7 +167,7 @@ mod tests {
         let (stopper, stop) = Stop::new();
         let tasks = crate::task::Tasks::new(stop.clone());
         let _guard = runtime.enter();
-        tasks.spawn("http", async move { serve(listener, pages, stop).await.unwrap() });
+        tasks.spawn("http", async move { serve(listener, pages, Arc::from([]), stop).await.unwrap() });
         drop(_guard);
         (address, stopper, runtime, tasks)
     }

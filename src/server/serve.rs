@@ -14,6 +14,7 @@ use super::pulse::Pulse;
 use super::reload::Reload;
 use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
+use crate::base::prefix::Prefix;
 use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, ConfigErrors, Fault};
@@ -26,7 +27,7 @@ use crate::http;
 use crate::net::meters::NetMeters;
 use crate::net::tls::Terms;
 use crate::registrar::Gruus;
-use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
+use crate::service::admin::{Admin, Answer, Condition, Peer, Refusal, Request, Who};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::refreshes::{self, Gathered};
@@ -155,21 +156,26 @@ async fn run(
     let (door, mail_sender) =
         (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     if let Some(listener) = health_listener {
-        let invitations = http::invitations::invitation_pages(Arc::clone(&door));
-        let pages = http::health_pages(pulse.clone()).merge(invitations);
-        serve_pages(&late_tasks, "health pages", listener, pages);
+        let api = http::Api::new(Arc::clone(&door), &config.http.proxies);
+        let pages = http::pages(pulse.clone(), api);
+        serve_pages(&late_tasks, "health pages", listener, pages, &config.http.proxies);
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
         let render = Arc::new(move || metrics.render(&pulse.readings(clock.now())));
-        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
+        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render), &[]);
     }
 
     let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));
-    let admin = Admin::new(services.clone(), config.defaults());
+    let post = server.post();
+    let admin = Admin::new(services.clone(), config.defaults()).ending(Arc::new(move |stream, login| {
+        if post.end(stream, login.as_str()).is_err() {
+            tracing::warn!("the connection of a phone that is shut out stays: its shard is too busy");
+        }
+    }));
     let _ = door.set(admin.clone()); // the only time
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
@@ -308,12 +314,15 @@ fn start_shards(
     let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
     let (services, trays) = (services.clone(), trays.to_vec());
+    let now = shell.clock.now();
+    let kept = services.directory.to_keep(now.wall);
     Ok(server.start(shell, move |seat| {
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
         let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
         core.probe(&suspects);
+        core.keep_all(now.mono, &kept);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
@@ -326,7 +335,7 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray
     Box::new(move |_now, output| match output {
         Output::Refresh(refresh) => {
             if let Some(tray) = &tray {
-                tray.refreshes.add(refresh);
+                tray.refreshes.add(&refresh);
             }
         }
         Output::Event(event) => {
@@ -366,8 +375,8 @@ impl Tray {
 struct Executor(Admin);
 
 impl Execute for Executor {
-    async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
-        self.0.execute(request, peer).await
+    async fn execute(&self, request: Request, peer: Peer) -> Result<Answer, Refusal> {
+        self.0.answer(request, Who::Peer(peer), Condition::default()).await
     }
 }
 
@@ -380,13 +389,19 @@ async fn upkeep(metrics: Metrics, stop: Stop) {
     }
 }
 
-fn serve_pages(tasks: &Tasks, name: &'static str, listener: TcpListener, pages: axum::Router) {
+fn serve_pages(
+    tasks: &Tasks,
+    name: &'static str,
+    listener: TcpListener,
+    pages: axum::Router,
+    proxies: &[Prefix],
+) {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "{name}");
     }
-    let stop = tasks.stop();
+    let (proxies, stop) = (Arc::from(proxies), tasks.stop());
     tasks.spawn(name, async move {
-        if let Err(error) = http::serve(listener, pages, stop).await {
+        if let Err(error) = http::serve(listener, pages, proxies, stop).await {
             tracing::error!(%error, listener = name, "a listener failed");
         }
     });

@@ -6,11 +6,15 @@
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
+//! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
-//! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
+//! | `key`     | `op` or `ext`, id | [`AccessKey`]; one of an extension counts only if its record says so too |
+//! | `once`    | whose, hash of the idempotency key | [`Sealed`], what was answered, kept 24 hours |
+//! | `decoy`   | `lock`, `forgot` | written when a stranger is "locked", or has "forgotten" a password, so that this takes as long |
 
+use super::admin::Sealed;
 use super::audit::AuditLine;
-use crate::account::{LoginName, Tenant};
+use crate::account::{AccessKey, LoginName, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
@@ -18,7 +22,7 @@ use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
 /// Tenants by code.
-pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 2).migrating(Tenant::of_schema);
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 3).migrating(Tenant::of_schema);
 
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
@@ -33,8 +37,37 @@ pub const TOKENS: Table<LoginName> = Table::new(Namespace::new("token"), 1);
 /// The audit, in the order of time.
 pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);
 
+/// Access keys by whose they are ([`KeyOf::part`]) and id.
+pub const KEYS: Table<AccessKey> = Table::new(Namespace::new("key"), 1);
+
+/// Answers by whose request it was and the hash of its idempotency key.
+pub const ONCE: Table<Sealed> = Table::new(Namespace::new("once"), 1);
+
+/// Whose an access key is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyOf {
+    /// An operator's.
+    Operator,
+    /// An extension's.
+    Extension,
+}
+
+impl KeyOf {
+    /// The first part of its key in the store.
+    #[must_use]
+    pub const fn part(self) -> &'static str {
+        match self {
+            Self::Operator => "op",
+            Self::Extension => "ext",
+        }
+    }
+}
+
 /// What is written for the lock of a stranger: one record, always the same.
 pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);
+
+/// What is written for those whom a forgotten password finds nowhere: as much as for anybody.
+pub const FORGOT_DECOYS: Table<Vec<u8>> = Table::new(Namespace::new("decoy"), 1);
 
 /// An extension's record.
 ///

@@ -125,7 +125,7 @@ impl Server {
             wrongs: Vec::new(),
             records: 0,
             restarted: false,
-            settings: Arc::new(start::settings()),
+            settings: Arc::new(start::settings(faults.keep_alive)),
             shards,
             faults,
             sockets: rng.bits(),
@@ -301,12 +301,12 @@ impl Server {
         let unwritten = self.unwritten.clone();
         let done = move |result: Result<(), stationmaster::store::journal::Unwritten>| {
             if let Err(back) = result {
-                unwritten.lock().expect("no panic before").extend(back.refreshes);
+                back.refreshes.each(|refresh| unwritten.lock().expect("no panic before").push(refresh));
             }
         };
         let Services { store, journal, .. } = &process.services;
-        if let Err(back) = journal.append(store, refreshes, done) {
-            self.unwritten.lock().expect("no panic before").extend(back.refreshes);
+        if let Err(back) = journal.append(store, refreshes.iter().collect(), done) {
+            back.refreshes.each(|refresh| self.unwritten.lock().expect("no panic before").push(refresh));
         }
         self.step_soon();
     }

@@ -72,15 +72,20 @@ impl Admin {
 }
 
 /// Owes a mail to the extension's address, if it has one.
-fn owe(record: &mut ExtensionRecord, txn: &Txn<'_>, kind: MailKind) {
+pub(super) fn owe(record: &mut ExtensionRecord, txn: &Txn<'_>, kind: MailKind) {
     if let Some(email) = record.email.clone() {
         record.mails.owe(txn.now(), email, kind);
     }
 }
 
+/// Owes the mail that the password was changed.
+pub(in crate::service) fn owe_password_changed(record: &mut ExtensionRecord, txn: &Txn<'_>) {
+    owe(record, txn, MailKind::PasswordChanged);
+}
+
 /// Checks and seals a password into the record, as `event` of its life; what is told shows a generated
 /// one, this once.
-pub(super) fn set_password(
+pub(in crate::service) fn set_password(
     services: &Services,
     record: &mut ExtensionRecord,
     txn: &Txn<'_>,
@@ -105,12 +110,17 @@ pub(super) fn set_password(
     };
     step(record, event, txn.now())?;
     record.previous = record.credentials.replace(sealed);
+    // Whatever let somebody set or use another one is dead.
+    record.mails.withdraw_secrets();
+    if let Some(portal) = &mut record.portal {
+        (portal.reset, portal.must_change) = (None, false);
+    }
     // With the one before it, out of its seal as the record now has it.
     let credentials = services.unseal(record).ok().flatten().unwrap_or(credentials);
     Ok((credentials, told))
 }
 
-fn generate(services: &Services) -> Password {
+pub(super) fn generate(services: &Services) -> Password {
     let mut rng = services.rng.lock().unwrap_or_else(PoisonError::into_inner);
     Password::new(password::generate(&mut rng).expose().clone())
 }

@@ -39,12 +39,14 @@ impl Admin {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let group: Vec<New> = rows.by_ref().take(GROUP_ROWS).collect();
+            let by = by.clone();
             let job = move |txn: &mut Txn<'_>| {
                 for (record, _) in &group {
                     still_possible(txn, &record.login, extensions)?;
                 }
                 for (record, _) in &group {
                     let about = About::Extension(record.login.clone());
+                    crate::service::index::claim(txn, None, record)?;
                     by.note(txn, about, &Known::new(), &of_extension(record))?;
                     put_extension(txn, record, store::Expect::Absent)?;
                 }
@@ -55,7 +57,11 @@ impl Admin {
                     put(directory, record, credentials.clone());
                 }
             };
-            extensions += self.commit(job, apply).await?.len() as u64;
+            let last = rows.peek().is_none();
+            let told = move |group: &Vec<New>| {
+                last.then(|| Response::Imported { extensions: extensions + group.len() as u64 })
+            };
+            extensions += self.commit_telling(job, apply, told).await?.len() as u64;
         }
         Ok(Response::Imported { extensions })
     }

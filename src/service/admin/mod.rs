@@ -9,35 +9,59 @@
 
 mod app;
 mod audit;
+pub mod authority;
+mod caller;
 mod check;
 mod devices;
 mod extensions;
 mod import;
 mod invite;
+mod keys;
 mod locks;
+mod numbers;
+mod once;
+mod pin;
 mod refusal;
 mod request;
+mod reset;
+mod scope;
+mod search;
+mod settings;
 mod tenants;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
+pub(in crate::service) use app::{owe_password_changed, set_password};
+pub use authority::Actor;
+pub use caller::{Caller, Via, Who};
 pub use invite::{Carries, Links, Mailing};
+pub use once::Sealed;
 pub use refusal::{Refusal, RowFault};
-pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
-pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
+pub use request::{Expect, NewPassword, NumberChanges, Password, Peer, Request, TenantSettings};
+pub use scope::{Answer, Condition};
+pub use search::{Page, Search, State};
+pub use view::{
+    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, TenantView,
+};
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
+use super::index::{self, ClaimError, Indexed};
 use super::tables::{EXTENSIONS, TENANTS, extension, overlay, put_extension};
-use super::{Services, tables};
-use crate::account::{LoginName, Tenant, TenantCode};
+use super::{Services, opens_phones, tables};
+use crate::account::{Life, LoginName, Role, Tenant, TenantCode};
+use crate::base::flow::FlowId;
 use crate::base::time::Wall;
+
 use crate::directory::record::What;
-use crate::directory::{Credentials, Directory, ExtensionRecord};
+use crate::directory::{Credentials, Directory, Entry, ExtensionRecord};
+use crate::licence::DeviceId;
 use crate::lockout;
-use crate::store::{self, StoreError, Txn, View};
-use std::fmt;
+use crate::store::{self, Row as Stored, StoreError, Txn, View};
+use once::Once;
+use scope::{Scope, Terms};
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,20 +79,33 @@ pub struct Defaults {
     pub mailing: Mailing,
 }
 
+/// What of an extension is changed; `None` leaves it as it is.
+struct ExtensionChange {
+    name: Option<String>,
+    email: Option<String>,
+    role: Option<Role>,
+    numbers: NumberChanges,
+}
+
 /// Executes requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
     services: Services,
     defaults: Defaults,
+    terms: Terms,
+    lines: Option<Lines>,
 }
 
+/// Ends a connection over which a phone of this extension registered that may not use it any more.
+pub type Lines = Arc<dyn Fn(FlowId, &LoginName) + Send + Sync>;
+
 /// A change of an extension's record, and what memory must be told besides the record.
-struct Changed<T> {
-    told: T,
+pub(in crate::service) struct Changed<T> {
+    pub(in crate::service) told: T,
     /// The password, if it was changed.
-    credentials: Option<Credentials>,
+    pub(in crate::service) credentials: Option<Credentials>,
     /// Whether failures are forgotten.
-    unlocked: bool,
+    pub(in crate::service) unlocked: bool,
 }
 
 impl<T> From<T> for Changed<T> {
@@ -80,25 +117,70 @@ impl<T> From<T> for Changed<T> {
 impl Admin {
     /// Executes on these services.
     #[must_use]
-    pub const fn new(services: Services, defaults: Defaults) -> Self {
-        Self { services, defaults }
+    pub fn new(services: Services, defaults: Defaults) -> Self {
+        let terms = Terms { scope: Arc::default(), once: Arc::new(Once::new()) };
+        Self { services, defaults, terms, lines: None }
+    }
+
+    /// The same, which also ends the connections of phones that are shut out.
+    #[must_use]
+    pub fn ending(self, lines: Lines) -> Self {
+        Self { lines: Some(lines), ..self }
+    }
+
+    /// What it executes on.
+    #[must_use]
+    pub const fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// What counts where a tenant says nothing.
+    #[must_use]
+    pub const fn defaults(&self) -> &Defaults {
+        &self.defaults
     }
 
     /// Executes one request of `peer`.
     ///
     /// # Errors
+    /// As [`Admin::answer`].
+    ///
+    /// # Cancel safety
+    /// As [`Admin::answer`].
+    pub async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
+        self.answer(request, Who::Peer(peer), Condition::default()).await.map(|answer| answer.response)
+    }
+
+    /// Executes one request of `who`, if they may ask it and the condition holds.
+    ///
+    /// # Errors
     /// Why it was not done.
     ///
     /// # Cancel safety
-    /// What was begun is finished even if the future is dropped; only an import stops between groups
-    /// of rows.
-    pub async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
+    /// What was begun is finished even if the future is dropped; only an import and the removal of a
+    /// tenant stop between groups of rows.
+    pub async fn answer(&self, request: Request, who: Who, condition: Condition) -> Result<Answer, Refusal> {
+        if let Who::Caller(caller) = &who {
+            authority::may(&caller.actor, &request)?;
+        }
+        let scope = Arc::new(Scope::new(&self.services, condition, &who, &request)?);
+        let result = self.within(&scope).carry_out(request, who).await;
+        scope.answer(result)
+    }
+
+    /// The same administration, bound to what this request must hold to.
+    fn within(&self, scope: &Arc<Scope>) -> Self {
+        let terms = Terms { scope: Arc::clone(scope), ..self.terms.clone() };
+        Self { terms, ..self.clone() }
+    }
+
+    async fn carry_out(&self, request: Request, who: Who) -> Result<Response, Refusal> {
         use Request as R;
-        let by = By { who: Who::Peer(peer), command: request.command() };
+        let by = By { who, command: request.command() };
         match request {
             R::TenantAdd { code, settings } => self.tenant_add(by, code, settings).await,
             R::TenantShow { code } => self.tenant_show(code).await,
-            R::TenantList { after } => self.tenant_list(after).await,
+            R::TenantList { after, limit } => self.tenant_list(after, limit).await,
             R::TenantSet { code, settings } => self.tenant_set(by, code, settings).await,
             R::TenantSuspend { code } => self.tenant_activate(by, code, false).await,
             R::TenantResume { code } => self.tenant_activate(by, code, true).await,
@@ -107,15 +189,22 @@ impl Admin {
                 self.extension_add(by, login, name, email, password).await
             }
             R::ExtensionShow { login } => self.extension_show(login).await,
-            R::ExtensionList { tenant, after } => self.extension_list(tenant, after).await,
-            R::ExtensionSet { login, name, email, role } => {
-                self.extension_set(by, login, name, email, role).await
+            R::ExtensionList { tenant, search, page } => self.extension_list(tenant, search, page).await,
+            R::ExtensionSet { login, name, email, role, numbers } => {
+                self.extension_set(by, login, ExtensionChange { name, email, role, numbers }).await
             }
             R::ExtensionDisable { login } => self.extension_disable(by, login).await,
             R::ExtensionEnable { login } => self.extension_enable(by, login).await,
             R::ExtensionInvite { login } => self.extension_invite(by, login).await,
             R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
+            R::PasswordReset { login } => self.password_reset(by, login).await,
+            R::PinSet { login, pin } => self.pin_set(by, login, pin).await,
+            R::PinRemove { login } => self.pin_remove(by, login).await,
+            R::QuestionSet { login, question, answer } => {
+                self.question_set(by, login, question, answer).await
+            }
+            R::QuestionRemove { login } => self.question_remove(by, login).await,
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
             R::AppDisable { login } => self.app_disable(by, login).await,
             R::DeviceList { login } => self.device_list(login).await,
@@ -128,19 +217,41 @@ impl Admin {
             R::LockClear { login } => self.lock_clear(by, login).await,
             R::BanClear { source } => self.ban_clear(by, source).await,
             R::AuditList { tenant, number, last } => self.audit_list(tenant, number, last).await,
+            R::KeyAdd { login, name } => self.key_add(by, login, name).await,
+            R::KeyList { login } => self.key_list(login).await,
+            R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }
 
     /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
     /// job's `apply`. So memory sees the changes in the order of the store.
-    async fn commit<T: Send + 'static>(
+    pub(in crate::service) async fn commit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
     ) -> Result<T, Refusal> {
+        self.commit_telling(job, apply, |_| Some(Response::Done)).await
+    }
+
+    /// As [`Admin::commit`]; `told` is what is answered once `job` is done, none if more jobs follow.
+    async fn commit_telling<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
+        apply: impl FnOnce(&Directory, &T) + Send + 'static,
+        told: impl FnOnce(&T) -> Option<Response> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let directory = Arc::clone(&self.services.directory);
+        let (services, terms) = (self.services.clone(), self.terms.clone());
+        let job = move |txn: &mut Txn<'_>| {
+            terms.scope.begin(&services, txn)?;
+            let done = job(txn)?;
+            if let Some(response) = told(&done) {
+                terms.scope.keep(&services, &terms.once, txn, response)?;
+            }
+            Ok(done)
+        };
         self.services.store.transact(job, move |result: Result<T, Refusal>| {
             if let Ok(done) = &result {
                 apply(&directory, done);
@@ -150,38 +261,53 @@ impl Admin {
         answered.await.unwrap_or_else(|_| Err(Refusal::Store("the store was closed".into())))
     }
 
-    /// Changes one extension's record, and memory with it.
-    async fn change<T: Send + 'static>(
+    /// Changes one extension's record, and memory with it. What is told is answered if it is a
+    /// [`Response`], else that it is done.
+    pub(in crate::service) async fn change<T: Send + 'static>(
         &self,
         by: By,
         login: LoginName,
         decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let memory = Arc::clone(&self.services.directory);
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
+            scope.check(row.revision)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let before = of_extension(&record);
+            let (before, indexed) = (of_extension(&record), Indexed::of(&record));
             let changed = decide(&mut record, txn)?;
+            index::claim(txn, Some(&indexed), &record)?;
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
-            put_extension(txn, &record, store::Expect::At(row.revision))?;
+            scope.saw(put_extension(txn, &record, store::Expect::At(row.revision))?);
+            index::release(txn, &indexed, Some(&record))?;
             Ok((record, changed))
         };
-        let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+        let lines = self.lines.clone();
+        let apply = move |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+            let shut_out = shut_out(directory, &record.login, |device| may_connect(record, device));
             match &changed.credentials {
-                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
+                Some(credentials) => {
+                    let credentials = Some(credentials.clone()).filter(|_| opens_phones(record));
+                    extensions::put(directory, record, credentials);
+                }
                 None => directory.refresh(record),
             }
             if changed.unlocked {
                 directory.with(record.login.as_str(), |entry| entry.unlock());
             }
+            end(lines.as_ref(), &record.login, &shut_out);
         };
-        self.commit(job, apply).await.map(|(_, changed)| changed.told)
+        let told = |(_, changed): &(ExtensionRecord, Changed<T>)| {
+            let told: &dyn Any = &changed.told;
+            Some(told.downcast_ref().cloned().unwrap_or(Response::Done))
+        };
+        self.commit_telling(job, apply, told).await.map(|(_, changed)| changed.told)
     }
 
     /// Reads, where waiting for the disk is allowed.
-    async fn look<T: Send + 'static>(
+    pub(in crate::service) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(View<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -194,52 +320,73 @@ impl Admin {
 }
 
 /// Who changes something, and by which command.
-#[derive(Clone, Copy, Debug)]
-struct By {
+#[derive(Clone, Debug)]
+pub(in crate::service) struct By {
     who: Who,
     command: &'static str,
 }
 
-/// Who changes something.
-#[derive(Clone, Copy, Debug)]
-enum Who {
-    /// An operator.
-    Peer(Peer),
-    /// Whoever has the link of an invitation, from this address.
-    Link(IpAddr),
-}
-
 impl By {
+    /// Whoever has a link, from this address.
+    pub(in crate::service) const fn link(from: IpAddr, command: &'static str) -> Self {
+        Self { who: Who::Link(from), command }
+    }
+
+    /// Anybody, from this address.
+    pub(in crate::service) const fn anybody(from: IpAddr, command: &'static str) -> Self {
+        Self { who: Who::Anybody(from), command }
+    }
+
     /// Writes the line of the audit: before the change itself is written.
-    fn note(self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
+    pub(in crate::service) fn note(
+        &self,
+        txn: &mut Txn<'_>,
+        about: About,
+        before: &Known,
+        after: &Known,
+    ) -> Result<(), StoreError> {
         let what = What::Administered { by: self.who.to_string(), command: self.command.to_owned() };
         note(txn, about, what, Change::between(before, after))
     }
 
     /// Removes an extension, with its line of the audit and those that its outbox still has.
-    fn remove(self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
+    fn remove(&self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
         note_outbox(txn, record)?;
+        for key in record.portal.iter().flat_map(|portal| &portal.keys) {
+            keys::forget(txn, key)?;
+        }
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
-        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
+        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)?;
+        index::release(txn, &Indexed::of(record), None)
     }
 }
 
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer(peer) => peer.fmt(f),
-            Self::Link(source) => write!(f, "link {source}"),
-        }
+/// Whether a device of an extension may have a connection at all: others may sign in anew over theirs.
+fn may_connect(record: &ExtensionRecord, device: DeviceId) -> bool {
+    let activated = || record.licence.device(device).is_some_and(|known| !known.revoked);
+    record.life == Life::Active && record.licence.enabled && activated()
+}
+
+/// The connections of an extension that only devices have which may not.
+fn shut_out(directory: &Directory, login: &LoginName, may: impl Fn(DeviceId) -> bool) -> Vec<FlowId> {
+    let of = |entry: &mut Entry| {
+        let over = |stream: FlowId| entry.bindings.iter().filter(move |known| known.stream == Some(stream));
+        let streams = entry.bindings.iter().filter_map(|binding| binding.stream);
+        streams.filter(|stream| over(*stream).all(|binding| !may(binding.device))).collect()
+    };
+    directory.with(login.as_str(), of).unwrap_or_default()
+}
+
+fn end(lines: Option<&Lines>, login: &LoginName, streams: &[FlowId]) {
+    if let Some(lines) = lines {
+        streams.iter().for_each(|stream| lines(*stream, login));
     }
 }
 
 /// A tenant that must be there.
-fn tenant(view: &View<'_>, code: &TenantCode) -> Result<Tenant, Refusal> {
-    match TENANTS.get(view, &[code.as_str()])? {
-        Some(row) => Ok(row.value),
-        None => Err(Refusal::NoSuchTenant(code.to_string())),
-    }
+fn tenant(view: &View<'_>, code: &TenantCode) -> Result<Stored<Tenant>, Refusal> {
+    TENANTS.get(view, &[code.as_str()])?.ok_or_else(|| Refusal::NoSuchTenant(code.to_string()))
 }
 
 /// The tenant of an extension that is or is to be there.
@@ -260,9 +407,20 @@ fn no_extension(view: &View<'_>, login: &LoginName) -> Refusal {
 
 /// An extension that must be there.
 fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal> {
-    match tables::extension(view, login)? {
-        Some(row) => Ok(row.value),
-        None => Err(no_extension(view, login)),
+    row(view, login).map(|row| row.value)
+}
+
+/// As [`record`], with its revision.
+fn row(view: &View<'_>, login: &LoginName) -> Result<Stored<ExtensionRecord>, Refusal> {
+    tables::extension(view, login)?.ok_or_else(|| no_extension(view, login))
+}
+
+impl From<ClaimError> for Refusal {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken(number) => Self::NumberTaken(number),
+            ClaimError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -34,6 +34,12 @@ pub enum Refusal {
     /// The password breaks these rules of the tenant's policy, all that it breaks.
     #[error("the password is refused: {}", .0.join("; "))]
     WeakPassword(Vec<String>),
+    /// The PIN breaks these rules, all that it breaks.
+    #[error("the PIN is refused: {}", .0.join("; "))]
+    WeakPin(Vec<String>),
+    /// Another extension, or another tenant, has the number.
+    #[error("{0} is taken")]
+    NumberTaken(String),
     /// No such device.
     #[error("extension {login} has no device {device}")]
     NoSuchDevice {
@@ -51,9 +57,15 @@ pub enum Refusal {
     /// No mail can be sent as the server is configured.
     #[error("no mail can be sent: {0}")]
     NoMail(String),
-    /// The link of an invitation does not work, or not any more.
+    /// The link of an invitation or a reset does not work, or not any more.
     #[error("the link does not work, or not any more")]
     NoInvitation,
+    /// Fields are not what they must be, each with its reason.
+    #[error("{}", Fields(.0))]
+    BadFields(Vec<(String, String)>),
+    /// The security question is not answered, or wrongly.
+    #[error("the security question must be answered")]
+    WrongAnswer,
     /// An argument is not what it must be.
     #[error("{what}: {reason}")]
     BadValue {
@@ -71,6 +83,21 @@ pub enum Refusal {
     /// The store did not do it. It may have been kept all the same.
     #[error("{0}")]
     Store(String),
+    /// No such access key.
+    #[error("there is no key {0}")]
+    NoSuchKey(String),
+    /// The record has another revision than the asker has seen; nothing was changed.
+    #[error("it was changed meanwhile: it is at revision {revision}")]
+    Changed {
+        /// Which it has.
+        revision: u64,
+    },
+    /// The idempotency key was used for another request; nothing was done.
+    #[error("this idempotency key was used for another request")]
+    OtherRequest,
+    /// It was done before, and is answered as then. Nobody is told this.
+    #[error("it was done before")]
+    Answered,
     /// The caller may not.
     #[error("{0}")]
     Denied(String),
@@ -97,6 +124,17 @@ impl fmt::Display for RowFault {
             write!(f, ", {}", self.column)?;
         }
         write!(f, ": {}", self.reason)
+    }
+}
+
+struct Fields<'a>(&'a [(String, String)]);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (field, reason)) in self.0.iter().enumerate() {
+            write!(f, "{}{field}: {reason}", if at > 0 { "; " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

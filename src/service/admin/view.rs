@@ -22,6 +22,21 @@ pub enum Response {
         /// When its link ends.
         until: String,
     },
+    /// The person of an extension is sent the link of a reset, or a random password if their tenant
+    /// insists on that.
+    Reset {
+        /// To which address.
+        email: String,
+        /// When its link ends; none for a password.
+        until: Option<String>,
+    },
+    /// A new access key, or a new secret of one; it is shown this once.
+    Key {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: String,
+    },
     /// So many extensions were imported.
     Imported {
         /// How many.
@@ -35,15 +50,16 @@ pub enum Response {
     Tenants {
         /// A page of them.
         rows: Vec<TenantView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more.
+        next: Option<String>,
     },
     /// Extensions by tenant and number; more may follow the last one.
     Extensions {
         /// A page of them.
         rows: Vec<ExtensionView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more. It need not be the last row's: a search
+        /// looks at so many extensions at a time.
+        next: Option<String>,
     },
     /// The devices of an extension.
     Devices(Vec<DeviceView>),
@@ -53,6 +69,8 @@ pub enum Response {
     Locks(Vec<LockView>),
     /// Lines of the audit, the newest last.
     Audit(Vec<AuditView>),
+    /// Access keys, without their secrets.
+    Keys(Vec<KeyView>),
 }
 
 /// A flat object as a row of a table.
@@ -80,6 +98,12 @@ impl Cell for u64 {
     }
 }
 
+impl Cell for bool {
+    fn cell(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
+}
+
 impl<T: Cell> Cell for Option<T> {
     fn cell(&self) -> String {
         self.as_ref().map(Cell::cell).unwrap_or_default()
@@ -89,7 +113,7 @@ impl<T: Cell> Cell for Option<T> {
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $kind:ty,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
         pub struct $name {
             $($(#[$about])* pub $field: $kind,)+
         }
@@ -122,6 +146,26 @@ view!(
         duration_s: u64,
         /// The language that its people are written to in: `en` or `fr`.
         language: String,
+        /// Its main number.
+        main_number: Option<String>,
+        /// What passwords must be like: `alphanumeric` or `basic`.
+        password_policy: String,
+        /// Whether who has forgotten the password must answer the security question.
+        question_required: bool,
+        /// Whether a reset mails a random password.
+        random_password_by_mail: bool,
+        /// Whether two-step verification cannot be left off.
+        two_step_required: bool,
+        /// What stands before the subject of mails.
+        mail_prefix: String,
+        /// Who sends mails, if not whom the configuration says.
+        mail_sender: Option<String>,
+        /// Whether people are told of new devices.
+        mail_new_device: bool,
+        /// Whether people are told that they are locked out.
+        mail_locked: bool,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -138,6 +182,8 @@ view!(
         name: String,
         /// Its e-mail.
         email: Option<String>,
+        /// Its direct numbers, with a space between two.
+        numbers: String,
         /// `user` or `admin`.
         role: String,
         /// `invite`, `pending`, `expired`, `active` or `disabled`.
@@ -152,6 +198,8 @@ view!(
         bindings: u64,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -188,6 +236,10 @@ view!(
         flow: String,
         /// Seconds until it ends.
         expires_s: u64,
+        /// `suspect` if its phone could not be reached of late; `live` otherwise.
+        state: String,
+        /// When its phone was last heard of, if it was since the start.
+        heard: Option<String>,
     }
 );
 
@@ -206,6 +258,20 @@ view!(
         until: String,
         /// Where the failures came from.
         source: String,
+    }
+);
+
+view!(
+    /// An access key.
+    KeyView {
+        /// Its id.
+        id: String,
+        /// What its owner calls it.
+        name: String,
+        /// Whose it is; none for an operator's.
+        login: Option<String>,
+        /// When it was made, or its secret last.
+        made: String,
     }
 );
 
@@ -243,7 +309,7 @@ mod tests {
             DeviceView::COLUMNS,
             ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones"]
         );
-        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
+        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
         assert_eq!(AuditView::COLUMNS, audit);
         assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);

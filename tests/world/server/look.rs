@@ -70,9 +70,18 @@ impl Server {
                     leaks.push(format!("shard {at} has {count} {what}"));
                 }
             }
-            if let Some(due) = shard.next_deadline() {
+            // Who is kept alive is asked for as long as the binding lives.
+            if let Some(due) = shard.next_deadline().filter(|_| shard.kept() == 0) {
                 leaks.push(format!("shard {at} has a timer at {due:?}"));
             }
+        }
+        let (mut live, now) = (0, self.wall());
+        process.services.directory.each(|_, entry| {
+            live += entry.bindings.iter().filter(|binding| binding.is_live(now)).count();
+        });
+        let kept: usize = process.shards.iter().map(Core::kept).sum();
+        if kept > live {
+            leaks.push(format!("{kept} addresses are kept alive for {live} bindings"));
         }
         if !process.owners.is_empty() {
             leaks.push(format!("{} calls are owned by a shard", process.owners.len()));

@@ -37,6 +37,8 @@ pub(crate) struct Faults {
     pub(crate) letters_dropped: u64,
     /// The longest that a shard is late for its timers.
     pub(crate) late_within: Duration,
+    /// How often phones behind NAT are asked whether they are there; zero: never.
+    pub(crate) keep_alive: Duration,
     /// The process dies at these times and starts again some seconds later.
     pub(crate) crashes: Vec<Mono>,
     /// Civil time jumps at these times by so many milliseconds.
@@ -53,7 +55,7 @@ pub(crate) struct Extension {
 }
 
 /// The settings of every world.
-pub(super) fn settings() -> Settings {
+pub(super) fn settings(keep_alive: Duration) -> Settings {
     Settings {
         realm: DOMAIN.to_owned(),
         domains: vec![DOMAIN.to_owned()],
@@ -70,6 +72,7 @@ pub(super) fn settings() -> Settings {
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
         intervals: stationmaster::txn::Intervals::default(),
+        keep_alive,
     }
 }
 
@@ -146,6 +149,7 @@ impl Server {
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
         let expires_max = self.settings.terms.expires_max;
         let suspects = directory.grant_grace(now.wall, expires_max, open::RESTART_GRACE);
+        let kept = directory.to_keep(now.wall);
         let hash = ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits());
         let owners = Arc::new(Owners::new(hash.clone()));
         let shared = Shared {
@@ -161,6 +165,7 @@ impl Server {
             .map(|shard| {
                 let mut core = Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split());
                 core.probe(&suspects);
+                core.keep_all(now.mono, &kept);
                 core
             })
             .collect();

@@ -1,6 +1,10 @@
 mod audit;
+mod faults;
+mod forgot;
 mod import;
 mod invite;
+mod numbers;
+mod reset;
 
 use super::*;
 use crate::account::Life;
@@ -175,6 +179,7 @@ fn binding(number: u32, device: u32) -> Binding {
         remote: ([192, 0, 2, 1], 5060).into(),
         stream: None,
         q: 1000,
+        proof: Default::default(),
         extra: None,
     }
 }
@@ -335,6 +340,7 @@ fn an_extension_is_changed_in_what_is_given_only() {
         name: name.map(Into::into),
         email: email.map(Into::into),
         role,
+        numbers: NumberChanges::default(),
     };
     bench.done(set(Some("Ada L."), None, None));
     bench.done(set(None, Some("a@b.example"), Some(crate::account::Role::Admin)));
@@ -392,6 +398,8 @@ fn bindings_are_listed_and_removed() {
         device: "1".into(),
         flow: "udp:192.0.2.1:5060".into(),
         expires_s: 3540,
+        state: "live".into(),
+        heard: None,
     };
     assert_eq!((list().len(), &list()[0]), (2, &first));
     let remove = |contact: Option<&str>| Request::BindingRemove {
