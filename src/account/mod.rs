@@ -3,18 +3,22 @@
 //! Pure: no store, no clock. What an extension may do is decided from its [`Life`] and its
 //! tenant's state ([`life`]); what it is called stands in [`name`].
 
+pub mod argon;
 pub mod invitation;
 pub mod life;
 pub mod name;
 pub mod owed;
 pub mod password;
 pub mod portal;
+pub mod second;
+pub mod session;
 pub mod tenant;
 
 pub use invitation::{Invitation, Token, TokenHash};
 pub use name::{LoginName, Number, TenantCode};
 pub use owed::{MailKind, OwedMail, OwedMails};
 pub use portal::Portal;
+pub use session::Session;
 pub use tenant::{DialError, Tenant, dial};
 
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@
 mod doubt;
 mod entry;
 mod old_record;
+pub mod people;
 pub mod record;
 pub mod sign_in;
 
@@ -50,7 +51,7 @@ pub struct Census {
     pub registrations: usize,
     /// Activated devices.
     pub devices: usize,
-    /// Extensions under a lock.
+    /// Extensions under a lock; those locked for phones and for people count twice.
     pub locks: usize,
     /// Extensions there are.
     pub extensions: usize,
@@ -136,6 +137,7 @@ impl Directory {
 
     /// Takes an extension out; says whether it was there.
     pub fn remove(&self, login: &str) -> bool {
+        self.forget_person(login);
         self.entries.remove(login).is_some()
     }
 
@@ -238,6 +240,7 @@ impl Directory {
             census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
+        census.locks += self.locked_people(now.mono).len();
         census
     }
 

@@ -5,6 +5,7 @@
 //! | `/healthz` | `[http]`    | 200 `ok` while the shards' loops turn, else 503 and why |
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
+//! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as [`portal`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
 //! It refuses: connections over [`limit::HTTP_CONNECTIONS_MAX`](crate::base::limit::HTTP_CONNECTIONS_MAX),
@@ -13,10 +14,12 @@
 
 mod bounded;
 pub mod invitations;
+pub mod portal;
 mod problem;
 mod rate;
 
 use crate::service::admin::Admin;
+use crate::service::portal::Desk;
 use crate::task::Stop;
 use axum::Router;
 use axum::extract::connect_info::Connected;
@@ -34,6 +37,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The way to administration; empty until the store is open.
 pub type Door = Arc<OnceLock<Admin>>;
+
+/// The way to where people sign in; empty until the store is open.
+pub type PortalDoor = Arc<OnceLock<Desk>>;
 
 /// Who asks: the other end of the connection, which may be a proxy.
 #[derive(Clone, Copy, Debug)]

@@ -179,6 +179,20 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     if let Some(lock) = &record.lock {
         put("lock", format!("{} until {}", lock.source, lock.until.rfc3339()));
     }
+    for lock in &record.locks {
+        put(
+            &format!("lock_{}", lock.scope.label()),
+            format!("{} until {}", lock.source, lock.until.rfc3339()),
+        );
+    }
+    if let Some(portal) = &record.portal {
+        if portal.must_change {
+            put("must_change", "yes".into());
+        }
+        if portal.needs_second() {
+            put("second_factor", "on".into());
+        }
+    }
     for device in &record.licence.devices {
         let revoked = if device.revoked { " revoked" } else { "" };
         let sha256 = if device.sha256 { " sha256" } else { "" };

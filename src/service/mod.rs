@@ -11,6 +11,7 @@ pub mod housekeeping;
 pub mod mailing;
 pub mod open;
 pub mod outbox;
+pub mod portal;
 pub mod refreshes;
 pub mod tables;
 

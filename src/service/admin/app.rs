@@ -78,9 +78,14 @@ fn owe(record: &mut ExtensionRecord, txn: &Txn<'_>, kind: MailKind) {
     }
 }
 
+/// Owes the mail that the password was changed.
+pub(in crate::service) fn owe_password_changed(record: &mut ExtensionRecord, txn: &Txn<'_>) {
+    owe(record, txn, MailKind::PasswordChanged);
+}
+
 /// Checks and seals a password into the record, as `event` of its life; what is told shows a generated
 /// one, this once.
-pub(super) fn set_password(
+pub(in crate::service) fn set_password(
     services: &Services,
     record: &mut ExtensionRecord,
     txn: &Txn<'_>,

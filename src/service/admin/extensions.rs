@@ -185,6 +185,12 @@ pub(super) fn checked_email(email: Option<String>) -> Result<Option<String>, Ref
     Ok(email)
 }
 
+/// Until when the last of its locks lasts.
+fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
+    let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
+    ends.filter(|until| *until > now).max()
+}
+
 fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> ExtensionView {
     let live = directory.with(record.login.as_str(), |entry| {
         entry.bindings.iter().filter(|binding| binding.is_live(now)).count()
@@ -206,6 +212,6 @@ fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> Extension
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
-        locked_until: record.lock.as_ref().filter(|lock| lock.until > now).map(|lock| lock.until.rfc3339()),
+        locked_until: locked_until(record, now).map(Wall::rfc3339),
     }
 }

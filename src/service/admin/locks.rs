@@ -29,7 +29,14 @@ impl Admin {
                 locked.push(login.clone());
             }
         });
+        let people = self.services.directory.locked_people(crate::base::time::Mono::default());
+        let people = people.iter().filter_map(|name| LoginName::parse(name).ok());
+        locked.extend(people.filter(|login| {
+            of.as_ref().is_none_or(|code| code.as_str() == login.tenant())
+                && number.as_ref().is_none_or(|number| number.as_str() == login.number())
+        }));
         locked.sort_by(|a, b| (a.tenant(), a.number()).cmp(&(b.tenant(), b.number())));
+        locked.dedup();
         self.look(move |view| {
             match (&of, &number) {
                 (Some(code), Some(number)) => drop(record(&view, &LoginName::of(number, code))?),
@@ -38,7 +45,8 @@ impl Admin {
             }
             let mut rows = Vec::new();
             for login in &locked {
-                rows.extend(extension(&view, login)?.and_then(|row| show_lock(&row.value, now)));
+                let row = extension(&view, login)?;
+                rows.extend(row.iter().flat_map(|row| show_locks(&row.value, now)));
             }
             if of.is_none() {
                 rows.extend(bans(&view)?.iter().map(show_ban));
@@ -52,6 +60,7 @@ impl Admin {
     pub(super) async fn lock_clear(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
         self.change(by, login, |record, _| {
             record.lock = None;
+            record.locks.clear();
             Ok(Changed { told: Response::Done, credentials: None, unlocked: true })
         })
         .await
@@ -80,9 +89,9 @@ fn bans(view: &View<'_>) -> Result<Vec<Ban>, Refusal> {
     Ok(page.into_iter().map(|(_, row)| row.value).collect())
 }
 
-fn show_lock(record: &ExtensionRecord, now: Wall) -> Option<LockView> {
-    let lock = record.lock.as_ref().filter(|lock| lock.until > now)?;
-    Some(LockView {
+fn show_locks(record: &ExtensionRecord, now: Wall) -> impl Iterator<Item = LockView> {
+    let locks = record.lock.iter().chain(&record.locks).filter(move |lock| lock.until > now);
+    locks.map(|lock| LockView {
         tenant: Some(record.login.tenant().to_owned()),
         extension: Some(record.login.number().to_owned()),
         scope: lock.scope.label().to_owned(),

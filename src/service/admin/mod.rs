@@ -23,13 +23,15 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub(super) use app::{owe_password_changed, set_password};
+pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
 pub use refusal::{Refusal, RowFault};
 pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
 pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
-use super::tables::{EXTENSIONS, TENANTS, extension, overlay, put_extension};
+use super::tables::{EXTENSIONS, TENANTS, end_sessions, extension, overlay, put_extension};
 use super::{Services, tables};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::time::Wall;
@@ -63,12 +65,12 @@ pub struct Admin {
 }
 
 /// A change of an extension's record, and what memory must be told besides the record.
-struct Changed<T> {
-    told: T,
+pub(super) struct Changed<T> {
+    pub(super) told: T,
     /// The password, if it was changed.
-    credentials: Option<Credentials>,
+    pub(super) credentials: Option<Credentials>,
     /// Whether failures are forgotten.
-    unlocked: bool,
+    pub(super) unlocked: bool,
 }
 
 impl<T> From<T> for Changed<T> {
@@ -82,6 +84,24 @@ impl Admin {
     #[must_use]
     pub const fn new(services: Services, defaults: Defaults) -> Self {
         Self { services, defaults }
+    }
+
+    /// What it executes on.
+    #[must_use]
+    pub const fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// What the configuration says where a tenant says nothing.
+    #[must_use]
+    pub const fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    /// A change that a person makes of their own extension, from this address.
+    #[allow(clippy::unused_self, reason = "it is asked where a change is made")]
+    pub(super) const fn by_person(&self, from: IpAddr, command: &'static str) -> By {
+        By { who: Who::Person(from), command }
     }
 
     /// Executes one request of `peer`.
@@ -134,7 +154,7 @@ impl Admin {
 
     /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
     /// job's `apply`. So memory sees the changes in the order of the store.
-    async fn commit<T: Send + 'static>(
+    pub(super) async fn commit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -151,7 +171,7 @@ impl Admin {
     }
 
     /// Changes one extension's record, and memory with it.
-    async fn change<T: Send + 'static>(
+    pub(super) async fn change<T: Send + 'static>(
         &self,
         by: By,
         login: LoginName,
@@ -175,6 +195,7 @@ impl Admin {
             }
             if changed.unlocked {
                 directory.with(record.login.as_str(), |entry| entry.unlock());
+                directory.forget_person(record.login.as_str());
             }
         };
         self.commit(job, apply).await.map(|(_, changed)| changed.told)
@@ -195,7 +216,7 @@ impl Admin {
 
 /// Who changes something, and by which command.
 #[derive(Clone, Copy, Debug)]
-struct By {
+pub(super) struct By {
     who: Who,
     command: &'static str,
 }
@@ -207,6 +228,8 @@ enum Who {
     Peer(Peer),
     /// Whoever has the link of an invitation, from this address.
     Link(IpAddr),
+    /// The extension's own person, from this address.
+    Person(IpAddr),
 }
 
 impl By {
@@ -221,6 +244,8 @@ impl By {
         note_outbox(txn, record)?;
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
+        // Or they would be of an extension that gets the same number later.
+        end_sessions(txn, &record.login)?;
         EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
     }
 }
@@ -230,6 +255,7 @@ impl fmt::Display for Who {
         match self {
             Self::Peer(peer) => peer.fmt(f),
             Self::Link(source) => write!(f, "link {source}"),
+            Self::Person(source) => write!(f, "person {source}"),
         }
     }
 }
