@@ -26,6 +26,8 @@
 //! Where the design was changed while building:
 //! - No separate storey for the incarnation of a binding: its number is never used again, and
 //!   [`registrar::Binding::turn`] tells the later of two states.
+//! - A call that is being set up is owned by the shard that heard its first INVITE, not by a hash of its
+//!   Call-ID: nearly all that follows comes to the same socket ([`core::owners`]).
 //! - Minting a nonce touches no ring entry; its first use does. So a flood of challenges pushes
 //!   nobody's nonce out.
 //! - While a commit of an extension is under way, each of its REGISTERs is decided on the record, not in

@@ -17,7 +17,11 @@ use support::until;
 const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_register_total", &["outcome"]),
     ("stationmaster_registrations", &[]),
+    ("stationmaster_bindings_suspect", &[]),
     ("stationmaster_devices_activated", &[]),
+    ("stationmaster_device_clones_total", &[]),
+    ("stationmaster_keep_alives_total", &["what"]),
+    ("stationmaster_contacts_unreachable_total", &[]),
     ("stationmaster_locks_started_total", &["scope"]),
     ("stationmaster_locks", &[]),
     ("stationmaster_calls_total", &["end"]),
@@ -59,6 +63,8 @@ const MOVED: &[&str] = &[
     "retransmissions_total", "shed_total{why=\"streams_of_source_full\"}",
     "mails_total{outcome=\"handed_over\"}",
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
+    "device_clones_total", "bindings_suspect",
+    "keep_alives_total{what=\"asked\"}", "keep_alives_total{what=\"answered\"}", "keep_alives_total{what=\"silent\"}",
     "registrations", "devices_activated", "locks", "calls", "transactions",
 ];
 
@@ -75,6 +81,25 @@ fn series(server: &Server) -> BTreeMap<String, f64> {
         .collect()
 }
 
+/// A phone that is registered with an address behind a NAT.
+fn behind_nat(server: &Server, number: &str) -> Phone {
+    let mut phone = Phone::new(server, number);
+    let mut request = phone.register_request();
+    request.set("Contact", "<sip:phone@10.0.0.1:5060>");
+    assert_eq!(phone.sign_in(&request).status(), 200);
+    phone
+}
+
+/// Two phones with one instance.
+fn clones(server: &Server) {
+    let mut one = Phone::new(server, "219").registered();
+    let mut other = Phone::at(server, "219", Ipv4Addr::new(127, 0, 0, 2));
+    other.instance = one.instance.clone();
+    for phone in [&mut other, &mut one] {
+        assert_eq!(phone.register().status(), 200);
+    }
+}
+
 fn mails(server: &Server) {
     server.cli(&["app", "enable", "acme", "220", "--generate"], "");
     let handed_over = "stationmaster_mails_total{outcome=\"handed_over\"}";
@@ -84,15 +109,18 @@ fn mails(server: &Server) {
 #[test]
 fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     let server = Server::start_with(&Setup {
-        sections: "[registrar]\nexpires_min_s = 1\n[lockout]\nduration_s = 3600\n",
+        sip: "t1_ms = 100\n",
+        sections: "[registrar]\nexpires_min_s = 1\nkeep_alive_s = 1\n[lockout]\nduration_s = 3600\n",
         ..Setup::default()
     });
     let before = series(&server);
     is_closed(&server);
-    let numbers: Vec<String> = (201..=220).map(|number| number.to_string()).collect();
+    let numbers: Vec<String> = (201..=222).map(|number| number.to_string()).collect();
     server.populate("acme", &numbers.iter().map(String::as_str).collect::<Vec<_>>());
     let (mut near, mut far) =
         (Phone::new(&server, "201").registered(), Phone::new(&server, "202").registered());
+    let mut asked = behind_nat(&server, "221");
+    let _silent = behind_nat(&server, "222");
     // What shards hold is looked at once a second.
     let invite = near.begin_call("202");
     let rung = far.awaits("INVITE");
@@ -110,6 +138,15 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     bad_input(&server);
     locks(&server);
     mails(&server);
+    clones(&server);
+    let question = asked.awaits("OPTIONS");
+    asked.answers(&question, 200, "OK");
+    until("an answer and a silence show", || {
+        let count =
+            |what: &str| server.metric(&format!("stationmaster_keep_alives_total{{what=\"{what}\"}}"));
+        let suspect = server.metric("stationmaster_bindings_suspect");
+        (count("answered") > 0 && count("silent") > 0 && suspect > 0).then_some(())
+    });
     let mut after = series(&server);
     for gauge in ["calls", "transactions"] {
         after.insert(gauge.to_owned(), during[gauge]);

@@ -11,6 +11,8 @@ mod bench;
 mod digest;
 #[path = "shard/doubts.rs"]
 mod doubts;
+#[path = "shard/keep.rs"]
+mod keep;
 #[path = "shard/loops.rs"]
 mod loops;
 #[path = "shard/phone.rs"]

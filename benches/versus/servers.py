@@ -41,13 +41,15 @@ class Server:
         self.process = subprocess.Popen(
             list(map(str, self.command())), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
         )
-        end = time.monotonic() + START_S
+        began = time.monotonic()
+        end = began + START_S
         while not self.is_ready():
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended with status {self.process.returncode}; see {self.log.name}")
             if time.monotonic() > end:
                 raise RuntimeError(f"{self.name} was not ready after {START_S} s; see {self.log.name}")
             time.sleep(0.1)
+        self.start_s = time.monotonic() - began
 
     def is_ready(self):
         raise NotImplementedError
@@ -145,7 +147,9 @@ class Stationmaster(Server):
             for user in range(first, first + count):
                 out.write(f"acme,{user},User {user},u{user}@example.test,Pw!{user}x\n")
         for words in [("tenant", "add", "acme", "--name", "Acme"), ("import", table)]:
+            began = time.monotonic()
             done = self.tell(*words)
+            self.import_s = time.monotonic() - began
             if done.returncode:
                 raise RuntimeError(f"{self.name}: {words[0]}: {done.stdout}{done.stderr}")
         table.unlink()

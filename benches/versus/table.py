@@ -105,6 +105,8 @@ def goals(found, extension):
         row("— after a restart", "", each("restarted"), True, "{:.2f} KiB")
         row("— imported, not yet registered", "", each("imported"), True, "{:.2f} KiB")
         row("— on disk", "", each("disk"), True, "{:.2f} KiB")
+        row(f"import of {users} extensions", "", extension["import_s"], True, "{:.1f} s")
+        at_most(f"start with {users} registered extensions", "< 10 s", extension["start_s"], 10.0, "{:.1f} s")
     for server in ["stationmaster", "kamailio"]:
         added = found.median("memory", server, lambda run: run["added_kib"] / 1024)
         row(f"memory that 100,000 registrations add, {server}", "", added, True, "{:.1f} MiB")

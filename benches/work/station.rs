@@ -12,6 +12,7 @@ use stationmaster::base::limit;
 use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::Listener;
 use stationmaster::core::{Core, Inbound, Meters, Output, Settings, Shared};
 use stationmaster::digest::credentials::Qop;
@@ -188,12 +189,15 @@ fn core(users: u32, now: Now) -> Core {
         trusted: Vec::new(),
         ring_max: Duration::from_secs(120),
         intervals: stationmaster::txn::Intervals::default(),
+        keep_alive: std::time::Duration::from_secs(25),
     };
+    let hash = ahash::RandomState::with_seeds(1, 2, 3, 4);
     let shared = Shared {
         settings: Arc::new(settings),
         directory: Arc::new(directory),
         nonces: Arc::new(Nonces::new(1, limit::NONCE_RING, REALM, &mut rng)),
-        hash: ahash::RandomState::with_seeds(1, 2, 3, 4),
+        owners: Arc::new(Owners::new(hash.clone())),
+        hash,
         shards: 1,
         gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
     };
@@ -232,6 +236,7 @@ fn record(user: u32, now: Wall) -> ExtensionRecord {
         remote: flow(user).remote,
         stream: None,
         q: 1000,
+        proof: Default::default(),
         extra: None,
     });
     record.next_binding = 2;

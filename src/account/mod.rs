@@ -3,6 +3,7 @@
 //! Pure: no store, no clock. What an extension may do is decided from its [`Life`] and its
 //! tenant's state ([`life`]); what it is called stands in [`name`].
 
+pub mod access_key;
 pub mod argon;
 pub mod invitation;
 pub mod life;
@@ -14,6 +15,7 @@ pub mod second;
 pub mod session;
 pub mod tenant;
 
+pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
 pub use invitation::{Invitation, Token, TokenHash};
 pub use name::{LoginName, Number, TenantCode};
 pub use owed::{MailKind, OwedMail, OwedMails};

@@ -9,11 +9,12 @@
 //! | recovery codes | keyed hashes of the unused ones | the codes |
 //! | code by mail | keyed hash, end, tries | the code |
 //! | browsers | hashes of their cookies | the cookies |
+//! | access keys | their ids | their secrets |
 //!
 //! The hash is made at the first sign-in after the password was set: a hash of another epoch than the
 //! password's counts for nothing, so no change of the password need reach here.
 
-use super::TokenHash;
+use super::{KeyId, TokenHash};
 use crate::base::limit;
 use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct Portal {
     pub browsers: Vec<Browser>,
     /// The number that the next browser gets.
     pub next_browser: u32,
+    /// Access keys that stand for this person; at most [`limit::KEYS_PER_EXTENSION_MAX`]. What they are
+    /// stands under their ids; a key that is not named here counts for nothing.
+    pub keys: Vec<KeyId>,
 }
 
 /// The hash of a password.

@@ -229,3 +229,44 @@ pub const PENDING_SIGN_INS_MAX: usize = 4_096;
 
 /// What is looked at of a login name that is typed, in characters; what is longer is nobody's.
 pub const LOGIN_NAME_CHARS_MAX: usize = 128;
+
+/// Access keys of one extension; one more is refused.
+pub const KEYS_PER_EXTENSION_MAX: usize = 8;
+
+/// Access keys of operators; one more is refused.
+pub const KEYS_OF_OPERATORS_MAX: usize = 64;
+
+/// Idempotency keys kept of one caller; past it the oldest goes before its time.
+pub const ONCE_PER_CALLER_MAX: usize = 1_000;
+
+/// Idempotency keys kept of all callers together; past it the oldest goes before its time.
+pub const ONCE_MAX: usize = 20_000;
+
+/// How long the answer to a request with an idempotency key is kept.
+pub const ONCE_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest idempotency key, in bytes; longer: 400.
+pub const ONCE_KEY_BYTES_MAX: usize = 128;
+
+/// Extensions that one search looks at; where more are left the answer says behind which to go on.
+pub const SEARCHED_MAX: usize = 50_000;
+
+/// Rows of one answer over HTTP.
+pub const HTTP_PAGE_ROWS_MAX: usize = 1_000;
+
+/// Longest text that is searched for, in characters.
+pub const SEARCH_CHARS_MAX: usize = 128;
+
+/// HTTP connections of one source at a time; one more is closed at once.
+pub const HTTP_CONNECTIONS_PER_SOURCE_MAX: usize = 24;
+
+/// How long the header of an HTTP request may take, and how long a connection may wait for the next one;
+/// then it is closed.
+pub const HTTP_HEADER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Keep-alives that one shard sends in a second; past it phones wait longer for theirs. At a turn every
+/// 25 s that is 100,000 phones behind NATs.
+pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
+
+/// Addresses of one shard that are kept alive; one more is not.
+pub const KEPT_MAX: usize = 1 << 20;

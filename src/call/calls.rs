@@ -46,7 +46,7 @@ impl Calls {
                 Received::Done
             }
             txn::Received::Merged => Received::Merged,
-            txn::Received::New => match (request.to().tag(), self.leg_of(request)) {
+            txn::Received::New => match (request.to_tag(), self.leg_of(request)) {
                 (_, Some(leg)) => Received::InDialog(leg),
                 (Some(_), None) => Received::NoDialog,
                 (None, None) => Received::New,
@@ -134,6 +134,16 @@ impl Calls {
         self.calls.is_empty()
     }
 
+    /// The server transaction that the next request makes keeps this claim until it is over.
+    pub fn claim(&mut self, claim: u64) {
+        self.desk.txns.claim(claim);
+    }
+
+    /// The next claim to be given back: one that no transaction took over, or whose transaction is over.
+    pub fn poll_released(&mut self) -> Option<u64> {
+        self.desk.txns.unclaimed().or_else(|| self.desk.txns.poll_released())
+    }
+
     /// How many transactions stand.
     #[must_use]
     pub fn transactions(&self) -> usize {
@@ -215,7 +225,7 @@ impl Calls {
 
     /// The leg that a request belongs to.
     fn leg_of(&self, request: &Message) -> Option<LegRef> {
-        let tag = Token::parse(request.to().tag()?)?;
+        let tag = Token::parse(request.to_tag()?)?;
         let (at, place) = *self.desk.tags.get(&tag)?;
         let call = self.get(at)?;
         let side = match place {

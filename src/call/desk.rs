@@ -127,6 +127,17 @@ pub enum Output {
         aor: Bytes,
         /// The number of its binding.
         binding: u32,
+        /// By which way it was called.
+        flow: Flow,
+    },
+    /// A phone whose contact was suspect answered.
+    Reached {
+        /// Whose.
+        aor: Bytes,
+        /// The number of its binding.
+        binding: u32,
+        /// By which way it was called.
+        flow: Flow,
     },
 }
 

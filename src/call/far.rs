@@ -16,6 +16,13 @@ const FIRST: u32 = 1;
 impl Call {
     /// A branch answered our INVITE.
     pub(super) fn branch_response(&mut self, desk: &mut Desk, number: u8, response: &Message, now: Now) {
+        if let Some(branch) = self.branches.get_mut(usize::from(number)).filter(|branch| branch.suspect)
+            && !matches!(response.status(), 408 | 430 | 481)
+        {
+            branch.suspect = false;
+            let (aor, binding, flow) = (branch.aor.clone(), branch.binding, branch.hop.flow);
+            desk.told.push_back(Output::Reached { aor, binding, flow });
+        }
         match response.status() {
             100..=199 => self.branch_progress(desk, number, response, now),
             200..=299 => self.branch_answered(desk, number, response, now),
@@ -34,7 +41,8 @@ impl Call {
         branch.progress = Progress::Done;
         if !heard || outcome == Outcome::Broken {
             branch.outcome = outcome;
-            desk.told.push_back(Output::Unreachable { aor: branch.aor.clone(), binding: branch.binding });
+            let (aor, binding, flow) = (branch.aor.clone(), branch.binding, branch.hop.flow);
+            desk.told.push_back(Output::Unreachable { aor, binding, flow });
         }
         if wanted && self.ring_next_flow(desk, number, now) {
             return self.conclude(desk, now);
@@ -70,7 +78,7 @@ impl Call {
 
     fn branch_answered(&mut self, desk: &mut Desk, number: u8, response: &Message, now: Now) {
         let Some(branch) = self.branches.get_mut(usize::from(number)) else { return };
-        let tag = response.to().tag().unwrap_or_default();
+        let tag = response.to_tag().unwrap_or_default();
         if branch.progress == Progress::Won && branch.dialog.remote_tag() == tag {
             return; // its ACK waits for the caller's
         }

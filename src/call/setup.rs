@@ -48,6 +48,8 @@ pub struct Target {
     pub aor: Bytes,
     /// The number of its binding, for who hears of it.
     pub binding: u32,
+    /// Whether it is in doubt that it can be reached: it is rung, but others need not wait for it.
+    pub suspect: bool,
     /// Other flows to the same phone, tried one after another if this one fails (RFC 5626 §7).
     pub spares: Vec<Target>,
 }
@@ -108,6 +110,7 @@ impl Calls {
         desk.counts.begun += 1;
         desk.tags.insert(tag, (me, Place::Near));
         let hop = Hop { flow, sent_by: accepted.sent_by };
+        let doubtful = accepted.targets.iter().any(|target| target.suspect);
         let mut call = Box::new(Call {
             me,
             state: State::Ringing,
@@ -125,6 +128,7 @@ impl Calls {
             offered: sdp::is_in(request),
             verdict: Verdict::default(),
             ring_until: now.mono + ring_time(desk, request, accepted.ring_max),
+            doubt_until: doubtful.then(|| now.mono + desk.settings.intervals.t1 * 4),
             exchange: None,
             leftover: None,
             relays: SmallVec::new(),
@@ -195,6 +199,7 @@ impl Call {
             hop: leg.hop,
             aor: leg.aor,
             binding: target.binding,
+            suspect: target.suspect,
             client,
             progress,
             outcome,
@@ -268,9 +273,14 @@ fn ring_time(desk: &Desk, request: &Message, ring_max: Option<Duration>) -> Dura
 }
 
 impl Call {
-    /// Answers the caller if no branch is left that could take the call.
+    /// Answers the caller if no branch is left that could take the call. Once a phone has refused it,
+    /// suspect ones are waited for no longer than for a first answer (4 × T1).
     pub(super) fn conclude(&mut self, desk: &mut Desk, now: Now) {
-        if self.state != State::Ringing || self.branches.iter().any(Branch::is_live) {
+        let live = || self.branches.iter().filter(|branch| branch.is_live());
+        let refused = || self.branches.iter().any(|branch| matches!(branch.outcome, Outcome::Refused(_)));
+        let all_doubtful = live().all(Branch::is_doubtful);
+        let waits = live().next().is_some() && (!all_doubtful || self.doubt_until.is_some() || !refused());
+        if self.state != State::Ringing || waits {
             return;
         }
         let best = self.verdict.best();

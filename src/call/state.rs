@@ -102,6 +102,8 @@ pub(super) struct Branch {
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
     pub(super) binding: u32,
+    /// Whether it was in doubt that its phone is there, and nothing was heard of it since.
+    pub(super) suspect: bool,
     /// `None` if there was no room for it.
     pub(super) client: Option<ClientTxnId>,
     pub(super) progress: Progress,
@@ -115,6 +117,11 @@ pub(super) struct Branch {
 impl Branch {
     pub(super) const fn is_live(&self) -> bool {
         matches!(self.progress, Progress::Trying | Progress::Ringing)
+    }
+
+    /// Whether it may never answer, for all that is known: others need not wait for it.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        self.suspect && matches!(self.progress, Progress::Trying)
     }
 
     /// Whether its end is still awaited.
@@ -222,6 +229,8 @@ pub(super) struct Call {
     pub(super) offered: bool,
     pub(super) verdict: Verdict,
     pub(super) ring_until: Mono,
+    /// Until when suspect phones have the same right to be waited for as others.
+    pub(super) doubt_until: Option<Mono>,
     pub(super) exchange: Option<Exchange>,
     /// A re-INVITE of ours that had no answer when the call ended; a 2xx to it is owed an ACK.
     pub(super) leftover: Option<Leftover>,
@@ -273,7 +282,8 @@ impl Call {
     }
 
     fn next_alarm(&self) -> Option<Mono> {
-        let ring = (self.state == State::Ringing).then_some(self.ring_until);
+        let first = self.doubt_until.map_or(self.ring_until, |until| until.min(self.ring_until));
+        let ring = (self.state == State::Ringing).then_some(first);
         let exchange = self.exchange.as_ref().map(|exchange| match &exchange.stage {
             Stage::Pending { until, .. } => *until,
             Stage::Answered { again, until, .. } => *again.min(until),
@@ -287,6 +297,9 @@ impl Call {
             return;
         }
         self.alarm = None;
+        if self.doubt_until.take_if(|until| *until <= now.mono).is_some() {
+            self.conclude(desk, now);
+        }
         if self.state == State::Ringing && self.ring_until <= now.mono {
             self.give_up(desk, 480, End::NoAnswer, Why::NotWanted, now);
         }

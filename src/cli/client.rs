@@ -3,7 +3,7 @@
 use super::NotDone;
 use crate::base::limit;
 use crate::config::Config;
-use crate::service::admin::{Refusal, Request, Response};
+use crate::service::admin::{Answer, Page, Refusal, Request, Response};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -20,7 +20,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 const ANSWER_BYTES_MAX: u64 = limit::ADMIN_REQUEST_BYTES_MAX as u64;
 
 /// What came of trying one way: it was done or refused, or somebody else must do it.
-pub(super) type Tried = Result<Result<Response, NotDone>, Elsewhere>;
+pub(super) type Tried = Result<Result<Answer, NotDone>, Elsewhere>;
 
 /// Nobody is there, or somebody is in the way: the other way may do.
 #[derive(Debug)]
@@ -31,17 +31,17 @@ pub(super) struct Elsewhere(pub(super) String);
 ///
 /// # Errors
 /// Whatever it was refused for.
-pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, NotDone> {
+pub(super) fn ask(config: &Config, request: &Request) -> Result<Answer, NotDone> {
     let mut whole = once(config, request)?;
-    while let Some(next) = next_page(request, &whole) {
-        match (&mut whole, once(config, &next)?) {
-            (Response::Tenants { rows, more }, Response::Tenants { rows: page, more: further }) => {
+    while let Some(next) = next_page(request, &whole.response) {
+        match (&mut whole.response, once(config, &next)?.response) {
+            (Response::Tenants { rows, next }, Response::Tenants { rows: page, next: further }) => {
                 rows.extend(page);
-                *more = further;
+                *next = further;
             }
-            (Response::Extensions { rows, more }, Response::Extensions { rows: page, more: further }) => {
+            (Response::Extensions { rows, next }, Response::Extensions { rows: page, next: further }) => {
                 rows.extend(page);
-                *more = further;
+                *next = further;
             }
             _ => return Err(Refusal::Protocol("a page of another kind".into()).into()),
         }
@@ -52,19 +52,18 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Response, NotDon
 /// What asks for the rows behind those that came.
 fn next_page(request: &Request, so_far: &Response) -> Option<Request> {
     match (request, so_far) {
-        (Request::TenantList { .. }, Response::Tenants { rows, more: true }) => {
-            let after = rows.last()?.code.parse().ok()?;
-            Some(Request::TenantList { after: Some(after) })
+        (Request::TenantList { limit, .. }, Response::Tenants { next: Some(next), .. }) => {
+            Some(Request::TenantList { after: Some(next.parse().ok()?), limit: *limit })
         }
-        (Request::ExtensionList { tenant, .. }, Response::Extensions { rows, more: true }) => {
-            let after = rows.last()?.login.parse().ok()?;
-            Some(Request::ExtensionList { tenant: tenant.clone(), after: Some(after) })
+        (Request::ExtensionList { tenant, search, page }, Response::Extensions { next: Some(next), .. }) => {
+            let page = Page { after: Some(next.parse().ok()?), limit: page.limit };
+            Some(Request::ExtensionList { tenant: tenant.clone(), search: search.clone(), page })
         }
         _ => None,
     }
 }
 
-fn once(config: &Config, request: &Request) -> Result<Response, NotDone> {
+fn once(config: &Config, request: &Request) -> Result<Answer, NotDone> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Ok(result) = over_socket(&config.admin.socket, request) {
@@ -101,7 +100,7 @@ fn over_socket(socket: &Path, request: &Request) -> Tried {
     }
 }
 
-fn exchange(mut stream: &UnixStream, request: &Request) -> std::io::Result<Result<Response, Refusal>> {
+fn exchange(mut stream: &UnixStream, request: &Request) -> std::io::Result<Result<Answer, Refusal>> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     // A server that refuses early (too long, not allowed) says so and reads no further.

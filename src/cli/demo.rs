@@ -114,7 +114,7 @@ struct Account {
 }
 
 fn populate(config: &Config) -> Result<Vec<Account>, NotDone> {
-    let ask = |request: Request| client::ask(config, &request);
+    let ask = |request: Request| client::ask(config, &request).map(|answer| answer.response);
     let unnamed = |error: crate::account::name::NameError| NotDone::BadConfig(error.to_string());
     let code = TenantCode::parse(TENANT).map_err(unnamed)?;
     let settings = TenantSettings { name: Some("Demo Ltd".into()), ..TenantSettings::default() };

@@ -101,7 +101,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
         }
         Configured::Ask(request) => match client::ask(&config, &request) {
-            Ok(response) => print::response(&response, line.json),
+            Ok(answer) => print::answer(&answer, line.json),
             Err(not_done) => refuse(not_done),
         },
     }

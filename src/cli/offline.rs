@@ -7,7 +7,7 @@ use super::client::{Elsewhere, Tried};
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now, Wall};
 use crate::config::Config;
-use crate::service::admin::{Admin, Peer, Refusal, Request};
+use crate::service::admin::{Admin, Condition, Peer, Refusal, Request, Who};
 use crate::service::open::{self, OpenError, Opening};
 use crate::store::{Options, StoreError, StoreUrl};
 use std::io::ErrorKind;
@@ -71,7 +71,8 @@ fn run(admin: Admin, request: &Request) -> Tried {
         Ok(runtime) => runtime,
         Err(error) => return refused(error),
     };
-    Ok(runtime.block_on(admin.execute(request.clone(), peer)).map_err(NotDone::Refused))
+    let answer = admin.answer(request.clone(), Who::Peer(peer), Condition::default());
+    Ok(runtime.block_on(answer).map_err(NotDone::Refused))
 }
 
 /// Whether this process may use a store in this folder: it owns it, or will have made it.

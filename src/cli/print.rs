@@ -2,7 +2,7 @@
 
 use super::Exit;
 use crate::config::{ConfigErrors, DEFAULT_FILE};
-use crate::service::admin::{Response, Row};
+use crate::service::admin::{Answer, Response, Row};
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::{Display, Write as _};
@@ -37,8 +37,8 @@ pub(super) fn checked(file: Option<&Path>, json: bool) -> Exit {
 }
 
 /// Shows what came of a request.
-pub(super) fn response(response: &Response, json: bool) -> Exit {
-    let text = if json { as_json(response) } else { as_text(response) };
+pub(super) fn answer(answer: &Answer, json: bool) -> Exit {
+    let text = if json { as_json(answer) } else { as_text(&answer.response) };
     match text {
         Ok(text) => out(&text),
         Err(error) => refused(error, Exit::Refused),
@@ -58,22 +58,17 @@ pub(super) fn out(text: &str) -> Exit {
     }
 }
 
-fn as_json(response: &Response) -> serde_json::Result<String> {
-    match response {
-        Response::Done => Ok(json!({ "done": true }).to_string()),
-        Response::Generated { login, password } => {
-            Ok(json!({ "login": login, "password": password }).to_string())
-        }
-        Response::Invited { email, until } => Ok(json!({ "email": email, "until": until }).to_string()),
-        Response::Imported { extensions } => Ok(json!({ "imported": extensions }).to_string()),
-        Response::Tenant(view) => serde_json::to_string(view),
-        Response::Extension(view) => serde_json::to_string(view),
+/// A list is an array, anything else one object; of what was changed with its new revision.
+fn as_json(answer: &Answer) -> serde_json::Result<String> {
+    match &answer.response {
         Response::Tenants { rows, .. } => array(rows),
         Response::Extensions { rows, .. } => array(rows),
         Response::Devices(rows) => array(rows),
         Response::Bindings(rows) => array(rows),
         Response::Locks(rows) => array(rows),
         Response::Audit(rows) => array(rows),
+        Response::Keys(rows) => array(rows),
+        _ => serde_json::to_string(&answer.object()),
     }
 }
 
@@ -92,6 +87,11 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Invited { email, until } => {
             format!("A link goes to {email}; it works once, until {until}.")
         }
+        Response::Key { id, secret } => {
+            format!(
+                "The key {id} has this secret, which is shown this once; programs show both as\n{id}.{secret}"
+            )
+        }
         Response::Imported { extensions: 1 } => "imported 1 extension".into(),
         Response::Imported { extensions } => format!("imported {extensions} extensions"),
         Response::Tenant(view) => sheet(view),
@@ -102,6 +102,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Bindings(rows) => table(rows),
         Response::Locks(rows) => table(rows),
         Response::Audit(rows) => table(rows),
+        Response::Keys(rows) => table(rows),
     })
 }
 
@@ -153,6 +154,8 @@ mod tests {
             device: "1".into(),
             flow: "udp:192.0.2.1:5060".into(),
             expires_s,
+            state: "live".into(),
+            heard: None,
         }
     }
 
@@ -161,22 +164,23 @@ mod tests {
         let rows = [binding("sip:a@h", 60), binding("sip:\u{1b}[2Jlonger@h", 5)];
         assert_eq!(
             table(&rows),
-            "CONTACT           DEVICE  FLOW                EXPIRES_S\n\
-             sip:a@h           1       udp:192.0.2.1:5060  60\n\
-             sip:\u{fffd}[2Jlonger@h  1       udp:192.0.2.1:5060  5"
+            "CONTACT           DEVICE  FLOW                EXPIRES_S  STATE  HEARD\n\
+             sip:a@h           1       udp:192.0.2.1:5060  60         live\n\
+             sip:\u{fffd}[2Jlonger@h  1       udp:192.0.2.1:5060  5          live"
         );
-        assert_eq!(table::<BindingView>(&[]), "CONTACT  DEVICE  FLOW  EXPIRES_S");
+        assert_eq!(table::<BindingView>(&[]), "CONTACT  DEVICE  FLOW  EXPIRES_S  STATE  HEARD");
         assert_eq!(
             sheet(&rows[0]),
-            "contact    sip:a@h\ndevice     1\nflow       udp:192.0.2.1:5060\nexpires_s  60"
+            "contact    sip:a@h\ndevice     1\nflow       udp:192.0.2.1:5060\nexpires_s  60\nstate      live\nheard"
         );
     }
 
     #[test]
     fn a_list_is_one_array() {
-        assert_eq!(as_json(&Response::Bindings(Vec::new())).unwrap(), "[]");
+        let as_json = |response| as_json(&Answer { response, revision: None });
+        assert_eq!(as_json(Response::Bindings(Vec::new())).unwrap(), "[]");
         let rows = Response::Bindings(vec![binding("sip:a@h", 60), binding("sip:b@h", 5)]);
-        let text = as_json(&rows).unwrap();
+        let text = as_json(rows).unwrap();
         let array: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         assert_eq!(array[1]["expires_s"], 5);
         assert_eq!(array[0]["device"], "1");

@@ -98,6 +98,14 @@ impl Place {
         }
     }
 
+    /// The extension, if one is named.
+    ///
+    /// # Errors
+    /// If the words name something else.
+    pub fn login_if_any(&self) -> Result<Option<LoginName>, Misnamed> {
+        if self.words.is_empty() { Ok(None) } else { self.login().map(Some) }
+    }
+
     /// The extension that must be named.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! `[http]`: where pages are answered, and what links to them begin with.
 
 use super::listen::address;
+use super::sip::{list, prefix};
 use super::{Entries, Fault};
+use crate::base::prefix::Prefix;
 use serde::Deserialize;
 use std::net::SocketAddr;
 
@@ -11,6 +13,7 @@ use std::net::SocketAddr;
 pub(super) struct Raw {
     listen: String,
     public_url: String,
+    proxies: Vec<String>,
 }
 
 /// Where pages are answered.
@@ -20,6 +23,8 @@ pub struct HttpConfig {
     pub listen: Option<SocketAddr>,
     /// What people's browsers know it by, as `https://phones.example.com`, without a slash at the end.
     pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` says who asks, and that may have any number of connections.
+    pub proxies: Vec<Prefix>,
 }
 
 impl HttpConfig {
@@ -32,9 +37,10 @@ impl HttpConfig {
     }
 
     pub(super) fn entries(&self, entries: &mut Entries) {
-        let Self { listen, public_url } = self;
+        let Self { listen, public_url, proxies } = self;
         entries.put("http.listen", listen);
         entries.put("http.public_url", public_url);
+        entries.put("http.proxies", proxies);
     }
 }
 
@@ -50,7 +56,11 @@ impl TryFrom<Raw> for HttpConfig {
                 return Err(Fault::new("public_url", reason));
             }
         };
-        Ok(Self { listen: address(&raw.listen)?, public_url })
+        Ok(Self {
+            listen: address(&raw.listen)?,
+            public_url,
+            proxies: list("proxies", &raw.proxies, prefix)?,
+        })
     }
 }
 

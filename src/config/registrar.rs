@@ -14,12 +14,13 @@ const SERVICE_ROUTE_MAX: usize = 8;
 pub(super) struct Raw {
     expires_min_s: u32,
     expires_max_s: u32,
+    keep_alive_s: u32,
     service_route: Vec<String>,
 }
 
 impl Default for Raw {
     fn default() -> Self {
-        Self { expires_min_s: 60, expires_max_s: 3600, service_route: Vec::new() }
+        Self { expires_min_s: 60, expires_max_s: 3600, keep_alive_s: 25, service_route: Vec::new() }
     }
 }
 
@@ -31,6 +32,8 @@ pub struct RegistrarConfig {
     /// Longest binding granted; anything more is shortened. Also what a REGISTER that names no expiry
     /// gets.
     pub expires_max: Duration,
+    /// How often phones behind NAT are asked over UDP whether they are there; zero: never.
+    pub keep_alive: Duration,
     /// The proxies through which phones are to send their requests (RFC 3608), in this order.
     pub service_route: Vec<String>,
 }
@@ -40,6 +43,7 @@ impl Default for RegistrarConfig {
         Self {
             expires_min: Duration::from_secs(60),
             expires_max: Duration::from_secs(3600),
+            keep_alive: Duration::from_secs(25),
             service_route: Vec::new(),
         }
     }
@@ -47,9 +51,10 @@ impl Default for RegistrarConfig {
 
 impl RegistrarConfig {
     pub(super) fn entries(&self, entries: &mut Entries) {
-        let Self { expires_min, expires_max, service_route } = self;
+        let Self { expires_min, expires_max, keep_alive, service_route } = self;
         entries.put("registrar.expires_min_s", expires_min);
         entries.put("registrar.expires_max_s", expires_max);
+        entries.put("registrar.keep_alive_s", keep_alive);
         entries.put("registrar.service_route", service_route);
     }
 }
@@ -58,7 +63,7 @@ impl TryFrom<Raw> for RegistrarConfig {
     type Error = Fault;
 
     fn try_from(raw: Raw) -> Result<Self, Fault> {
-        let Raw { expires_min_s: min, expires_max_s: max, service_route } = raw;
+        let Raw { expires_min_s: min, expires_max_s: max, keep_alive_s: keep, service_route } = raw;
         // RFC 3261 §10.3 step 7: only an expiry under one hour may be refused as too brief.
         if !(1..=3600).contains(&min) {
             return Err(Fault::new("expires_min_s", format_args!("{min} is not between 1 and 3600")));
@@ -66,6 +71,10 @@ impl TryFrom<Raw> for RegistrarConfig {
         if !(min..=86_400 * 7).contains(&max) {
             let reason = format!("{max} is not between expires_min_s ({min}) and 604800");
             return Err(Fault::new("expires_max_s", reason));
+        }
+        if keep > 600 {
+            let reason = format_args!("{keep} is not between 1 and 600, nor 0 for never");
+            return Err(Fault::new("keep_alive_s", reason));
         }
         if service_route.len() > SERVICE_ROUTE_MAX {
             let reason = format_args!("more than {SERVICE_ROUTE_MAX} hops");
@@ -84,6 +93,7 @@ impl TryFrom<Raw> for RegistrarConfig {
             service_route,
             expires_min: Duration::from_secs(min.into()),
             expires_max: Duration::from_secs(max.into()),
+            keep_alive: Duration::from_secs(keep.into()),
         })
     }
 }

@@ -266,7 +266,7 @@ impl TryFrom<Raw> for SipConfig {
             domains: list("domains", &raw.domains, str::parse)?,
             realm: raw.realm,
             advertise,
-            trusted: list("trusted", &raw.trusted, trusted)?,
+            trusted: list("trusted", &raw.trusted, prefix)?,
             shards: raw.shards,
             drain_max: Duration::from_secs(raw.drain_max_s.into()),
             intervals,
@@ -304,12 +304,13 @@ fn advertise(text: &str) -> Result<Option<IpAddr>, Fault> {
     }
 }
 
-fn trusted(text: &str) -> Result<Prefix, String> {
+/// An address or a prefix of one.
+pub(super) fn prefix(text: &str) -> Result<Prefix, String> {
     text.parse().map_err(|error| format!("{text:?}: {error}"))
 }
 
 /// Each element read, or the first that cannot be.
-fn list<T>(
+pub(super) fn list<T>(
     key: &'static str,
     texts: &[String],
     read: impl Fn(&str) -> Result<T, String>,

@@ -36,8 +36,8 @@ impl Core {
         use std::hash::{BuildHasher, Hasher};
         let mut hasher = self.hash.build_hasher();
         hasher.write(request.call_id());
-        hasher.write(request.from().tag().unwrap_or_default());
-        hasher.write(request.via().and_then(|via| via.branch()).unwrap_or_default());
+        hasher.write(request.from_tag().unwrap_or_default());
+        hasher.write(request.branch().unwrap_or_default());
         let bits = hasher.finish();
         let mut tag = [0; 16];
         for (at, digit) in tag.iter_mut().enumerate() {

@@ -7,7 +7,7 @@
 //! | request outside a dialog to an unknown kind of URI, or a broken one | its owner | 416, 400 |
 //! | REGISTER                                  | here                         | `register` |
 //! | OPTIONS, SUBSCRIBE, NOTIFY … outside a dialog | here                     | 200, 489, 405 |
-//! | INVITE, CANCEL, ACK, requests in a dialog | To tag's shard, else hash of Call-ID | `invite` |
+//! | INVITE, CANCEL, ACK, requests in a dialog | To tag's shard, else [`super::owners`] | `invite` |
 //! | response                                  | the shard in the Via branch  | `invite`   |
 
 use super::boundary::{Letter, Output};
@@ -15,7 +15,7 @@ use super::{Core, answer};
 use crate::base::flow::{Flow, ShardId};
 use crate::base::time::Now;
 use crate::base::token;
-use crate::sip::{Message, Method, Name, Via};
+use crate::sip::{Message, Method, Name};
 use bytes::Bytes;
 
 impl Core {
@@ -34,6 +34,9 @@ impl Core {
             return;
         }
         let owner = if message.is_request() {
+            if message.method() != Method::Register {
+                self.heard_from(now, flow);
+            }
             self.owner_of_request(&message)
         } else {
             let Some(owner) = self.owner_of_response(&message) else { return self.meters.stray_response() };
@@ -46,12 +49,20 @@ impl Core {
         self.out.push_back(Output::Letter { to: owner, letter });
     }
 
+    /// Takes in what another shard heard of this shard's.
+    pub(super) fn receive_letter(&mut self, now: Now, flow: Flow, message: &Message) {
+        if message.method() == Method::Invite && message.is_request() && message.to_tag().is_none() {
+            self.claim(message);
+        }
+        self.handle(now, flow, message);
+    }
+
     /// Handles a message that this shard owns.
     pub(super) fn handle(&mut self, now: Now, flow: Flow, message: &Message) {
         if !message.is_request() {
             return self.call_response(now, message);
         }
-        let in_dialog = message.to().tag().is_some();
+        let in_dialog = message.to_tag().is_some();
         // Within a dialog it is a URI of ours, and a CANCEL is judged by the request it is aimed at.
         let judged = !in_dialog && !matches!(message.method(), Method::Ack | Method::Cancel);
         if judged && self.refuse_uri(message, flow) {
@@ -76,8 +87,8 @@ impl Core {
         }
     }
 
-    fn owner_of_request(&self, message: &Message) -> ShardId {
-        let tag = message.to().tag();
+    fn owner_of_request(&mut self, message: &Message) -> ShardId {
+        let tag = message.to_tag();
         match message.method() {
             Method::Register => self.shard,
             Method::Invite | Method::Ack | Method::Cancel | Method::Bye => self.owner_of_dialog(tag, message),
@@ -86,27 +97,42 @@ impl Core {
         }
     }
 
-    /// A tag that we minted names its shard; any other dialog belongs to the hash of its Call-ID.
-    fn owner_of_dialog(&self, tag: Option<&[u8]>, message: &Message) -> ShardId {
-        tag.and_then(token::shard_of)
-            .filter(|shard| shard.0 < self.shards)
-            .unwrap_or_else(|| self.owner_of_call_id(message.call_id()))
+    /// A tag that we minted names its shard; any other call is its owner's.
+    fn owner_of_dialog(&mut self, tag: Option<&[u8]>, message: &Message) -> ShardId {
+        let minted = tag.and_then(token::shard_of).filter(|shard| shard.0 < self.shards);
+        match (minted, message.method()) {
+            (Some(shard), _) => shard,
+            (None, _) if self.shards == 1 => self.shard,
+            (None, Method::Invite) => self.claim(message),
+            (None, _) => self.owners.owner(self.hash.hash_one(message.call_id())).unwrap_or(self.shard),
+        }
     }
 
-    fn owner_of_call_id(&self, call_id: &[u8]) -> ShardId {
-        let hash = self.hash.hash_one(call_id);
-        let owner = (u128::from(hash) * u128::from(self.shards)) >> 64;
-        ShardId(u16::try_from(owner).unwrap_or(0))
+    /// Claims the call of an INVITE, for as long as its transaction stands; says whose it is.
+    fn claim(&mut self, message: &Message) -> ShardId {
+        let call = self.hash.hash_one(message.call_id());
+        let owner = self.owners.claim(call, self.shard);
+        if owner == self.shard {
+            self.calls.claim(call);
+        }
+        owner
+    }
+
+    /// Gives the claims back that no transaction stands for any more.
+    pub(super) fn release_calls(&mut self) {
+        while let Some(call) = self.calls.poll_released() {
+            self.owners.release(call, self.shard);
+        }
     }
 
     /// The shard that sent the request a response is to: its topmost Via, and the only one, is ours.
     fn owner_of_response(&self, message: &Message) -> Option<ShardId> {
-        let mut vias = message.values(Name::Via);
-        let via = vias.next().and_then(Via::parse)?;
-        if vias.next().is_some() {
+        let whole_field = message.via()?.raw.len() == message.field(Name::Via)?.len();
+        let alone = whole_field && message.fields(Name::Via).nth(1).is_none();
+        if !alone && message.values(Name::Via).nth(1).is_some() {
             return None;
         }
-        token::shard_of(via.branch()?.strip_prefix(b"z9hG4bK")?).filter(|shard| shard.0 < self.shards)
+        token::shard_of(message.branch()?.strip_prefix(b"z9hG4bK")?).filter(|shard| shard.0 < self.shards)
     }
 }
 

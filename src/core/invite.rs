@@ -84,28 +84,30 @@ impl Core {
             }
             Received::New => self.answer(message, flow, 481, None, |_| {}),
         }
-        self.drain_calls();
+        self.drain_calls(now);
     }
 
     /// A response to a request of a call.
     pub(super) fn call_response(&mut self, now: Now, message: &Message) {
-        if self.probe_response(now, message) {
+        if self.probe_response(now, message) || self.keep_alive_response(now, message) {
             return;
         }
         if !self.calls.response(now, message) {
             self.meters.stray_response();
         }
-        self.drain_calls();
+        self.drain_calls(now);
     }
 
     /// Passes on what the calls want done.
-    pub(super) fn drain_calls(&mut self) {
+    pub(super) fn drain_calls(&mut self, now: Now) {
         while let Some(output) = self.calls.poll_output() {
             match output {
                 call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
-                // The next refresh, or the end of its binding, tells more than one lost request.
-                call::Output::Unreachable { .. } => self.meters.unreachable(),
+                call::Output::Unreachable { aor, binding, flow } => {
+                    self.unreachable(now, &aor, binding, flow);
+                }
+                call::Output::Reached { aor, binding, flow } => self.reached(now, &aor, binding, flow),
             }
         }
     }
@@ -226,7 +228,7 @@ impl Core {
             }
         };
         self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
-        if message.to().tag().is_none() {
+        if message.to_tag().is_none() {
             self.meters.call(End::Refused(refusal.status()));
         }
         self.refuse(flow, message, refusal);
@@ -303,6 +305,7 @@ impl Core {
             sent_by: self.sent_by(target.flow),
             aor: aor.clone(),
             binding: target.number,
+            suspect: target.suspect,
             spares: target.spares.iter().map(|spare| self.target(spare, aor)).collect(),
         }
     }

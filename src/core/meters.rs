@@ -69,6 +69,16 @@ labels!(
         Transactions = "transactions_full",
         Calls = "calls_full",
         Draining = "draining",
+        KeepAlives = "keep_alives_full",
+    }
+);
+
+labels!(
+    /// `stationmaster_keep_alives_total{what}`.
+    KeepAlive {
+        Asked = "asked",
+        Answered = "answered",
+        Silent = "silent",
     }
 );
 
@@ -82,6 +92,7 @@ pub struct Meters {
     retransmissions: Counter,
     unreachable: Counter,
     clones: Counter,
+    keep_alives: Vec<Counter>,
     locks_started: Vec<Counter>,
     calls: Vec<Counter>,
     route_refused: Vec<Counter>,
@@ -106,6 +117,10 @@ impl Meters {
             "stationmaster_device_clones_total",
             "REGISTER requests that show several phones with the instance of one device"
         );
+        describe_counter!(
+            "stationmaster_keep_alives_total",
+            "Keep-alives to phones behind NAT: sent, answered, and phones that left several unanswered"
+        );
         describe_counter!("stationmaster_locks_started_total", "Locks that failures began, by scope");
         describe_counter!("stationmaster_calls_total", "Calls, by how they ended");
         describe_counter!("stationmaster_route_refused_total", "Candidates passed over, by reason");
@@ -127,6 +142,10 @@ impl Meters {
             retransmissions: counter!("stationmaster_retransmissions_total"),
             unreachable: counter!("stationmaster_contacts_unreachable_total"),
             clones: counter!("stationmaster_device_clones_total"),
+            keep_alives: KeepAlive::ALL
+                .iter()
+                .map(|what| counter!("stationmaster_keep_alives_total", "what" => what.label()))
+                .collect(),
             locks_started: LockScope::ALL
                 .iter()
                 .map(|scope| counter!("stationmaster_locks_started_total", "scope" => scope.label()))
@@ -160,6 +179,7 @@ impl Meters {
             retransmissions: Counter::noop(),
             unreachable: Counter::noop(),
             clones: Counter::noop(),
+            keep_alives: none(KeepAlive::ALL.len()),
             locks_started: none(LockScope::ALL.len()),
             calls: none(End::LABELS.len()),
             route_refused: none(Reason::ALL.len()),
@@ -194,6 +214,10 @@ impl Meters {
 
     pub(super) fn cloned(&self) {
         self.clones.increment(1);
+    }
+
+    pub(super) fn keep_alive(&self, what: KeepAlive) {
+        bump(&self.keep_alives, what as usize);
     }
 
     pub(super) fn retransmission(&self) {

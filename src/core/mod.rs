@@ -12,7 +12,9 @@ pub mod boundary;
 mod dispatch;
 mod drain;
 mod invite;
+mod keep;
 pub mod meters;
+pub mod owners;
 mod probe;
 pub mod refusal;
 mod refusals;
@@ -26,6 +28,7 @@ pub use meters::Meters;
 pub use settings::Settings;
 
 use crate::base::flow::ShardId;
+use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
 use crate::call::{self, Calls};
@@ -33,6 +36,7 @@ use crate::digest::Nonces;
 use crate::directory::Directory;
 use crate::registrar::Gruus;
 use bytes::BytesMut;
+use owners::Owners;
 use refusals::Refusals;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,10 +52,12 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Nonces of all shards.
     pub nonces: Arc<Nonces>,
-    /// Where calls and To tags hash to: the same on all shards.
+    /// What Call-IDs and To tags hash to: the same on all shards.
     pub hash: ahash::RandomState,
     /// How many shards there are.
     pub shards: u16,
+    /// Which of them owns a call that is being set up.
+    pub owners: Arc<Owners>,
     /// Makes and reads temporary GRUUs.
     pub gruus: Arc<Gruus>,
 }
@@ -60,6 +66,7 @@ pub struct Shared {
 pub struct Core {
     shard: ShardId,
     shards: u16,
+    owners: Arc<Owners>,
     settings: Arc<Settings>,
     directory: Arc<Directory>,
     nonces: Arc<Nonces>,
@@ -75,20 +82,23 @@ pub struct Core {
     refusals: Refusals,
     draining: bool,
     probes: probe::Probes,
+    keeper: keep::Keeper,
 }
 
 impl Core {
     /// The shard of this number.
     #[must_use]
     pub fn new(shard: ShardId, shared: Shared, meters: Meters, mut rng: Rng) -> Self {
-        let Shared { settings, directory, nonces, hash, shards, gruus } = shared;
+        let Shared { settings, directory, nonces, hash, shards, owners, gruus } = shared;
         let Settings { ring_max, intervals, .. } = *settings;
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
         let calls = Calls::new(shard, call, rng.split());
         let probes = probe::Probes::new(intervals, &mut rng);
+        let keeper = keep::Keeper::new(limit::KEPT_MAX, &mut rng);
         Self {
             shard,
             shards,
+            owners,
             settings,
             directory,
             nonces,
@@ -104,6 +114,7 @@ impl Core {
             refusals: Refusals::default(),
             draining: false,
             probes,
+            keeper,
         }
     }
 
@@ -111,18 +122,21 @@ impl Core {
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, bytes } => self.receive(now, flow, bytes),
-            Inbound::Letter(Letter::Message { flow, message }) => self.handle(now, flow, &message),
+            Inbound::Letter(Letter::Message { flow, message }) => self.receive_letter(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
         }
+        self.release_calls();
     }
 
     /// Does what has fallen due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.calls.handle_timeout(now);
-        self.drain_calls();
+        self.drain_calls(now);
         self.waiting.forget_late(now.mono);
         self.probe_further(now);
+        self.keep_further(now);
+        self.release_calls();
     }
 
     /// The next thing to do; `None` when there is nothing left to do for now.
@@ -134,7 +148,8 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
-        calls.into_iter().chain(waiting).chain(self.probes.next_deadline()).min()
+        let asked = self.probes.next_deadline().into_iter().chain(self.keeper.next_deadline());
+        calls.into_iter().chain(waiting).chain(asked).min()
     }
 
     /// How many requests wait for the store.

@@ -15,6 +15,7 @@
 
 use super::Core;
 use super::boundary::Output;
+use crate::account::LoginName;
 use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
@@ -23,7 +24,7 @@ use crate::dialog::{Dialog, Hop};
 use crate::directory::{Suspect, Way};
 use crate::sip::{Message, Method, Name};
 use crate::txn::{Answered, Event, Intervals, Transactions};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -90,16 +91,11 @@ impl Core {
     /// Asks whether a phone is there, if that is still to be known; says whether it did.
     fn ask(&mut self, now: Now, suspect: Suspect) -> bool {
         let found = self.directory.suspected(&suspect, now.wall);
-        let Some(Way { contact, routes, flow }) = found else { return false };
+        let Some(way) = found else { return false };
+        let flow = way.flow;
         let [call_id, tag, branch] = [(); 3].map(|()| Token::mint(&mut self.rng, self.shard));
-        let host = self.settings.host();
-        let (from, to) = (format!("<sip:{host}>"), format!("<sip:{}@{host}>", suspect.login));
-        let dialog = Dialog::of_ours(call_id, tag, from.as_bytes(), to.as_bytes(), &contact).routed(&routes);
-        let hop = Hop { flow, sent_by: self.sent_by(flow) };
-        let mut out = BytesMut::new();
-        let mut writer = dialog.request(&mut out, Method::Options.token(), 1, branch, &hop, 70);
-        writer.field(Name::Accept, b"application/sdp");
-        let request = writer.finish();
+        let (host, sent_by) = (self.settings.host(), self.sent_by(flow));
+        let request = question(&suspect.login, &host, &way, sent_by, [call_id, tag, branch], 1);
         let place = self.probes.asked.insert(suspect);
         let asked = self.probes.txns.client(Method::Options, branch, request, flow, place, now.mono);
         if asked.is_none() {
@@ -147,8 +143,27 @@ impl Core {
     }
 }
 
+/// OPTIONS to a phone: Call-ID, From tag and branch, and its CSeq.
+pub(super) fn question(
+    login: &LoginName,
+    host: &str,
+    way: &Way,
+    sent_by: Bytes,
+    [call_id, tag, branch]: [Token; 3],
+    cseq: u32,
+) -> Bytes {
+    let (from, to) = (format!("<sip:{host}>"), format!("<sip:{login}@{host}>"));
+    let dialog = Dialog::of_ours(call_id, tag, from.as_bytes(), to.as_bytes(), &way.contact);
+    let hop = Hop { flow: way.flow, sent_by };
+    let mut out = BytesMut::new();
+    let dialog = dialog.routed(&way.routes);
+    let mut writer = dialog.request(&mut out, Method::Options.token(), cseq, branch, &hop, 70);
+    writer.field(Name::Accept, b"application/sdp");
+    writer.finish()
+}
+
 /// Whether whoever gave this final answer is there. Request Timeout, Flow Failed (RFC 5626 §11.6) and
 /// Call Does Not Exist are what something on the way says for a phone that is gone.
-const fn proves_life(status: u16) -> bool {
+pub(super) const fn proves_life(status: u16) -> bool {
     !matches!(status, 408 | 430 | 481)
 }

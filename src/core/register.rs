@@ -44,6 +44,8 @@ enum Decision {
         refreshed: SmallVec<[Refresh; 1]>,
         /// Whether it shows that several phones use one key.
         cloned: bool,
+        /// Whether it came by another way than the one before.
+        moved: bool,
     },
     /// It must be durable first.
     Commit {
@@ -124,7 +126,7 @@ impl Core {
             (request.decide(entry, who, jitter, now.wall), entry.revision)
         });
         match verdict {
-            Verdict::Good((Decision::Done { device, refreshed, cloned }, _)) => {
+            Verdict::Good((Decision::Done { device, refreshed, cloned, moved }, _)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
                 if cloned {
@@ -132,6 +134,9 @@ impl Core {
                 }
                 self.out.extend(refreshed.into_iter().map(Output::Refresh));
                 self.accept(now, flow, message, &username, device);
+                if moved {
+                    self.keep(now, flow, &username);
+                }
             }
             Verdict::Good((Decision::Commit { login, epoch }, _)) => {
                 let register = boundary::Register {
@@ -192,11 +197,14 @@ impl Core {
             let who = identify(&evidence, &entry.licence, &entry.bindings, now.wall);
             request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
-        let Some(Decision::Done { device, refreshed, .. }) = decision else { return false };
+        let Some(Decision::Done { device, refreshed, moved, .. }) = decision else { return false };
         self.nonces.settle(nonce, hash, self.right(login, device));
         self.meters.register(RegisterOutcome::Refreshed);
         self.out.extend(refreshed.into_iter().map(Output::Refresh));
         self.accept(now, flow, message, login, device);
+        if moved {
+            self.keep(now, flow, login);
+        }
         true
     }
 }
@@ -319,6 +327,7 @@ impl Request<'_, '_> {
                     device: None,
                     refreshed: SmallVec::new(),
                     cloned: false,
+                    moved: false,
                 });
             }
             Admission::Refuse(licence::Refusal::CapReached { .. }) => return refused(Refusal::CapReached),
@@ -347,8 +356,12 @@ impl Request<'_, '_> {
         }
         let refreshed = self.journal(&entry.bindings, plan, asked);
         let cloned = plan.seen != Seen::Usual;
+        let moved = refreshed.iter().any(|refresh| {
+            let before = entry.bindings.iter().find(|binding| binding.number == refresh.number);
+            before.is_some_and(|binding| binding.remote != self.flow.remote)
+        });
         registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);
-        Decision::Done { device: Some(device), refreshed, cloned }
+        Decision::Done { device: Some(device), refreshed, cloned, moved }
     }
 
     /// What the journal keeps of a refresh of these bindings, before it is carried out.

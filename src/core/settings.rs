@@ -63,6 +63,8 @@ pub struct Settings {
     pub ring_max: Duration,
     /// What the timers of transactions are made of.
     pub intervals: Intervals,
+    /// How often phones behind NAT are asked over UDP whether they are there; zero: never.
+    pub keep_alive: Duration,
 }
 
 impl Settings {

@@ -41,6 +41,6 @@ impl Core {
             self.directory.stream_closed(stream, logins.iter().map(|login| &**login));
         }
         self.calls.stream_closed(now, stream);
-        self.drain_calls();
+        self.drain_calls(now);
     }
 }

@@ -137,6 +137,7 @@ impl Core {
                 self.meters.register(RegisterOutcome::Bound);
                 self.meters.registered_after(now.mono.since(since));
                 self.accept(now, flow, &message, &login, device);
+                self.keep(now, flow, &login);
             }
             (Then::Accept, Err(Refusal::StoreUnavailable))
                 if self.refreshed_alone(now, flow, &message, &login, &judged) => {}

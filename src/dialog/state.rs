@@ -74,7 +74,7 @@ impl Dialog {
         let to = invite.field(Name::To).unwrap_or_default();
         let [call_id, remote_tag, local, remote, target, strict, routes] = pack([
             &[invite.call_id()],
-            &[invite.from().tag().unwrap_or_default()],
+            &[invite.from_tag().unwrap_or_default()],
             &[to, b";tag=", tag.as_bytes()],
             &[from],
             &[contact],
@@ -139,7 +139,7 @@ impl Dialog {
         let Routes { strict, lines } = routes(response, true).unwrap_or_default();
         let target = contact(response).unwrap_or(&self.target);
         let [remote_tag, remote, target, strict, routes] = pack([
-            &[response.to().tag().unwrap_or_default()],
+            &[response.to_tag().unwrap_or_default()],
             &[response.field(Name::To).unwrap_or_default()],
             &[target],
             &[strict],
@@ -155,8 +155,8 @@ impl Dialog {
     pub fn owns(&self, request: &Message) -> bool {
         self.confirmed
             && self.call_id == request.call_id()
-            && self.remote_tag == request.from().tag().unwrap_or_default()
-            && request.to().tag() == Some(self.local_tag.as_bytes())
+            && self.remote_tag == request.from_tag().unwrap_or_default()
+            && request.to_tag() == Some(self.local_tag.as_bytes())
     }
 
     /// Takes the CSeq of a request; `false` if it is not above the last one.

@@ -8,11 +8,13 @@ mod doubt;
 mod entry;
 mod old_record;
 pub mod people;
+mod reach;
 pub mod record;
 pub mod sign_in;
 
 pub use doubt::Doubt;
 pub use entry::{Credentials, Entry, NotActive, Previous};
+pub use reach::Kept;
 pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
@@ -49,6 +51,8 @@ pub struct Suspect {
 pub struct Census {
     /// Extensions with at least one live binding.
     pub registrations: usize,
+    /// Live bindings whose phones could not be reached of late.
+    pub suspects: usize,
     /// Activated devices.
     pub devices: usize,
     /// Extensions under a lock; those locked for phones and for people count twice.
@@ -235,8 +239,9 @@ impl Directory {
         let mut census = Census::default();
         for entry in &self.entries {
             census.extensions += 1;
-            census.registrations +=
-                usize::from(entry.bindings.iter().any(|binding| binding.is_live(now.wall)));
+            let mut live = entry.bindings.iter().filter(|binding| binding.is_live(now.wall)).peekable();
+            census.registrations += usize::from(live.peek().is_some());
+            census.suspects += live.filter(|binding| binding.proof.is_suspect()).count();
             census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }

@@ -157,6 +157,7 @@ impl From<OldBinding> for Binding {
             remote,
             stream: None,
             q,
+            proof: Default::default(),
             extra: None,
         }
     }

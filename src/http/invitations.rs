@@ -9,24 +9,24 @@
 //! used and replaced ones have one answer), 408, 413, 415, 422 (each rule that the password breaks; the
 //! link still works), 429 (too many tries from this source), 503 (the store, or still starting).
 
-use super::problem::{Problem, fields};
-use super::rate::Rates;
-use super::{Door, Remote};
-use crate::base::time::Mono;
+use super::api::{AGAIN, Api, Body, Source};
+use super::problem::{Fault, Problem};
 use crate::service::admin::{Password, Refusal};
 use crate::service::mailing::INVITATION_PATH;
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::FromRequest;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use utoipa::{OpenApi, ToSchema};
 
-/// When to ask again what the store could not do.
-const STORE_AGAIN: Duration = Duration::from_secs(5);
+/// What of it the API's document describes.
+#[derive(OpenApi)]
+#[openapi(paths(accept))]
+pub(super) struct Doc;
 
 const PAGE: &str = include_str!("pages/invitation.html");
 const SCRIPT: &str = include_str!("pages/invitation.js");
@@ -44,69 +44,65 @@ const TAME: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-#[derive(Clone)]
-struct Desk {
-    door: Door,
-    rates: Arc<Mutex<Rates>>,
-    started: Instant,
+/// A link that is used.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Acceptance {
+    /// What stands behind the # of the link.
+    #[schema(max_length = 128)]
+    token: String,
+    /// The password that its person chose.
+    #[schema(max_length = 1024, write_only)]
+    password: String,
 }
 
-impl Desk {
-    fn rates(&self) -> MutexGuard<'_, Rates> {
-        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whose invitation it was.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+struct Accepted {
+    /// The login name.
+    login: String,
 }
 
-/// The pages and the request that a link leads to; `door` is open once accounts can be changed.
-pub fn invitation_pages(door: Door) -> Router {
-    let desk = Desk { door, rates: Arc::default(), started: Instant::now() };
+/// The pages and the request that a link leads to.
+pub(super) fn pages() -> Router<Api> {
     let page = |kind: &'static str, text: &'static str| {
         get(move || async move { (TAME, [(header::CONTENT_TYPE, kind)], text) })
     };
     Router::new()
         .route(INVITATION_PATH, page("text/html; charset=utf-8", PAGE))
         .route("/invitation.js", page("text/javascript; charset=utf-8", SCRIPT))
-        .route("/api/v1/invitations/accept", post(answer))
-        .with_state(desk)
+        .route("/api/v1/invitations/accept", post(accept))
 }
 
-async fn answer(
-    State(desk): State<Desk>,
-    ConnectInfo(Remote(remote)): ConnectInfo<Remote>,
-    request: Request,
-) -> Response {
-    match accept(&desk, remote.ip(), request).await {
-        Ok(login) => {
-            desk.rates().give_back(remote.ip());
-            let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-            (StatusCode::OK, kind, json!({ "login": login }).to_string()).into_response()
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn accept(desk: &Desk, from: IpAddr, request: Request) -> Result<String, Problem> {
-    let now = Mono::default() + desk.started.elapsed();
-    let taken = desk.rates().take(from, now);
-    taken.map_err(|wait| {
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many tries from your address").after(wait)
-    })?;
-    let [token, password] = fields(request, ["token", "password"]).await?;
-    let starting = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting");
-    let admin = desk.door.get().ok_or_else(|| starting().after(STORE_AGAIN))?;
-    let accepted = admin.accept(&token, Password::new(password), from).await;
-    accepted.map(|login| login.to_string()).map_err(|refusal| match refusal {
+#[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "invitations", security(()),
+    request_body = Acceptance, responses(
+        (status = 200, description = "The password is set, and the extension active", body = Accepted),
+        (status = 404, description = "The link does not work, or not any more", body = super::problem::ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "The store is away, or the server starts; ask again",
+            body = super::problem::ProblemBody, content_type = "application/problem+json"),
+    ))]
+/// Accept an invitation
+async fn accept(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {
+    api.admit(source)?;
+    let Body(Acceptance { token, password }) = Body::from_request(request, &()).await?;
+    let accepted = api.admin()?.accept(&token, Password::new(password), source.0).await;
+    let login = accepted.map_err(|refusal| match refusal {
         Refusal::WeakPassword(rules) => {
-            let errors = rules.into_iter().map(|rule| ("password".to_owned(), rule)).collect();
+            let errors = rules.into_iter().map(|rule| Fault::new("password", rule)).collect();
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the password is refused").with_errors(errors)
         }
         Refusal::Store(_) => {
             let reason = "it cannot be said whether this was done; try again";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).after(STORE_AGAIN)
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).after(AGAIN)
         }
         _ => {
             let reason = "this link does not work, or not any more; ask your administrator for a new one";
             Problem::new(StatusCode::NOT_FOUND, reason)
         }
-    })
+    })?;
+    api.give_back(source);
+    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::OK, kind, json!({ "login": login.as_str() }).to_string()).into_response())
 }

@@ -4,6 +4,7 @@
 //! |------------|-------------|---------|
 //! | `/healthz` | `[http]`    | 200 `ok` while the shards' loops turn, else 503 and why |
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
+//! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
 //! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as [`portal`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
@@ -12,15 +13,17 @@
 //! which wait, and any that is older than
 //! [`limit::HTTP_CONNECTION_AGE_MAX`](crate::base::limit::HTTP_CONNECTION_AGE_MAX).
 
+pub mod api;
 mod bounded;
 pub mod invitations;
-pub mod portal;
+mod portal;
 mod problem;
 mod rate;
 
 use crate::service::admin::Admin;
 use crate::service::portal::Desk;
 use crate::task::Stop;
+pub use api::Api;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::http::{StatusCode, header};
@@ -67,7 +70,7 @@ pub trait Health: Send + Sync + 'static {
 }
 
 /// `/healthz` and `/readyz`.
-pub fn health_pages(health: Arc<dyn Health>) -> Router {
+fn health_pages(health: Arc<dyn Health>) -> Router {
     let alive = Arc::clone(&health);
     let page = |verdict: Result<(), String>, good: &str| match verdict {
         Ok(()) => (StatusCode::OK, format!("{good}\n")),
@@ -76,6 +79,12 @@ pub fn health_pages(health: Arc<dyn Health>) -> Router {
     Router::new()
         .route("/healthz", get(move || async move { page(alive.alive(), "ok") }))
         .route("/readyz", get(move || async move { page(health.ready(), "ready") }))
+}
+
+/// All pages of `[http]`; what is not there, or not to be asked so, is a problem.
+pub fn pages(health: Arc<dyn Health>, api: Api) -> Router {
+    let asked = Api::routes().merge(invitations::pages()).merge(portal::routes()).with_state(api);
+    health_pages(health).merge(asked).fallback(api::not_found).method_not_allowed_fallback(api::not_allowed)
 }
 
 /// `/metrics`; `render` gives the text, and may take some milliseconds.

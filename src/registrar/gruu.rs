@@ -194,6 +194,7 @@ mod tests {
             remote: ([192, 0, 2, 1], 5060).into(),
             stream: None,
             q: 1000,
+            proof: Default::default(),
             extra: Some(Box::new(Extra { born, gruu: true, ..Extra::default() })),
         }
     }

@@ -17,17 +17,20 @@ mod extra;
 mod flow_tests;
 mod gruu;
 mod plan;
+mod proof;
 mod told;
 
 pub use asked::{Asked, AskedContact, Options, Wanted};
 pub use extra::{Chain, Extra};
 pub use gruu::{Gruus, Temporary};
 pub use plan::{Op, Plan, Seen, apply, plan};
+pub use proof::Proof;
 pub use told::Telling;
 
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
 use crate::licence::{DeviceId, Trace, Traced};
+use crate::sip::{Uri, uri};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -61,6 +64,9 @@ pub struct Binding {
     pub stream: Option<FlowId>,
     /// The `q` of the Contact in thousandths; 1000 if it has none.
     pub q: u16,
+    /// Whether its phone is known to be there; not kept over a restart.
+    #[serde(skip)]
+    pub proof: Proof,
     /// What only some bindings have.
     pub extra: Option<Box<Extra>>,
 }
@@ -100,6 +106,18 @@ impl Binding {
     #[must_use]
     pub fn flow(&self) -> Flow {
         Flow { transport: self.transport, listener: self.listener, remote: self.remote, stream: self.stream }
+    }
+
+    /// Whether it was heard in datagrams from another address than its Contact names: what lies
+    /// between forgets it unless something passes now and then. The flow of a proxy is the proxy's
+    /// business.
+    #[must_use]
+    pub fn is_behind_nat(&self) -> bool {
+        self.transport == Transport::Udp
+            && !self.is_by_proxy()
+            && !Uri::parse(&self.contact).is_some_and(|contact| {
+                uri::ip(contact.host).is_some_and(|ip| ip.to_canonical() == self.remote.ip().to_canonical())
+            })
     }
 
     /// Whether it has not expired.

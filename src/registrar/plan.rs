@@ -1,6 +1,6 @@
 //! What becomes of a REGISTER: RFC 3261 §10.3 steps 6 and 7 as a decision.
 
-use super::{Asked, AskedContact, Binding, Chain, Extra, RegisterError, Wanted};
+use super::{Asked, AskedContact, Binding, Chain, Extra, Proof, RegisterError, Wanted};
 use crate::base::flow::Flow;
 use crate::base::limit;
 use crate::base::time::Wall;
@@ -242,6 +242,7 @@ pub fn apply(
                     remote: flow.remote,
                     stream: flow.stream,
                     q: contact.q,
+                    proof: Proof::at(plan.at),
                     extra: inherited(Extra::of(contact, asked, plan.at), &plan.heir),
                 });
                 *next_number += 1;
@@ -271,6 +272,7 @@ fn refresh(binding: &mut Binding, plan: &Plan, asked: &Asked<'_>, flow: Flow, ex
     }
     binding.turn = binding.turn.wrapping_add(1);
     binding.expires = expires;
+    binding.proof = Proof::at(plan.at);
     binding.cseq = asked.cseq;
     binding.remote = flow.remote;
     binding.stream = flow.stream;

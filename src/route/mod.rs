@@ -9,7 +9,7 @@
 //! | 4    | each binding  | `binding_expired`, `flow_dead` |
 //!
 //! Of several flows of one device (RFC 5626) one rings: the one that was heard last; the others stand
-//! by, to be tried if it fails. A call to a GRUU asks one device only; `unknown_device` if its instance
+//! by, to be tried if it fails. What is suspect ([`crate::registrar::Proof`]) comes last. A call to a GRUU asks one device only; `unknown_device` if its instance
 //! has never been here, or the GRUU no longer holds (RFC 5627 §5.5: 404).
 
 use crate::account::Life;
@@ -105,6 +105,8 @@ pub struct Target {
     pub routes: Box<[u8]>,
     /// Where the request is sent.
     pub flow: Flow,
+    /// Whether it is in doubt that its phone can be reached.
+    pub suspect: bool,
     /// Other flows of the device, the best first, to be tried if this one fails.
     pub spares: Vec<Target>,
 }
@@ -201,7 +203,8 @@ pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
             }
         }
         flows.sort_by_key(|binding| {
-            Reverse((binding.q, binding.extra.as_ref().map(|extra| extra.heard), binding.number))
+            let heard = binding.extra.as_ref().map(|extra| extra.heard);
+            (binding.proof.is_suspect(), Reverse((binding.q, heard, binding.number)))
         });
         if let Some((first, others)) = flows.split_first() {
             let spares = others.iter().map(|binding| target(binding)).collect();
@@ -213,7 +216,7 @@ pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
         let found = called.bindings.iter().find(|binding| binding.number == target.number);
         found.map_or((0, 0), |binding| (binding.q, binding.number))
     };
-    route.targets.sort_by_key(|target| Reverse(q(target)));
+    route.targets.sort_by_key(|target| (target.suspect, Reverse(q(target))));
     route.targets.truncate(limit::FORKS_MAX);
     route
 }
@@ -225,6 +228,7 @@ fn target(binding: &Binding) -> Target {
         contact: binding.contact.clone(),
         routes: binding.routes(),
         flow: binding.flow(),
+        suspect: binding.proof.is_suspect(),
         spares: Vec::new(),
     }
 }
@@ -266,6 +270,7 @@ mod tests {
             remote: ([192, 0, 2, 1], 5060).into(),
             stream: None,
             q: 1000,
+            proof: Default::default(),
             extra: None,
         }
     }
@@ -351,6 +356,21 @@ mod tests {
         let found = route(Some(called), NOW);
         assert_eq!(&*found.targets[1].routes, b"Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n");
         assert!(found.targets[0].routes.is_empty());
+    }
+
+    #[test]
+    fn what_is_suspect_comes_last() {
+        let on = licence(true);
+        let mut bindings = vec![flow(1, 1, 30), flow(2, 1, 10), binding(3, 3, 2000, Transport::Udp)];
+        bindings.push(Binding { q: 500, ..binding(4, 3, 2000, Transport::Udp) });
+        for suspect in [0, 2] {
+            bindings[suspect].proof = bindings[suspect].proof.doubted();
+        }
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+        let targets = route(Some(called), NOW).targets;
+        let found: Vec<_> = targets.iter().map(|target| (target.number, target.suspect)).collect();
+        assert_eq!(found, [(2, false), (4, false), (3, true)]);
+        assert_eq!((targets[0].spares[0].number, targets[0].spares[0].suspect), (1, true));
     }
 
     #[test]

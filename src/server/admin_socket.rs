@@ -9,7 +9,7 @@
 //! [`limit::ADMIN_CONNECTIONS_MAX`], which wait.
 
 use crate::base::limit;
-use crate::service::admin::{Peer, Refusal, Request, Response};
+use crate::service::admin::{Answer, Peer, Refusal, Request};
 use crate::task::{Stop, Tasks};
 use std::fs;
 use std::future::Future;
@@ -38,8 +38,7 @@ const REST: Duration = Duration::from_millis(100);
 /// Does what is asked. Cheap to clone.
 pub trait Execute: Clone + Send + Sync + 'static {
     /// Executes one request of this peer.
-    fn execute(&self, request: Request, peer: Peer)
-    -> impl Future<Output = Result<Response, Refusal>> + Send;
+    fn execute(&self, request: Request, peer: Peer) -> impl Future<Output = Result<Answer, Refusal>> + Send;
 }
 
 /// Why there is no admin socket.
@@ -253,7 +252,7 @@ fn admit(stream: &UnixStream, path: &Path) -> Result<Peer, Refusal> {
     }
 }
 
-async fn carry_out(execute: &impl Execute, request: Request, peer: Peer) -> Result<Response, Refusal> {
+async fn carry_out(execute: &impl Execute, request: Request, peer: Peer) -> Result<Answer, Refusal> {
     let (command, looks) = (request.command(), request.only_looks());
     let result = execute.execute(request, peer).await;
     match &result {
@@ -284,7 +283,7 @@ where
     request
 }
 
-async fn answer<W>(writer: &mut W, result: &Result<Response, Refusal>) -> io::Result<()>
+async fn answer<W>(writer: &mut W, result: &Result<Answer, Refusal>) -> io::Result<()>
 where
     W: tokio::io::AsyncWrite + Unpin,
 {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::service::admin::Response;
 use std::io::{BufRead, Write};
 
 /// Answers everything with a tenant's name, or is slow for ever.
@@ -6,12 +7,12 @@ use std::io::{BufRead, Write};
 struct Stub;
 
 impl Execute for Stub {
-    async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
+    async fn execute(&self, request: Request, peer: Peer) -> Result<Answer, Refusal> {
         match request {
             Request::TenantShow { code } => {
                 Err(Refusal::Denied(format!("{code} for {} of {}", peer.uid, peer.pid.unwrap_or(0))))
             }
-            _ => Ok(Response::Done),
+            _ => Ok(Answer { response: Response::Done, revision: None }),
         }
     }
 }
@@ -55,7 +56,10 @@ fn requests_are_answered_in_turn_with_who_asked() {
     let own = format!(r#"{{"Err":{{"denied":"acme for {} of {}"}}}}"#, own_uid(), std::process::id());
     let show = r#"{"tenant_show":{"code":"acme"}}"#;
     let suspend = r#"{"tenant_suspend":{"code":"acme"}}"#;
-    assert_eq!(ask(&path, &[show, suspend, show]), [&own, r#"{"Ok":"done"}"#, &own]);
+    assert_eq!(
+        ask(&path, &[show, suspend, show]),
+        [&own, r#"{"Ok":{"response":"done","revision":null}}"#, &own]
+    );
     // What it cannot read it says once, and closes.
     let answers = ask(&path, &[r#"{"tenant_paint":{}}"#]);
     assert!(answers[0].starts_with(r#"{"Err":{"protocol":"unknown variant"#), "{answers:?}");

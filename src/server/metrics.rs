@@ -59,6 +59,8 @@ impl Queue {
 pub struct Readings {
     /// Extensions with at least one live binding.
     pub registrations: usize,
+    /// Live bindings whose phones could not be reached of late.
+    pub suspects: usize,
     /// Activated devices.
     pub devices_activated: usize,
     /// Extensions under a lock.
@@ -76,6 +78,7 @@ pub struct Readings {
 pub struct Metrics {
     page: PrometheusHandle,
     registrations: Gauge,
+    suspects: Gauge,
     devices_activated: Gauge,
     locks: Gauge,
     calls: Gauge,
@@ -99,6 +102,7 @@ impl Metrics {
             describe_histogram!(name, Unit::Seconds, meaning);
         }
         describe_gauge!("stationmaster_registrations", "Extensions with at least one live binding");
+        describe_gauge!("stationmaster_bindings_suspect", "Live bindings whose phones could not be reached");
         describe_gauge!("stationmaster_devices_activated", "Activated devices");
         describe_gauge!("stationmaster_locks", "Extensions under a lock");
         describe_gauge!("stationmaster_calls", "Calls that have begun and not ended");
@@ -107,6 +111,7 @@ impl Metrics {
         Self {
             page,
             registrations: gauge!("stationmaster_registrations"),
+            suspects: gauge!("stationmaster_bindings_suspect"),
             devices_activated: gauge!("stationmaster_devices_activated"),
             locks: gauge!("stationmaster_locks"),
             calls: gauge!("stationmaster_calls"),
@@ -118,8 +123,10 @@ impl Metrics {
     /// The text that Prometheus reads, with the gauges as they are now.
     #[must_use]
     pub fn render(&self, readings: &Readings) -> String {
-        let Readings { registrations, devices_activated, locks, calls, transactions, queues } = readings;
+        let Readings { registrations, suspects, devices_activated, locks, calls, transactions, queues } =
+            readings;
         set(&self.registrations, *registrations);
+        set(&self.suspects, *suspects);
         set(&self.devices_activated, *devices_activated);
         set(&self.locks, *locks);
         set(&self.calls, *calls);
@@ -159,6 +166,7 @@ mod tests {
         metrics.upkeep();
         let readings = Readings {
             registrations: 1,
+            suspects: 8,
             devices_activated: 2,
             locks: 3,
             calls: 4,
@@ -168,6 +176,7 @@ mod tests {
         let text = metrics.render(&readings);
         for line in [
             "stationmaster_registrations 1",
+            "stationmaster_bindings_suspect 8",
             "stationmaster_devices_activated 2",
             "stationmaster_locks 3",
             "stationmaster_calls 4",

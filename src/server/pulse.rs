@@ -113,6 +113,7 @@ impl Pulse {
         };
         Readings {
             registrations: census.registrations,
+            suspects: census.suspects,
             devices_activated: census.devices,
             locks: census.locks,
             calls: sum(|vital| &vital.calls),

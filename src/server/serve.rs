@@ -19,6 +19,7 @@ use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, ConfigErrors, Fault};
 use crate::core::boundary::{Inbound, Output};
+use crate::core::owners::Owners;
 use crate::core::{Core, Meters, Settings, Shared};
 use crate::digest::Nonces;
 use crate::directory::Suspect;
@@ -26,7 +27,7 @@ use crate::http;
 use crate::net::meters::NetMeters;
 use crate::net::tls::Terms;
 use crate::registrar::Gruus;
-use crate::service::admin::{Admin, Peer, Refusal, Request, Response};
+use crate::service::admin::{Admin, Answer, Condition, Peer, Refusal, Request, Who};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::portal::argon::Argon;
@@ -158,10 +159,8 @@ async fn run(
         (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     let portal_door = http::PortalDoor::default();
     if let Some(listener) = health_listener {
-        let invitations = http::invitations::invitation_pages(Arc::clone(&door));
-        let portal = http::portal::portal_requests(Arc::clone(&portal_door));
-        let pages = http::health_pages(pulse.clone()).merge(invitations).merge(portal);
-        serve_pages(&late_tasks, "health pages", listener, pages);
+        let api = http::Api::new(Arc::clone(&door), Arc::clone(&portal_door), &config.http.proxies);
+        serve_pages(&late_tasks, "health pages", listener, http::pages(pulse.clone(), api));
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
@@ -309,6 +308,7 @@ fn start_shards(
     trays: &[Tray],
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
+    let hash = ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits());
     let shared = Shared {
         settings: Arc::clone(settings),
         directory: Arc::clone(&services.directory),
@@ -318,19 +318,23 @@ fn start_shards(
             &settings.realm,
             &mut seeds,
         )),
-        hash: ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits()),
+        owners: Arc::new(Owners::new(hash.clone())),
+        hash,
         shards: u16::try_from(trays.len()).unwrap_or(u16::MAX),
         gruus: Arc::new(Gruus::new(&services.sealer.derive(b"temporary gruu"))),
     };
     let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
     let (services, trays) = (services.clone(), trays.to_vec());
+    let now = shell.clock.now();
+    let kept = services.directory.to_keep(now.wall);
     Ok(server.start(shell, move |seat| {
         let index = seat.shard.index();
         let rng = seeds.get(index).cloned().unwrap_or_else(|| services.random());
         let tray = trays.get(index).cloned();
         let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
         core.probe(&suspects);
+        core.keep_all(now.mono, &kept);
         (core, effect(seat, &services, &shared.settings, tray))
     })?)
 }
@@ -343,7 +347,7 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray
     Box::new(move |_now, output| match output {
         Output::Refresh(refresh) => {
             if let Some(tray) = &tray {
-                tray.refreshes.add(refresh);
+                tray.refreshes.add(&refresh);
             }
         }
         Output::Event(event) => {
@@ -383,8 +387,8 @@ impl Tray {
 struct Executor(Admin);
 
 impl Execute for Executor {
-    async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
-        self.0.execute(request, peer).await
+    async fn execute(&self, request: Request, peer: Peer) -> Result<Answer, Refusal> {
+        self.0.answer(request, Who::Peer(peer), Condition::default()).await
     }
 }
 

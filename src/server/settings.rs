@@ -46,6 +46,7 @@ pub fn settings(config: &Config, bound: &[Listen], faces: &Faces) -> Settings {
         trusted: config.sip.trusted.clone(),
         ring_max: RING_MAX,
         intervals: config.sip.intervals,
+        keep_alive: config.registrar.keep_alive,
     }
 }
 

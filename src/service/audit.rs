@@ -43,6 +43,8 @@ pub enum About {
     Extension(LoginName),
     /// A source address.
     Source(IpAddr),
+    /// The system itself: what operators have.
+    System,
 }
 
 /// What changed: `name="Ada" app=enabled`, only what differs; nothing before a making and nothing
@@ -62,7 +64,7 @@ impl About {
         match self {
             Self::Tenant(code) => (Some(code.as_str()), None),
             Self::Extension(login) => (Some(login.tenant()), Some(login.number())),
-            Self::Source(_) => (None, None),
+            Self::Source(_) | Self::System => (None, None),
         }
     }
 
@@ -72,6 +74,7 @@ impl About {
             Self::Tenant(code) => code.to_string(),
             Self::Extension(login) => login.to_string(),
             Self::Source(source) => source.to_string(),
+            Self::System => "system".to_owned(),
         }
     }
 }
@@ -192,6 +195,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
         if portal.needs_second() {
             put("second_factor", "on".into());
         }
+    }
+    for key in record.portal.iter().flat_map(|portal| &portal.keys) {
+        put("key", key.to_string());
     }
     for device in &record.licence.devices {
         let revoked = if device.revoked { " revoked" } else { "" };

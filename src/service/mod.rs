@@ -3,6 +3,7 @@
 //! [`Services`] is what every use case needs; [`open`] makes it at start, for the server and for a
 //! command that finds none running.
 
+pub mod access;
 pub mod admin;
 pub mod audit;
 pub mod commit;

@@ -6,7 +6,8 @@
 
 use super::Services;
 use crate::base::limit;
-use crate::registrar::{Binding, Refresh};
+use crate::registrar::Refresh;
+use crate::store::packed::Packed;
 use crate::task::Stop;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use std::time::Duration;
 /// How often what was gathered is appended.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Appended refreshes after which the journal is folded into a snapshot, if there are not more
-/// extensions than that: a snapshot writes them all, and is to cost each refresh no more than the
-/// writing of one.
+/// Appended refreshes after which the journal is folded into a snapshot, if there are fewer than half as
+/// many extensions: a snapshot writes them all, and is to cost each refresh no more than the writing of
+/// half of one.
 const SNAPSHOT_AFTER: u64 = 200_000;
 
 /// Extensions in one chunk of a snapshot.
@@ -24,22 +25,22 @@ const CHUNK: usize = 1_000;
 
 /// Where the shards put their refreshes. Clones share the place.
 #[derive(Clone, Debug, Default)]
-pub struct Gathered(Arc<Mutex<Vec<Refresh>>>);
+pub struct Gathered(Arc<Mutex<Packed>>);
 
 impl Gathered {
     /// Adds one. Never waits for longer than it takes to swap two vectors.
-    pub fn add(&self, refresh: Refresh) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(refresh);
+    pub fn add(&self, refresh: &Refresh) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(refresh);
     }
 
-    fn take(&self) -> Vec<Refresh> {
+    fn take(&self) -> Packed {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Appends what the shards gather until `stop`, and then the rest.
 pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
-    let mut unwritten = Vec::new();
+    let mut unwritten = Packed::default();
     let mut since_snapshot = 0u64;
     loop {
         let ending = tokio::select! {
@@ -47,7 +48,7 @@ pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
             () = tokio::time::sleep(INTERVAL) => false,
         };
         for place in &places {
-            unwritten.append(&mut place.take());
+            unwritten.append(place.take());
         }
         if !unwritten.is_empty() {
             since_snapshot += unwritten.len() as u64;
@@ -56,13 +57,13 @@ pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
         if unwritten.len() > limit::REFRESHES_UNWRITTEN_MAX {
             metrics::counter!("stationmaster_shed_total", "why" => "refreshes_unwritten")
                 .increment(unwritten.len() as u64);
-            unwritten = Vec::new();
+            unwritten = Packed::default();
             since_snapshot = u64::MAX / 2; // what was dropped is in memory: the next one keeps it
         }
         if ending {
             return;
         }
-        let due = SNAPSHOT_AFTER.max(services.directory.len() as u64);
+        let due = SNAPSHOT_AFTER.max(2 * services.directory.len() as u64);
         if since_snapshot >= due && unwritten.is_empty() && services.store.is_available() {
             match snapshot(&services).await {
                 Ok(()) => since_snapshot = 0,
@@ -73,7 +74,7 @@ pub async fn run(services: Services, places: Vec<Gathered>, stop: Stop) {
 }
 
 /// Appends; gives back what was not written, to be tried again with the next interval's.
-async fn append(services: &Services, refreshes: Vec<Refresh>) -> Vec<Refresh> {
+async fn append(services: &Services, refreshes: Packed) -> Packed {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let done = move |result| {
         let _ = sender.send(result);
@@ -83,7 +84,7 @@ async fn append(services: &Services, refreshes: Vec<Refresh>) -> Vec<Refresh> {
         Err(unwritten) => Err(unwritten),
     };
     match result {
-        Ok(()) => Vec::new(),
+        Ok(()) => Packed::default(),
         Err(unwritten) => {
             tracing::warn!(error = %unwritten.error, "refreshes were not written; they are tried again");
             unwritten.refreshes
@@ -97,26 +98,13 @@ async fn snapshot(services: &Services) -> Result<(), crate::store::StoreError> {
     let mut logins = Vec::with_capacity(services.directory.len());
     services.directory.each(|login, _| logins.push(login.clone()));
     for some in logins.chunks(CHUNK) {
-        let mut refreshes = Vec::with_capacity(some.len());
+        let mut present = Packed::default();
         for login in some {
             services.directory.with(login.as_str(), |entry| {
-                refreshes.extend(entry.bindings.iter().map(|binding| present(login.as_str(), binding)));
+                entry.bindings.iter().for_each(|binding| present.add_binding(login.as_str(), binding));
             });
         }
-        snapshot.add(&services.store, refreshes).await?;
+        snapshot.add(&services.store, present).await?;
     }
     snapshot.finish(&services.store).await
-}
-
-/// A binding as it stands.
-fn present(login: &str, binding: &Binding) -> Refresh {
-    Refresh {
-        login: login.into(),
-        number: binding.number,
-        turn: binding.turn,
-        call_id: Some(binding.call_id.clone()),
-        expires: binding.expires,
-        cseq: binding.cseq,
-        remote: binding.remote,
-    }
 }

@@ -8,10 +8,13 @@
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
 //! | `session` | tenant, number, hash of its secret | [`Session`], gone when it is not used |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
+//! | `key`     | `op` or `ext`, id | [`AccessKey`]; one of an extension counts only if its record says so too |
+//! | `once`    | whose, hash of the idempotency key | [`Sealed`], what was answered, kept 24 hours |
 //! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
 
+use super::admin::Sealed;
 use super::audit::AuditLine;
-use crate::account::{LoginName, Session, Tenant};
+use crate::account::{AccessKey, LoginName, Session, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
@@ -36,6 +39,32 @@ pub const SESSIONS: Table<Session> = Table::new(Namespace::new("session"), 1);
 
 /// The audit, in the order of time.
 pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);
+
+/// Access keys by whose they are ([`KeyOf::part`]) and id.
+pub const KEYS: Table<AccessKey> = Table::new(Namespace::new("key"), 1);
+
+/// Answers by whose request it was and the hash of its idempotency key.
+pub const ONCE: Table<Sealed> = Table::new(Namespace::new("once"), 1);
+
+/// Whose an access key is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyOf {
+    /// An operator's.
+    Operator,
+    /// An extension's.
+    Extension,
+}
+
+impl KeyOf {
+    /// The first part of its key in the store.
+    #[must_use]
+    pub const fn part(self) -> &'static str {
+        match self {
+            Self::Operator => "op",
+            Self::Extension => "ext",
+        }
+    }
+}
 
 /// What is written for the lock of a stranger: one record, always the same.
 pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);

@@ -29,7 +29,7 @@ pub fn begin<'a>(
     let mut writer = Writer::response(out, code, reason);
     let mut vias = request.fields(Name::Via);
     if let Some(first) = vias.next() {
-        write_top_via(&mut writer, first, source);
+        write_top_via(&mut writer, first, request.via(), source);
     }
     for via in vias {
         writer.field(Name::Via, via);
@@ -40,7 +40,7 @@ pub fn begin<'a>(
     if let Some(to) = request.field(Name::To) {
         writer.begin(Name::To).bytes(to);
         if let ToTag::Mint(tag) = tag
-            && request.to().tag().is_none()
+            && request.to_tag().is_none()
         {
             writer.bytes(b";tag=").bytes(tag);
         }
@@ -56,8 +56,8 @@ pub fn begin<'a>(
 
 /// The first Via field of a request with `received` and `rport` set in its first value (RFC 3261
 /// §18.2.1, RFC 3581 §4). `received` is always set: it costs little and old phones like it.
-fn write_top_via(writer: &mut Writer<'_>, field: &[u8], source: SocketAddr) {
-    let Some(via) = Via::parse(field) else {
+fn write_top_via(writer: &mut Writer<'_>, field: &[u8], via: Option<Via<'_>>, source: SocketAddr) {
+    let Some(via) = via else {
         writer.field(Name::Via, field);
         return;
     };

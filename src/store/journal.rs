@@ -18,7 +18,8 @@
 //! It does not fold, compare or look up anything: whoever replays applies an entry only if its
 //! binding still exists, and the later of its turns wins.
 
-use super::limit::{JOURNAL_PRUNE, JOURNAL_RECORD_BYTES, PAGE};
+use super::limit::{JOURNAL_PRUNE, PAGE};
+use super::packed::{Packed, unpack};
 use super::{Expect, Key, Namespace, Prefix, Store, StoreError, Table, Txn, Value, View, key};
 use crate::registrar::Refresh;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub struct Unwritten {
     /// Why.
     pub error: StoreError,
     /// All of them, in their order.
-    pub refreshes: Vec<Refresh>,
+    pub refreshes: Packed,
 }
 
 impl Journal {
@@ -104,7 +105,7 @@ impl Journal {
     pub fn append(
         &self,
         store: &Store,
-        refreshes: Vec<Refresh>,
+        refreshes: Packed,
         done: impl FnOnce(Result<(), Unwritten>) + Send + 'static,
     ) -> Result<(), Unwritten> {
         let refreshes = Arc::new(refreshes);
@@ -122,10 +123,11 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Txn::put`].
-    pub fn write(&self, txn: &mut Txn<'_>, refreshes: &[Refresh]) -> Result<(), StoreError> {
-        for packed in pack(refreshes)? {
+    pub fn write(&self, txn: &mut Txn<'_>, refreshes: &Packed) -> Result<(), StoreError> {
+        for record in refreshes.records() {
             let seq = self.0.fetch_add(1, Ordering::Relaxed);
-            txn.put(&JOURNAL.key(&["r", &key::ordered(seq)])?, Value::new(packed), Expect::Any)?;
+            let record = Value::new(record.clone());
+            txn.put(&JOURNAL.key(&["r", &key::ordered(seq)])?, record, Expect::Any)?;
         }
         Ok(())
     }
@@ -153,7 +155,7 @@ impl Snapshot {
     ///
     /// # Cancel safety
     /// Not cancel safe: a snapshot of which an `add` was dropped must be dropped, too.
-    pub async fn add(&mut self, store: &Store, refreshes: Vec<Refresh>) -> Result<(), StoreError> {
+    pub async fn add(&mut self, store: &Store, refreshes: Packed) -> Result<(), StoreError> {
         let (seq, from) = (self.seq, self.chunks);
         self.chunks += store.run(move |txn| chunk(txn, seq, from, &refreshes)).await?;
         Ok(())
@@ -175,11 +177,11 @@ impl Snapshot {
 }
 
 /// Writes refreshes as chunks `from`, …; says how many.
-fn chunk(txn: &mut Txn<'_>, seq: u64, from: u64, refreshes: &[Refresh]) -> Result<u64, StoreError> {
+fn chunk(txn: &mut Txn<'_>, seq: u64, from: u64, refreshes: &Packed) -> Result<u64, StoreError> {
     let mut index = from;
-    for packed in pack(refreshes)? {
+    for record in refreshes.records() {
         let key = JOURNAL.key(&["s", &key::ordered(seq), &key::ordered(index)])?;
-        txn.put(&key, Value::new(packed), Expect::Any)?;
+        txn.put(&key, Value::new(record.clone()), Expect::Any)?;
         index += 1;
     }
     Ok(index - from)
@@ -230,56 +232,16 @@ fn each(view: &View<'_>, prefix: &Prefix, mut see: impl FnMut(&Key, &Value)) -> 
     }
 }
 
-/// Refreshes as records of about [`JOURNAL_RECORD_BYTES`].
-fn pack(refreshes: &[Refresh]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut records = Vec::new();
-    let mut packed = Vec::new();
-    for refresh in refreshes {
-        packed = postcard::to_extend(refresh, packed).map_err(StoreError::unavailable)?;
-        if packed.len() >= JOURNAL_RECORD_BYTES {
-            records.push(std::mem::take(&mut packed));
-        }
-    }
-    if !packed.is_empty() {
-        records.push(packed);
-    }
-    Ok(records)
-}
-
-/// The refreshes of a record; false if it ends in something else.
-fn unpack(mut bytes: &[u8], mut apply: impl FnMut(Refresh)) -> bool {
-    while !bytes.is_empty() {
-        match postcard::take_from_bytes(bytes) {
-            Ok((refresh, rest)) => {
-                bytes = rest;
-                apply(refresh);
-            }
-            Err(_) => return false,
-        }
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::limit::JOURNAL_RECORD_BYTES;
+    use super::super::packed::tests::refresh;
     use super::*;
     use crate::base::time::Wall;
     use crate::store::Backend;
     use crate::store::memory::Memory;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
-
-    fn refresh(number: u32, cseq: u32) -> Refresh {
-        Refresh {
-            login: "201-acme".into(),
-            number,
-            turn: cseq,
-            call_id: None,
-            expires: Wall::from_secs(cseq.into()),
-            cseq,
-            remote: ([192, 0, 2, 7], 5060).into(),
-        }
-    }
 
     /// Last CSeq of each binding.
     type Bindings = BTreeMap<u32, u32>;
@@ -337,7 +299,8 @@ mod tests {
             None => Some(Writing::Chunks(journal.begin(), 0)),
             Some(Writing::Chunks(mut snapshot, at)) if at < 6 => {
                 // Two bindings a chunk, as they are by now.
-                let rows: Vec<_> = table.range(at..at + 2).map(|(n, cseq)| refresh(*n, *cseq)).collect();
+                let mut rows = Packed::default();
+                table.range(at..at + 2).for_each(|(n, cseq)| rows.add(&refresh(*n, *cseq)));
                 snapshot.chunks += on(memory, |txn| chunk(txn, snapshot.seq, snapshot.chunks, &rows));
                 Some(Writing::Chunks(snapshot, at + 2))
             }
@@ -357,7 +320,7 @@ mod tests {
         fn a_crash_at_any_point_loses_only_what_was_not_flushed(steps in steps()) {
             let memory = Memory::new();
             let (mut journal, mut table, _) = replay(&memory);
-            let (mut gathered, mut appended, mut durable) = (Vec::new(), Bindings::new(), Bindings::new());
+            let (mut gathered, mut appended, mut durable) = (Vec::<Refresh>::new(), Bindings::new(), Bindings::new());
             let mut writing = None;
             for step in steps.into_iter().chain([Step::Crash(0)]) {
                 match step {
@@ -366,7 +329,7 @@ mod tests {
                         gathered.push(refresh(number, *cseq));
                     }
                     Step::Append => {
-                        on(&memory, |txn| journal.write(txn, &gathered));
+                        on(&memory, |txn| journal.write(txn, &gathered.iter().collect()));
                         appended.extend(gathered.drain(..).map(|refresh| (refresh.number, refresh.cseq)));
                     }
                     Step::Flush => {
@@ -391,17 +354,10 @@ mod tests {
                 }
             }
         }
+    }
 
-        #[test]
-        fn a_record_cut_anywhere_gives_what_came_before(cut in 0..200_usize) {
-            let refreshes: Vec<_> = (0..5).map(|n| refresh(n, n)).collect();
-            let packed = pack(&refreshes).unwrap().concat();
-            let cut = cut.min(packed.len());
-            let mut found = Vec::new();
-            let whole = unpack(&packed[..cut], |refresh| found.push(refresh));
-            prop_assert_eq!(&found[..], &refreshes[..found.len()]);
-            prop_assert_eq!(whole, pack(&found).unwrap().concat().len() == cut);
-        }
+    fn one(number: u32, cseq: u32) -> Packed {
+        [&refresh(number, cseq)].into_iter().collect()
     }
 
     fn keys(memory: &Memory) -> usize {
@@ -418,8 +374,9 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         for round in 1..=700 {
             let sender = sender.clone();
-            let gathered = (0..10).map(|number| refresh(number, round)).collect();
-            journal.append(&store, gathered, move |result| sender.send(result.is_ok()).unwrap()).unwrap();
+            let gathered: Vec<_> = (0..10).map(|number| refresh(number, round)).collect();
+            let done = move |result: Result<(), Unwritten>| sender.send(result.is_ok()).unwrap();
+            journal.append(&store, gathered.iter().collect(), done).unwrap();
         }
         assert!(receiver.iter().take(700).all(|good| good));
         assert_eq!(keys(&memory), 700, "one record an interval");
@@ -428,13 +385,14 @@ mod tests {
         for _ in 0..2 {
             let mut snapshot = journal.begin();
             for (number, cseq) in &table {
-                runtime.block_on(snapshot.add(&store, vec![refresh(*number, *cseq)])).unwrap();
+                runtime.block_on(snapshot.add(&store, one(*number, *cseq))).unwrap();
             }
             runtime.block_on(snapshot.finish(&store)).unwrap();
             assert_eq!(keys(&memory), 11, "ten chunks of the newest snapshot, and its head");
         }
         assert_eq!(replay(&memory).1, table);
         let many: Vec<_> = (0..2_000).map(|number| refresh(number, 1)).collect();
+        let many: Packed = many.iter().collect();
         store.run_blocking(move |txn| journal.write(txn, &many)).unwrap();
         let values = memory.scan(&JOURNAL.prefix(&["r"]).unwrap(), None, 1_000).unwrap();
         assert!(values.len() > 2 && values.iter().all(|it| it.value.len() < JOURNAL_RECORD_BYTES + 100));
@@ -448,13 +406,12 @@ mod tests {
             Store::with_committer(Arc::new(Memory::new()), clock, metrics::Histogram::noop());
         let (journal, _) = Journal::open(&store.view(), drop).unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
-        journal.append(&store, vec![refresh(1, 1)], move |it| sender.send(it).unwrap()).unwrap();
+        journal.append(&store, one(1, 1), move |it| sender.send(it).unwrap()).unwrap();
         while store.transact(|_| Ok::<_, StoreError>(()), |_| {}).is_ok() {}
-        let unwritten =
-            journal.append(&store, vec![refresh(2, 2)], |_| panic!("it was refused")).unwrap_err();
-        assert_eq!((unwritten.error, unwritten.refreshes), (StoreError::Busy, vec![refresh(2, 2)]));
+        let unwritten = journal.append(&store, one(2, 2), |_| panic!("it was refused")).unwrap_err();
+        assert_eq!((unwritten.error, unwritten.refreshes), (StoreError::Busy, one(2, 2)));
         drop(committer);
-        assert_eq!(receiver.recv().unwrap().unwrap_err().refreshes, [refresh(1, 1)]);
+        assert_eq!(receiver.recv().unwrap().unwrap_err().refreshes, one(1, 1));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod key_file;
 pub mod limit;
 pub mod memory;
 pub mod open;
+pub mod packed;
 pub mod seal;
 pub mod sled;
 pub mod system;

@@ -180,7 +180,7 @@ impl<U: Copy> Clients<U> {
 
     /// The transaction that a response belongs to (§17.1.3).
     pub(super) fn find(&self, response: &Message) -> Option<(ClientTxnId, U)> {
-        let branch = Token::of_branch(response.via()?.branch()?)?;
+        let branch = Token::of_branch(response.branch()?)?;
         let method = response.method();
         let slot = *self.by_branch.get(&(branch, method == Method::Cancel))?;
         let client = self.slab.get(slot as usize).filter(|client| client.method == method)?;
@@ -197,7 +197,7 @@ impl<U: Copy> Clients<U> {
     ) -> bool {
         let Some(client) = self.get(id) else { return false };
         if matches!(response.status(), 200..=299) {
-            let tag = response.to().tag().unwrap_or_default();
+            let tag = response.to_tag().unwrap_or_default();
             if let Some((_, ack)) = client.acks.iter().find(|(acked, _)| acked == tag) {
                 shared.counts.repeats_absorbed += 1;
                 shared.sends.push_back(Send { flow: client.flow, bytes: ack.clone() });

@@ -24,7 +24,7 @@ pub(super) fn cancel(out: &mut BytesMut, invite: &Message, reason: Option<&str>)
 
 /// The branch of an INVITE that we sent.
 pub(super) fn branch(invite: &Message) -> Option<Token> {
-    Token::of_branch(invite.via()?.branch()?)
+    Token::of_branch(invite.branch()?)
 }
 
 /// Request-URI, the topmost Via, Route, From and Call-ID as the INVITE has them, and To.

@@ -24,7 +24,7 @@ pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method, to_tag
     }
     part(request.call_id());
     let Some(via) = request.via() else { return };
-    match via.branch() {
+    match request.branch() {
         Some(branch) if names_transaction(branch) => {
             part(branch);
             let host = key.len();
@@ -35,7 +35,7 @@ pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method, to_tag
         _ => {
             part(request.request_uri());
             part(to_tag);
-            part(request.from().tag().unwrap_or_default());
+            part(request.from_tag().unwrap_or_default());
             part(&request.cseq().number.to_be_bytes());
             part(via.raw);
         }
@@ -44,7 +44,7 @@ pub(super) fn write(key: &mut Vec<u8>, request: &Message, method: Method, to_tag
 
 /// Whether a request's branch alone names its transaction, as since RFC 3261.
 pub(super) fn is_modern(request: &Message) -> bool {
-    request.via().and_then(|via| via.branch()).is_some_and(names_transaction)
+    request.branch().is_some_and(names_transaction)
 }
 
 fn names_transaction(branch: &[u8]) -> bool {
@@ -63,7 +63,7 @@ mod tests {
         let message = Message::parse(Bytes::from(text)).unwrap();
         assert_eq!(message.fault(), None);
         let mut key = Vec::new();
-        write(&mut key, &message, method, message.to().tag().unwrap_or_default());
+        write(&mut key, &message, method, message.to_tag().unwrap_or_default());
         key
     }
 

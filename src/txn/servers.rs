@@ -102,6 +102,8 @@ struct Server<U> {
     began: Mono,
     /// What it shares with copies of its request that came by other paths; none within a dialog.
     origin: Option<u64>,
+    /// Given back when it is over ([`super::Transactions::claim`]).
+    claim: Option<u64>,
     running: Running,
     user: U,
 }
@@ -131,7 +133,7 @@ impl<U: Copy> Servers<U> {
 
     /// The transaction of this method that the request would belong to (§17.2.3).
     pub(super) fn find(&mut self, request: &Message, method: Method) -> Option<(ServerTxnId, U)> {
-        let tag = request.to().tag().unwrap_or_default();
+        let tag = request.to_tag().unwrap_or_default();
         if request.method() != Method::Ack || key::is_modern(request) {
             return self.find_as(request, method, tag);
         }
@@ -152,7 +154,7 @@ impl<U: Copy> Servers<U> {
     fn has_answered_as(&self, id: ServerTxnId, tag: &[u8]) -> bool {
         let kept = self.slab.get(id.slot as usize).map(|server| server.kept.clone()).unwrap_or_default();
         let answer = Message::parse(kept).ok();
-        answer.is_none_or(|answer| answer.to().tag().is_none_or(|ours| ours == tag))
+        answer.is_none_or(|answer| answer.to_tag().is_none_or(|ours| ours == tag))
     }
 
     /// The transaction that a CANCEL is aimed at, of whatever method (§9.2).
@@ -167,9 +169,9 @@ impl<U: Copy> Servers<U> {
     }
 
     fn origin(&self, request: &Message) -> Option<u64> {
-        let tag = request.from().tag().unwrap_or_default();
+        let tag = request.from_tag().unwrap_or_default();
         let same = (tag, request.call_id(), request.cseq().number, request.method_token());
-        request.to().tag().is_none().then(|| self.by_origin.hasher().hash_one(same))
+        request.to_tag().is_none().then(|| self.by_origin.hasher().hash_one(same))
     }
 
     /// Adds the transaction of a request; `None` if it stands already.
@@ -200,6 +202,7 @@ impl<U: Copy> Servers<U> {
             kept: Bytes::new(),
             began: now,
             origin,
+            claim: shared.claim.take(),
             running: Running::default(),
             user,
         });
@@ -277,6 +280,7 @@ impl<U: Copy> Servers<U> {
         if server.machine.is_over() {
             let server = self.slab.remove(id.slot as usize);
             self.by_key.remove(&server.key);
+            shared.released.extend(server.claim);
             if let Some(origin) = server.origin
                 && self.by_origin.get(&origin) == Some(&id.slot)
             {

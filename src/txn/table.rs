@@ -96,6 +96,10 @@ pub(super) struct Shared<U> {
     pub(super) steps: Vec<Output>,
     /// Where messages are written.
     pub(super) out: BytesMut,
+    /// The claim that the next server transaction takes over.
+    pub(super) claim: Option<u64>,
+    /// Claims whose transactions are over.
+    pub(super) released: Vec<u64>,
     numbers: u32,
 }
 
@@ -165,6 +169,8 @@ impl<U: Copy> Transactions<U> {
             counts: Counts::default(),
             steps: Vec::new(),
             out: BytesMut::new(),
+            claim: None,
+            released: Vec::new(),
             numbers: 0,
         };
         Self { servers: Servers::new(hash.clone()), clients: Clients::new(hash), shared, room }
@@ -240,6 +246,22 @@ impl<U: Copy> Transactions<U> {
     /// there is such a transaction.
     pub fn server(&mut self, request: &Message, flow: Flow, user: U, now: Mono) -> Option<ServerTxnId> {
         self.may_grow().then(|| self.servers.add(request, flow, user, &mut self.shared, now))?
+    }
+
+    /// The next server transaction keeps this claim until it is over; then
+    /// [`poll_released`](Self::poll_released) gives it back.
+    pub fn claim(&mut self, claim: u64) {
+        self.shared.claim = Some(claim);
+    }
+
+    /// Takes the claim back, if no transaction has taken it over.
+    pub fn unclaimed(&mut self) -> Option<u64> {
+        self.shared.claim.take()
+    }
+
+    /// The next claim whose transaction is over.
+    pub fn poll_released(&mut self) -> Option<u64> {
+        self.shared.released.pop()
     }
 
     /// Answers; `answer` has this status. Ignored where the machine does not allow it: a second

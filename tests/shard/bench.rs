@@ -9,6 +9,7 @@ use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::boundary::{Inbound, Output, Settled};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::{Listener, Settings};
 use stationmaster::core::{Core, Meters, Shared};
 use stationmaster::digest::{Algorithms, Ha1, Nonces};
@@ -78,6 +79,7 @@ fn settings() -> Settings {
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
         intervals: Intervals::default(),
+        keep_alive: Duration::ZERO,
     }
 }
 
@@ -94,6 +96,11 @@ impl Bench {
     /// The same with these lengths of timers.
     pub(crate) fn timed(intervals: Intervals, numbers: &[&str]) -> Self {
         Self::with(Settings { intervals, ..settings() }, numbers)
+    }
+
+    /// The same with keep-alives this often.
+    pub(crate) fn keeping(keep_alive: Duration, numbers: &[&str]) -> Self {
+        Self::with(Settings { keep_alive, ..settings() }, numbers)
     }
 
     fn with(settings: Settings, numbers: &[&str]) -> Self {
@@ -225,7 +232,7 @@ impl Bench {
 
     /// Writes the refreshes to the journal.
     pub(crate) fn journal(&mut self) {
-        let refreshes = std::mem::take(&mut self.refreshes);
+        let refreshes = std::mem::take(&mut self.refreshes).iter().collect();
         self.services.journal.append(&self.services.store, refreshes, |result| result.unwrap()).unwrap();
         self.step();
     }
@@ -327,16 +334,20 @@ fn boot(
     };
     let (journal, _) = Journal::open(&store.view(), replay).unwrap();
     let suspects = directory.grant_grace(now.wall, settings.terms.expires_max, open::RESTART_GRACE);
+    let kept = directory.to_keep(now.wall);
+    let hash = ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits());
     let shared = Shared {
         settings: settings.clone(),
         directory: directory.clone(),
         nonces: Arc::new(Nonces::new(1, 1 << 10, DOMAIN, rng)),
-        hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
+        owners: Arc::new(Owners::new(hash.clone())),
+        hash,
         shards: 1,
         gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
     };
     let mut core = Core::new(ShardId(0), shared, Meters::noop(), rng.split());
     core.probe(&suspects);
+    core.keep_all(now.mono, &kept);
     let services = Services {
         store,
         directory,

@@ -50,7 +50,7 @@ fn an_invite_of_ours_that_comes_back() {
 }
 
 /// A caller whose INVITE was accepted: the INVITE with its credentials.
-fn calls(bench: &mut Bench, phone: &mut Phone, uri: &str, more: &[(&str, &str)]) -> Text {
+pub(crate) fn calls(bench: &mut Bench, phone: &mut Phone, uri: &str, more: &[(&str, &str)]) -> Text {
     let with = |request: Text| more.iter().fold(request, |request, (name, value)| request.with(name, *value));
     let first = with(invite(phone, uri));
     bench.hear(phone.address, &first);

@@ -37,7 +37,7 @@ fn restarted(expires: u32, after: Duration) -> (Bench, Phone) {
 }
 
 /// The answer of the phone to a request that it heard.
-fn answer(request: &Text, status: u16) -> Text {
+pub(crate) fn answer(request: &Text, status: u16) -> Text {
     let mut answer = Text { start: format!("SIP/2.0 {status} Some"), ..Text::default() };
     for name in ["via", "from", "to", "call-id", "cseq"] {
         let tag = if name == "to" { ";tag=phone" } else { "" };

@@ -311,7 +311,11 @@ impl Phone {
             .map(|call| format!("call {} is {:?}", call.id, call.stage))
             .chain(clients.map(|client| format!("{:?} waits for its answer", client.purpose)))
             .chain(
-                self.servers.iter().map(|server| format!("{} {:?}", server.request.start, server.answered)),
+                // Not answers to keep-alives, which go on and on.
+                self.servers
+                    .iter()
+                    .filter(|server| !server.request.start.starts_with("OPTIONS "))
+                    .map(|server| format!("{} {:?}", server.request.start, server.answered)),
             )
             .chain(self.alarms.iter().map(|(_, alarm)| format!("{alarm:?} is planned")))
             .collect()

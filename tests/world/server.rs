@@ -21,6 +21,7 @@ use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
 use stationmaster::core::Core;
 use stationmaster::core::boundary::{self, Inbound, Letter, Output, Settled};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::Settings;
 use stationmaster::registrar::Refresh;
 use stationmaster::service::{Services, commit};
@@ -62,6 +63,7 @@ struct Process {
     number: u64,
     booted: Mono,
     shards: Vec<Core>,
+    owners: Arc<Owners>,
     lines: Lines,
     services: Services,
     committer: Committer,
@@ -123,7 +125,7 @@ impl Server {
             wrongs: Vec::new(),
             records: 0,
             restarted: false,
-            settings: Arc::new(start::settings()),
+            settings: Arc::new(start::settings(faults.keep_alive)),
             shards,
             faults,
             sockets: rng.bits(),
@@ -299,12 +301,12 @@ impl Server {
         let unwritten = self.unwritten.clone();
         let done = move |result: Result<(), stationmaster::store::journal::Unwritten>| {
             if let Err(back) = result {
-                unwritten.lock().expect("no panic before").extend(back.refreshes);
+                back.refreshes.each(|refresh| unwritten.lock().expect("no panic before").push(refresh));
             }
         };
         let Services { store, journal, .. } = &process.services;
-        if let Err(back) = journal.append(store, refreshes, done) {
-            self.unwritten.lock().expect("no panic before").extend(back.refreshes);
+        if let Err(back) = journal.append(store, refreshes.iter().collect(), done) {
+            back.refreshes.each(|refresh| self.unwritten.lock().expect("no panic before").push(refresh));
         }
         self.step_soon();
     }

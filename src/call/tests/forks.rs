@@ -293,3 +293,66 @@ fn what_may_be_forked_is_divided() {
         }
     }
 }
+
+/// Phone 3 is suspect and says nothing: who else refused the call is heard once 3 has had the time for
+/// a first answer, and not half a minute later.
+#[test]
+fn a_suspect_phone_delays_no_refusal_beyond_its_first_chance() {
+    for (busy_after_ms, waits_ms) in [(0, 2_000), (1_500, 500), (2_000, 0), (5_000, 0)] {
+        let mut w = World::new();
+        w.suspects = vec![3];
+        let (_, far) = ring(&mut w, &[2, 3], OFFER);
+        w.run_ms(busy_after_ms);
+        w.answer(2, &far[0], 486, "");
+        if waits_ms > 0 {
+            w.run_ms(waits_ms - 1);
+            w.quiet(1);
+            w.run_ms(1);
+        }
+        w.got(1, "486 INVITE");
+        assert!(w.flush(3).iter().all(|what| what == "INVITE"), "{busy_after_ms}");
+        w.ends(End::Refused(486), &[Outcome::Refused(486), Outcome::Unheard]);
+        assert_eq!((&w.unreachable[..], w.reached.len()), (&[3][..], 0), "{busy_after_ms}");
+    }
+}
+
+/// It is rung all the same: whatever it answers shows that it is there, and then it is like any other.
+#[test]
+fn a_suspect_phone_that_answers_is_suspect_no_more() {
+    let mut w = World::new();
+    w.suspects = vec![3];
+    let (_, far) = ring(&mut w, &[2, 3], OFFER);
+    w.answer(3, &far[1], 180, "");
+    w.got(1, "180 INVITE");
+    w.answer(2, &far[0], 486, "");
+    w.run_ms(10_000);
+    w.quiet(1);
+    w.answer(3, &far[1], 200, ANSWER);
+    w.got(1, "200 INVITE");
+    assert_eq!((&w.reached[..], w.unreachable.len()), (&[3][..], 0));
+}
+
+/// Where all are suspect, or those who are not never answer either, nobody is given up early.
+#[test]
+fn suspect_phones_alone_are_waited_for() {
+    for suspects in [vec![2, 3], vec![3]] {
+        let mut w = World::new();
+        w.suspects = suspects;
+        let (_, far) = ring(&mut w, &[2, 3], OFFER);
+        w.run_ms(20_000);
+        w.quiet(1);
+        w.answer(3, &far[1], 200, ANSWER);
+        w.got(1, "200 INVITE");
+    }
+}
+
+/// Somebody in between who says that it is not there proves nothing.
+#[test]
+fn a_408_for_a_suspect_phone_is_no_sign_of_it() {
+    let mut w = World::new();
+    w.suspects = vec![2];
+    let (_, far) = ring(&mut w, &[2], OFFER);
+    w.answer(2, &far[0], 408, "");
+    w.got(1, "480 INVITE");
+    assert_eq!(w.reached, [0; 0]);
+}

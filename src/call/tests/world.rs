@@ -41,12 +41,15 @@ pub(super) struct World {
     pub(super) rings: BTreeMap<String, Vec<u8>>,
     /// Other flows of a phone, each a phone of its own here.
     pub(super) spares: BTreeMap<u8, Vec<u8>>,
+    /// Phones of which it is in doubt that they are there.
+    pub(super) suspects: Vec<u8>,
     /// The Path of each, as lines of Route.
     pub(super) routes: &'static str,
     /// Phones that have a connection.
     pub(super) streams: BTreeMap<u8, FlowId>,
     pub(super) records: Vec<CallRecord>,
     pub(super) unreachable: Vec<u32>,
+    pub(super) reached: Vec<u32>,
     pub(super) refused: Vec<Refused>,
     pub(super) begun: Vec<CallRef>,
     pub(super) ring_max: Option<Duration>,
@@ -65,10 +68,12 @@ impl World {
             mono: Mono::from_secs(1),
             rings: BTreeMap::new(),
             spares: BTreeMap::new(),
+            suspects: Vec::new(),
             routes: "",
             streams: BTreeMap::new(),
             records: Vec::new(),
             unreachable: Vec::new(),
+            reached: Vec::new(),
             refused: Vec::new(),
             begun: Vec::new(),
             ring_max: None,
@@ -216,6 +221,7 @@ impl World {
             sent_by: Bytes::from_static(SERVER.as_bytes()),
             aor: Bytes::from(format!("{user}-acme")),
             binding: u32::from(*phone),
+            suspect: self.suspects.contains(phone),
         };
         let targets = phones.iter().map(|phone| {
             let spares = self.spares.get(phone).into_iter().flatten();
@@ -248,6 +254,7 @@ impl World {
                 }
                 Output::Ended(record) => self.records.push(*record),
                 Output::Unreachable { binding, .. } => self.unreachable.push(binding),
+                Output::Reached { binding, .. } => self.reached.push(binding),
             }
         }
     }

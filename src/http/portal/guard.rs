@@ -7,16 +7,15 @@
 //! | a change without the session's CSRF token | 403 |
 //! | anything but a new password where one must be set | 403 |
 
-use super::super::Remote;
-use super::super::problem::Problem;
-use super::{Hall, STORE_AGAIN};
+use super::super::api::Source;
+use super::super::problem::{Fault, Problem};
+use super::Api;
 use crate::account::Token;
-use crate::service::admin::Refusal;
-use crate::service::portal::{Desk, Here, Refused};
-use axum::extract::{ConnectInfo, FromRequestParts};
+use crate::service::admin::{Actor, Caller, Via};
+use crate::service::portal::{Here, Refused};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 
 /// The session's cookie.
@@ -31,89 +30,63 @@ const CSRF: &str = "x-csrf-token";
 /// How long a browser keeps its cookie, in seconds: as long as browsers keep any.
 const DEVICE_S: u32 = 400 * 86_400;
 
-/// A refusal on its way out.
-pub(super) struct Denied(Box<Response>);
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-impl From<Problem> for Denied {
-    fn from(problem: Problem) -> Self {
-        Self(Box::new(problem.into_response()))
-    }
-}
-
-impl From<Refused> for Denied {
+impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let detail = refused.to_string();
         match refused {
-            Refused::Wrong => unauthorized(&detail),
-            Refused::Locked(wait) => Problem::new(StatusCode::FORBIDDEN, detail).after(wait).into(),
-            Refused::Busy(wait) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(wait).into(),
-            Refused::By(Refusal::WeakPassword(rules)) => {
-                let errors = rules.into_iter().map(|rule| ("new".to_owned(), rule)).collect();
-                let reason = "the password is refused";
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, reason).with_errors(errors).into()
-            }
-            Refused::By(Refusal::Store(_)) => {
-                let reason = "it cannot be said whether this was done; try again";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).after(STORE_AGAIN).into()
-            }
-            Refused::By(_) => Problem::new(StatusCode::CONFLICT, detail).into(),
+            Refused::Wrong | Refused::NotPending => unauthorized(&detail),
+            Refused::Locked(wait) => Self::new(StatusCode::FORBIDDEN, detail).after(wait),
+            Refused::Busy(wait) => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(wait),
+            Refused::TooSoon(wait) => Self::new(StatusCode::TOO_MANY_REQUESTS, detail).after(wait),
+            Refused::By(refusal) => refusal.into(),
         }
     }
 }
 
 /// 401, with the challenge that it must have (RFC 9110 §15.5.2).
-pub(super) fn unauthorized(detail: &str) -> Denied {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
-    let challenge = HeaderValue::from_static("Cookie realm=\"portal\", cookie-name=\"__Host-session\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    Denied(Box::new(response))
+fn unauthorized(detail: &str) -> Problem {
+    let challenge =
+        HeaderValue::from_static("Cookie realm=\"stationmaster\", cookie-name=\"__Host-session\"");
+    Problem::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
-/// Somebody who asks, signed in or not.
-pub(super) struct Caller {
-    pub(super) desk: Desk,
+/// That what was typed into a field is wrong.
+pub(super) fn wrong_field(field: &str, reason: &str) -> Problem {
+    let fault = vec![Fault::new(field, reason)];
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field}: {reason}")).with_errors(fault)
+}
+
+/// As [`From`], but what is wrong stands in a field: whoever asks is and stays signed in.
+pub(super) fn with_field(field: &'static str, reason: &'static str) -> impl Fn(Refused) -> Problem {
+    move |refused| match refused {
+        Refused::Wrong => wrong_field(field, reason),
+        refused => refused.into(),
+    }
+}
+
+/// A browser, signed in or not.
+pub(super) struct Browser {
     pub(super) from: IpAddr,
-    /// The cookie of a session, if there is one.
-    pub(super) session: Option<String>,
-    /// The browser's cookie, if there is one.
+    /// Its cookie, if it has one.
     pub(super) device: Option<Token>,
+    /// What it calls itself.
     pub(super) agent: String,
 }
 
-impl FromRequestParts<Hall> for Caller {
-    type Rejection = Denied;
+impl FromRequestParts<Api> for Browser {
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, hall: &Hall) -> Result<Self, Denied> {
-        let Ok(ConnectInfo(Remote(remote))) = ConnectInfo::<Remote>::from_request_parts(parts, hall).await
-        else {
-            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "nobody asks").into());
-        };
-        if changes(&parts.method) && is_foreign(&parts.headers) {
-            let reason = "a page of another origin may not ask this";
-            return Err(Problem::new(StatusCode::FORBIDDEN, reason).into());
-        }
-        let desk = hall.door.get().cloned();
-        let starting = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting");
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        refuse_foreign(&parts.method, &parts.headers)?;
+        let from = source(parts, api).await.0;
         let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-        Ok(Self {
-            desk: desk.ok_or_else(|| starting().after(STORE_AGAIN))?,
-            from: remote.ip(),
-            session: cookie(&parts.headers, SESSION),
-            device: cookie(&parts.headers, DEVICE).as_deref().and_then(Token::parse),
-            agent: String::from_utf8_lossy(agent).into_owned(),
-        })
+        let device = cookie(&parts.headers, DEVICE).as_deref().and_then(Token::parse);
+        Ok(Self { from, device, agent: String::from_utf8_lossy(agent).into_owned() })
     }
 }
 
 /// Somebody who is signed in, and whose change shows the CSRF token.
 pub(super) struct Member {
-    pub(super) desk: Desk,
     pub(super) here: Here,
     pub(super) from: IpAddr,
 }
@@ -121,40 +94,93 @@ pub(super) struct Member {
 /// As [`Member`], though the password must be changed.
 pub(super) struct Newcomer(pub(super) Member);
 
-impl FromRequestParts<Hall> for Newcomer {
-    type Rejection = Denied;
-
-    async fn from_request_parts(parts: &mut Parts, hall: &Hall) -> Result<Self, Denied> {
-        let caller = Caller::from_request_parts(parts, hall).await?;
-        let here = match &caller.session {
-            Some(cookie) => caller.desk.enter(cookie).await?,
-            None => None,
-        };
-        let here = here.ok_or_else(|| unauthorized("you are not signed in, or not any more"))?;
-        let shown = parts.headers.get(CSRF).and_then(|token| token.to_str().ok()).unwrap_or_default();
-        if changes(&parts.method) && !caller.desk.csrf_is(&here.hash, shown) {
-            let reason = "the header X-CSRF-Token is not the one of this session";
-            return Err(Problem::new(StatusCode::FORBIDDEN, reason).into());
-        }
-        Ok(Self(Member { desk: caller.desk, here, from: caller.from }))
+impl Member {
+    /// As administration and the audit see them.
+    pub(super) fn caller(&self) -> Caller {
+        caller(&self.here, self.from)
     }
 }
 
-impl FromRequestParts<Hall> for Member {
-    type Rejection = Denied;
+fn caller(here: &Here, from: IpAddr) -> Caller {
+    let actor = Actor::of(here.login().clone(), here.role);
+    Caller { actor, via: Via::Session(here.id().into()), from }
+}
 
-    async fn from_request_parts(parts: &mut Parts, hall: &Hall) -> Result<Self, Denied> {
-        let Newcomer(member) = Newcomer::from_request_parts(parts, hall).await?;
-        if member.here.must_change {
-            let reason = "the password must be changed first";
-            return Err(Problem::new(StatusCode::FORBIDDEN, reason).into());
-        }
+impl FromRequestParts<Api> for Newcomer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let source = source(parts, api).await;
+        let here = enter(api, &parts.method, &parts.headers).await?;
+        let here = here.ok_or_else(|| unauthorized("you are not signed in, or not any more"))?;
+        Ok(Self(Member { here, from: source.0 }))
+    }
+}
+
+impl FromRequestParts<Api> for Member {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Newcomer(member) = Newcomer::from_request_parts(parts, api).await?;
+        settled(&member.here)?;
         Ok(member)
+    }
+}
+
+/// Who asks by the cookie of a session, for requests that access keys may ask too; none if there is no
+/// such cookie, or its session has ended.
+pub(in crate::http) async fn by_session(
+    api: &Api,
+    source: Source,
+    parts: &Parts,
+) -> Result<Option<Caller>, Problem> {
+    let Some(here) = enter(api, &parts.method, &parts.headers).await? else { return Ok(None) };
+    settled(&here)?;
+    Ok(Some(caller(&here, source.0)))
+}
+
+/// Whether a request shows the cookie of a session, whatever it is worth.
+pub(in crate::http) fn shows_session(headers: &HeaderMap) -> bool {
+    cookie(headers, SESSION).is_some()
+}
+
+/// The session of the cookie, if it goes on and a change shows that it comes from its own page.
+pub(super) async fn enter(api: &Api, method: &Method, headers: &HeaderMap) -> Result<Option<Here>, Problem> {
+    refuse_foreign(method, headers)?;
+    let Some(cookie) = cookie(headers, SESSION) else { return Ok(None) };
+    let desk = api.desk()?;
+    let Some(here) = desk.enter(&cookie).await? else { return Ok(None) };
+    let shown = headers.get(CSRF).and_then(|token| token.to_str().ok()).unwrap_or_default();
+    if changes(method) && !desk.csrf_is(&here.hash, shown) {
+        let reason = "the header X-CSRF-Token is not the one of this session";
+        return Err(Problem::new(StatusCode::FORBIDDEN, reason));
+    }
+    Ok(Some(here))
+}
+
+fn settled(here: &Here) -> Result<(), Problem> {
+    if here.must_change {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "the password must be changed first"));
+    }
+    Ok(())
+}
+
+async fn source(parts: &mut Parts, api: &Api) -> Source {
+    match Source::from_request_parts(parts, api).await {
+        Ok(source) => source,
+        Err(never) => match never {},
     }
 }
 
 fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if changes(method) && is_foreign(headers) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another origin may not ask this"));
+    }
+    Ok(())
 }
 
 /// Whether a page of another origin began a request. What is no browser says neither.
@@ -228,6 +254,8 @@ mod tests {
             (&[("origin", "https://a.test")], true),
         ] {
             assert_eq!(is_foreign(&headers(lines)), foreign, "{lines:?}");
+            assert_eq!(refuse_foreign(&Method::POST, &headers(lines)).is_err(), foreign, "{lines:?}");
+            assert!(refuse_foreign(&Method::GET, &headers(lines)).is_ok(), "{lines:?}");
         }
     }
 

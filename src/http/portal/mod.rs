@@ -2,13 +2,17 @@
 //!
 //! | request | answers |
 //! |---------|---------|
-//! | `POST /api/v1/session` `{login,password}` | 201, a session with its two cookies |
-//! | `GET /api/v1/session` | 200, the session of the cookie with its CSRF token |
-//! | `DELETE /api/v1/session` | 204, signed out |
-//! | `GET /api/v1/sessions` | 200, the sessions of the same person |
-//! | `DELETE /api/v1/sessions`, `/api/v1/sessions/{id}` | 200 `{ended}`, all others; 204, that one |
+//! | `POST /api/v1/session` `{login,password}` | 201, a session with its two cookies; or 200, a second factor is asked for |
+//! | `POST /api/v1/session/second` `{pending,code}` | 201, as above |
+//! | `GET`, `DELETE /api/v1/session` | 200, the session of the cookie with its CSRF token; 204, signed out |
+//! | `GET`, `DELETE /api/v1/sessions`, `DELETE /api/v1/sessions/{id}` | 200, the sessions of the same person; 200, the others are ended; 204, that one is |
 //! | `GET /api/v1/me` | 200, who is signed in |
 //! | `POST /api/v1/me/password` `{old,new}` | 204; every other login ends |
+//! | `GET /api/v1/me/second` | 200, how it stands with two-step verification |
+//! | `POST /api/v1/me/second` `{password,confirm?}` | 200, the secret for an app, to be confirmed |
+//! | `POST /api/v1/me/second/verify` `{code}` | 200, it is on; recovery codes |
+//! | `POST /api/v1/me/second/recovery` `{password}` | 200, new recovery codes |
+//! | `POST /api/v1/me/second/clear` `{password}` | 204, it is off |
 //!
 //! A session's cookie `__Host-session` and the browser's `__Host-device` are `Secure`, `HttpOnly`,
 //! `SameSite=Strict`. What changes something needs the header `X-CSRF-Token` besides the former, and no
@@ -16,42 +20,36 @@
 //! (locked, with Retry-After; no CSRF token; the password must be changed first), 429 (too many tries
 //! from this source), 503 with Retry-After (the store, too many at a time, still starting).
 
-mod guard;
+pub(super) mod guard;
 mod me;
+mod second;
 mod session;
 
-use super::PortalDoor;
-use super::rate::Rates;
+use super::Api;
 use axum::Router;
-use axum::routing::{delete, get, post};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
 
-/// When to ask again what the store could not do.
-const STORE_AGAIN: Duration = Duration::from_secs(5);
-
-/// What the handlers share.
-#[derive(Clone)]
-struct Hall {
-    door: PortalDoor,
-    rates: Arc<Mutex<Rates>>,
-    started: Instant,
+/// The requests of people.
+pub(super) fn routes() -> Router<Api> {
+    session::routes().merge(me::routes()).merge(second::routes())
 }
 
-impl Hall {
-    fn rates(&self) -> MutexGuard<'_, Rates> {
-        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What the API's document says of them.
+pub(super) fn documents() -> [Document; 3] {
+    [session::Doc::openapi(), me::Doc::openapi(), second::Doc::openapi()]
 }
 
-/// The requests of people; `door` is open once they can sign in.
-pub fn portal_requests(door: PortalDoor) -> Router {
-    let hall = Hall { door, rates: Arc::default(), started: Instant::now() };
-    Router::new()
-        .route("/api/v1/session", post(session::sign_in).get(session::show).delete(session::sign_out))
-        .route("/api/v1/sessions", get(session::list).delete(session::end_others))
-        .route("/api/v1/sessions/{id}", delete(session::end_one))
-        .route("/api/v1/me", get(me::show))
-        .route("/api/v1/me/password", post(me::change_password))
-        .with_state(hall)
+/// An answer that nobody keeps.
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, kind, serde_json::to_string(body).unwrap_or_default()).into_response()
+}
+
+/// Done, and nothing to say.
+fn nothing() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response()
 }

@@ -49,7 +49,7 @@ fn show(line: &AuditLine) -> AuditView {
     let (tenant, extension) = about.names();
     let banned = match about {
         About::Source(source) => Some(source.to_string()),
-        About::Tenant(_) | About::Extension(_) => None,
+        About::Tenant(_) | About::Extension(_) | About::System => None,
     };
     let (by, action, source, after) = match &notice.what {
         What::Activated { device, address } => {

@@ -1,7 +1,7 @@
 //! Devices and bindings of an extension.
 
 use super::view::{BindingView, DeviceView, Response};
-use super::{Admin, By, Refusal, no_extension, record};
+use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
@@ -12,7 +12,9 @@ use std::time::Duration;
 impl Admin {
     /// The activated devices; revoked ones have no place any more.
     pub(super) async fn device_list(&self, login: LoginName) -> Result<Response, Refusal> {
-        let record = self.look(move |view| record(&view, &login)).await?;
+        let row = self.look(move |view| row(&view, &login)).await?;
+        self.terms.scope.saw(row.revision);
+        let record = row.value;
         let bindings = self
             .services
             .directory
@@ -137,6 +139,8 @@ fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now
 fn show_binding(binding: &Binding, now: Wall) -> BindingView {
     let closed = if binding.is_reachable(now) { "" } else { " (closed)" };
     BindingView {
+        state: if binding.proof.is_suspect() { "suspect" } else { "live" }.to_owned(),
+        heard: binding.proof.last().map(Wall::rfc3339),
         contact: String::from_utf8_lossy(&binding.contact).into_owned(),
         device: binding.device.0.to_string(),
         flow: format!("{}{closed}", binding.flow()),

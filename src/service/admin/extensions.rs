@@ -3,15 +3,15 @@
 use super::check::{self, bad};
 use super::invite::invited_until;
 use super::view::{ExtensionView, Response};
-use super::{Admin, By, Password, Refusal, record, tenant_of};
+use super::{Admin, By, Password, Refusal, row, tenant_of};
 use crate::account::life::{Event, Facts, Link, Logins};
-use crate::account::{LoginName, Role, TenantCode};
-use crate::base::limit;
+use crate::account::{LoginName, Role};
 use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
-use crate::service::tables::{EXTENSIONS, extension, put_extension};
+use crate::service::tables::{extension, put_extension};
 use crate::store::{self, Txn};
+use std::sync::Arc;
 
 impl Admin {
     pub(super) async fn extension_add(
@@ -25,7 +25,7 @@ impl Admin {
         check::name(&name).map_err(|reason| bad("--name", reason))?;
         let email = checked_email(email)?;
         check::room(self.services.directory.len(), 1)?;
-        let services = self.services.clone();
+        let (services, scope) = (self.services.clone(), Arc::clone(&self.terms.scope));
         let job = move |txn: &mut Txn<'_>| {
             let tenant = tenant_of(txn, &login)?;
             if let Some(password) = &password {
@@ -37,7 +37,7 @@ impl Admin {
             let password = password.as_ref().map(Password::expose);
             let (record, credentials) = services.new_extension(login, name, email, password, txn.now());
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
-            put_extension(txn, &record, store::Expect::Absent)?;
+            scope.saw(put_extension(txn, &record, store::Expect::Absent)?);
             Ok((record, credentials))
         };
         let apply = |directory: &Directory, new: &(ExtensionRecord, Option<Credentials>)| {
@@ -47,28 +47,10 @@ impl Admin {
     }
 
     pub(super) async fn extension_show(&self, login: LoginName) -> Result<Response, Refusal> {
-        let record = self.look(move |view| record(&view, &login)).await?;
-        Ok(Response::Extension(show(&record, &self.services.directory, self.now())))
-    }
-
-    pub(super) async fn extension_list(
-        &self,
-        tenant: Option<TenantCode>,
-        after: Option<LoginName>,
-    ) -> Result<Response, Refusal> {
-        let services = self.services.clone();
-        self.look(move |view| {
-            if let Some(code) = &tenant {
-                super::tenant(&view, code)?;
-            }
-            let after = after.map(|login| EXTENSIONS.key(&[login.tenant(), login.number()])).transpose()?;
-            let within: Vec<&str> = tenant.iter().map(TenantCode::as_str).collect();
-            let page = EXTENSIONS.scan(&view, &within, after.as_ref(), limit::ADMIN_PAGE_ROWS)?;
-            let rows: Vec<_> =
-                page.iter().map(|(_, row)| show(&row.value, &services.directory, view.now())).collect();
-            Ok(Response::Extensions { more: rows.len() == limit::ADMIN_PAGE_ROWS, rows })
-        })
-        .await
+        let row = self.look(move |view| row(&view, &login)).await?;
+        self.terms.scope.saw(row.revision);
+        let view = show(&row.value, row.revision, &self.services.directory, self.now());
+        Ok(Response::Extension(view))
     }
 
     pub(super) async fn extension_set(
@@ -114,8 +96,11 @@ impl Admin {
     }
 
     pub(super) async fn extension_remove(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
-            by.remove(txn, &record(txn, &login)?)?;
+            let row = row(txn, &login)?;
+            scope.check(row.revision)?;
+            by.remove(txn, &row.value)?;
             Ok(login)
         };
         let apply = |directory: &Directory, login: &LoginName| {
@@ -191,7 +176,12 @@ fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
     ends.filter(|until| *until > now).max()
 }
 
-fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> ExtensionView {
+pub(super) fn show(
+    record: &ExtensionRecord,
+    revision: store::Revision,
+    directory: &Directory,
+    now: Wall,
+) -> ExtensionView {
     let live = directory.with(record.login.as_str(), |entry| {
         entry.bindings.iter().filter(|binding| binding.is_live(now)).count()
     });
@@ -213,5 +203,6 @@ fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> Extension
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
         locked_until: locked_until(record, now).map(Wall::rfc3339),
+        revision: revision.0,
     }
 }

@@ -39,6 +39,7 @@ impl Admin {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let group: Vec<New> = rows.by_ref().take(GROUP_ROWS).collect();
+            let by = by.clone();
             let job = move |txn: &mut Txn<'_>| {
                 for (record, _) in &group {
                     still_possible(txn, &record.login, extensions)?;
@@ -55,7 +56,11 @@ impl Admin {
                     put(directory, record, credentials.clone());
                 }
             };
-            extensions += self.commit(job, apply).await?.len() as u64;
+            let last = rows.peek().is_none();
+            let told = move |group: &Vec<New>| {
+                last.then(|| Response::Imported { extensions: extensions + group.len() as u64 })
+            };
+            extensions += self.commit_telling(job, apply, told).await?.len() as u64;
         }
         Ok(Response::Imported { extensions })
     }

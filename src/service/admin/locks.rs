@@ -21,22 +21,8 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         let now = self.now();
         // Whoever is locked has failures that memory knows; the lock itself stands in the record.
-        let mut locked = Vec::new();
-        self.services.directory.each(|login, entry| {
-            let asked = of.as_ref().is_none_or(|code| code.as_str() == login.tenant())
-                && number.as_ref().is_none_or(|number| number.as_str() == login.number());
-            if asked && !entry.watch.is_clear() {
-                locked.push(login.clone());
-            }
-        });
-        let people = self.services.directory.locked_people(crate::base::time::Mono::default());
-        let people = people.iter().filter_map(|name| LoginName::parse(name).ok());
-        locked.extend(people.filter(|login| {
-            of.as_ref().is_none_or(|code| code.as_str() == login.tenant())
-                && number.as_ref().is_none_or(|number| number.as_str() == login.number())
-        }));
-        locked.sort_by(|a, b| (a.tenant(), a.number()).cmp(&(b.tenant(), b.number())));
-        locked.dedup();
+        let mut locked = self.suspects(of.as_ref());
+        locked.retain(|login| number.as_ref().is_none_or(|number| number.as_str() == login.number()));
         self.look(move |view| {
             match (&of, &number) {
                 (Some(code), Some(number)) => drop(record(&view, &LoginName::of(number, code))?),

@@ -9,14 +9,20 @@
 
 mod app;
 mod audit;
+pub mod authority;
+mod caller;
 mod check;
 mod devices;
 mod extensions;
 mod import;
 mod invite;
+mod keys;
 mod locks;
+mod once;
 mod refusal;
 mod request;
+mod scope;
+mod search;
 mod tenants;
 mod view;
 
@@ -24,11 +30,18 @@ mod view;
 mod tests;
 
 pub(super) use app::{owe_password_changed, set_password};
+pub use authority::Actor;
+pub use caller::{Caller, Via, Who};
 pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
+pub use once::Sealed;
 pub use refusal::{Refusal, RowFault};
 pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
-pub use view::{AuditView, BindingView, DeviceView, ExtensionView, LockView, Response, Row, TenantView};
+pub use scope::{Answer, Condition};
+pub use search::{Page, Search, State};
+pub use view::{
+    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, TenantView,
+};
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
 use super::tables::{EXTENSIONS, TENANTS, end_sessions, extension, overlay, put_extension};
@@ -38,9 +51,10 @@ use crate::base::time::Wall;
 use crate::directory::record::What;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::lockout;
-use crate::store::{self, StoreError, Txn, View};
-use std::fmt;
-use std::net::IpAddr;
+use crate::store::{self, Row as Stored, StoreError, Txn, View};
+use once::Once;
+use scope::{Scope, Terms};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +76,7 @@ pub struct Defaults {
 pub struct Admin {
     services: Services,
     defaults: Defaults,
+    terms: Terms,
 }
 
 /// A change of an extension's record, and what memory must be told besides the record.
@@ -82,8 +97,9 @@ impl<T> From<T> for Changed<T> {
 impl Admin {
     /// Executes on these services.
     #[must_use]
-    pub const fn new(services: Services, defaults: Defaults) -> Self {
-        Self { services, defaults }
+    pub fn new(services: Services, defaults: Defaults) -> Self {
+        let terms = Terms { scope: Arc::default(), once: Arc::new(Once::new()) };
+        Self { services, defaults, terms }
     }
 
     /// What it executes on.
@@ -98,27 +114,47 @@ impl Admin {
         &self.defaults
     }
 
-    /// A change that a person makes of their own extension, from this address.
-    #[allow(clippy::unused_self, reason = "it is asked where a change is made")]
-    pub(super) const fn by_person(&self, from: IpAddr, command: &'static str) -> By {
-        By { who: Who::Person(from), command }
+    /// Executes one request of `peer`.
+    ///
+    /// # Errors
+    /// As [`Admin::answer`].
+    ///
+    /// # Cancel safety
+    /// As [`Admin::answer`].
+    pub async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
+        self.answer(request, Who::Peer(peer), Condition::default()).await.map(|answer| answer.response)
     }
 
-    /// Executes one request of `peer`.
+    /// Executes one request of `who`, if they may ask it and the condition holds.
     ///
     /// # Errors
     /// Why it was not done.
     ///
     /// # Cancel safety
-    /// What was begun is finished even if the future is dropped; only an import stops between groups
-    /// of rows.
-    pub async fn execute(&self, request: Request, peer: Peer) -> Result<Response, Refusal> {
+    /// What was begun is finished even if the future is dropped; only an import and the removal of a
+    /// tenant stop between groups of rows.
+    pub async fn answer(&self, request: Request, who: Who, condition: Condition) -> Result<Answer, Refusal> {
+        if let Who::Caller(caller) = &who {
+            authority::may(&caller.actor, &request)?;
+        }
+        let scope = Arc::new(Scope::new(&self.services, condition, &who, &request)?);
+        let result = self.within(&scope).carry_out(request, who).await;
+        scope.answer(result)
+    }
+
+    /// The same administration, bound to what this request must hold to.
+    fn within(&self, scope: &Arc<Scope>) -> Self {
+        let terms = Terms { scope: Arc::clone(scope), ..self.terms.clone() };
+        Self { terms, ..self.clone() }
+    }
+
+    async fn carry_out(&self, request: Request, who: Who) -> Result<Response, Refusal> {
         use Request as R;
-        let by = By { who: Who::Peer(peer), command: request.command() };
+        let by = By { who, command: request.command() };
         match request {
             R::TenantAdd { code, settings } => self.tenant_add(by, code, settings).await,
             R::TenantShow { code } => self.tenant_show(code).await,
-            R::TenantList { after } => self.tenant_list(after).await,
+            R::TenantList { after, limit } => self.tenant_list(after, limit).await,
             R::TenantSet { code, settings } => self.tenant_set(by, code, settings).await,
             R::TenantSuspend { code } => self.tenant_activate(by, code, false).await,
             R::TenantResume { code } => self.tenant_activate(by, code, true).await,
@@ -127,7 +163,7 @@ impl Admin {
                 self.extension_add(by, login, name, email, password).await
             }
             R::ExtensionShow { login } => self.extension_show(login).await,
-            R::ExtensionList { tenant, after } => self.extension_list(tenant, after).await,
+            R::ExtensionList { tenant, search, page } => self.extension_list(tenant, search, page).await,
             R::ExtensionSet { login, name, email, role } => {
                 self.extension_set(by, login, name, email, role).await
             }
@@ -148,6 +184,9 @@ impl Admin {
             R::LockClear { login } => self.lock_clear(by, login).await,
             R::BanClear { source } => self.ban_clear(by, source).await,
             R::AuditList { tenant, number, last } => self.audit_list(tenant, number, last).await,
+            R::KeyAdd { login, name } => self.key_add(by, login, name).await,
+            R::KeyList { login } => self.key_list(login).await,
+            R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }
@@ -159,8 +198,27 @@ impl Admin {
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
     ) -> Result<T, Refusal> {
+        self.commit_telling(job, apply, |_| Some(Response::Done)).await
+    }
+
+    /// As [`Admin::commit`]; `told` is what is answered once `job` is done, none if more jobs follow.
+    async fn commit_telling<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
+        apply: impl FnOnce(&Directory, &T) + Send + 'static,
+        told: impl FnOnce(&T) -> Option<Response> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let directory = Arc::clone(&self.services.directory);
+        let (services, terms) = (self.services.clone(), self.terms.clone());
+        let job = move |txn: &mut Txn<'_>| {
+            terms.scope.begin(&services, txn)?;
+            let done = job(txn)?;
+            if let Some(response) = told(&done) {
+                terms.scope.keep(&services, &terms.once, txn, response)?;
+            }
+            Ok(done)
+        };
         self.services.store.transact(job, move |result: Result<T, Refusal>| {
             if let Ok(done) = &result {
                 apply(&directory, done);
@@ -170,7 +228,8 @@ impl Admin {
         answered.await.unwrap_or_else(|_| Err(Refusal::Store("the store was closed".into())))
     }
 
-    /// Changes one extension's record, and memory with it.
+    /// Changes one extension's record, and memory with it. What is told is answered if it is a
+    /// [`Response`], else that it is done.
     pub(super) async fn change<T: Send + 'static>(
         &self,
         by: By,
@@ -178,14 +237,16 @@ impl Admin {
         decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let memory = Arc::clone(&self.services.directory);
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
+            scope.check(row.revision)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
             let before = of_extension(&record);
             let changed = decide(&mut record, txn)?;
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
-            put_extension(txn, &record, store::Expect::At(row.revision))?;
+            scope.saw(put_extension(txn, &record, store::Expect::At(row.revision))?);
             Ok((record, changed))
         };
         let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
@@ -198,7 +259,11 @@ impl Admin {
                 directory.forget_person(record.login.as_str());
             }
         };
-        self.commit(job, apply).await.map(|(_, changed)| changed.told)
+        let told = |(_, changed): &(ExtensionRecord, Changed<T>)| {
+            let told: &dyn Any = &changed.told;
+            Some(told.downcast_ref().cloned().unwrap_or(Response::Done))
+        };
+        self.commit_telling(job, apply, told).await.map(|(_, changed)| changed.told)
     }
 
     /// Reads, where waiting for the disk is allowed.
@@ -215,33 +280,30 @@ impl Admin {
 }
 
 /// Who changes something, and by which command.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct By {
     who: Who,
     command: &'static str,
 }
 
-/// Who changes something.
-#[derive(Clone, Copy, Debug)]
-enum Who {
-    /// An operator.
-    Peer(Peer),
-    /// Whoever has the link of an invitation, from this address.
-    Link(IpAddr),
-    /// The extension's own person, from this address.
-    Person(IpAddr),
-}
-
 impl By {
+    /// Somebody over HTTP.
+    pub(super) const fn caller(caller: Caller, command: &'static str) -> Self {
+        Self { who: Who::Caller(caller), command }
+    }
+
     /// Writes the line of the audit: before the change itself is written.
-    fn note(self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
+    fn note(&self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
         let what = What::Administered { by: self.who.to_string(), command: self.command.to_owned() };
         note(txn, about, what, Change::between(before, after))
     }
 
     /// Removes an extension, with its line of the audit and those that its outbox still has.
-    fn remove(self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
+    fn remove(&self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
         note_outbox(txn, record)?;
+        for key in record.portal.iter().flat_map(|portal| &portal.keys) {
+            keys::forget(txn, key)?;
+        }
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
         // Or they would be of an extension that gets the same number later.
@@ -250,22 +312,9 @@ impl By {
     }
 }
 
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer(peer) => peer.fmt(f),
-            Self::Link(source) => write!(f, "link {source}"),
-            Self::Person(source) => write!(f, "person {source}"),
-        }
-    }
-}
-
 /// A tenant that must be there.
-fn tenant(view: &View<'_>, code: &TenantCode) -> Result<Tenant, Refusal> {
-    match TENANTS.get(view, &[code.as_str()])? {
-        Some(row) => Ok(row.value),
-        None => Err(Refusal::NoSuchTenant(code.to_string())),
-    }
+fn tenant(view: &View<'_>, code: &TenantCode) -> Result<Stored<Tenant>, Refusal> {
+    TENANTS.get(view, &[code.as_str()])?.ok_or_else(|| Refusal::NoSuchTenant(code.to_string()))
 }
 
 /// The tenant of an extension that is or is to be there.
@@ -286,10 +335,12 @@ fn no_extension(view: &View<'_>, login: &LoginName) -> Refusal {
 
 /// An extension that must be there.
 fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal> {
-    match tables::extension(view, login)? {
-        Some(row) => Ok(row.value),
-        None => Err(no_extension(view, login)),
-    }
+    row(view, login).map(|row| row.value)
+}
+
+/// As [`record`], with its revision.
+fn row(view: &View<'_>, login: &LoginName) -> Result<Stored<ExtensionRecord>, Refusal> {
+    tables::extension(view, login)?.ok_or_else(|| no_extension(view, login))
 }
 
 impl From<StoreError> for Refusal {

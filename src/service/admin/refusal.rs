@@ -54,6 +54,14 @@ pub enum Refusal {
     /// The link of an invitation does not work, or not any more.
     #[error("the link does not work, or not any more")]
     NoInvitation,
+    /// Two-step verification would lock the tenant's last administrator out for good, if their phone is lost.
+    #[error(
+        "there is no other administrator of tenant {0} who could clear it; confirm that you keep the recovery codes"
+    )]
+    LastAdministrator(String),
+    /// There is no second factor.
+    #[error("two-step verification of extension {0} is not on")]
+    NoSecondFactor(String),
     /// An argument is not what it must be.
     #[error("{what}: {reason}")]
     BadValue {
@@ -71,6 +79,21 @@ pub enum Refusal {
     /// The store did not do it. It may have been kept all the same.
     #[error("{0}")]
     Store(String),
+    /// No such access key.
+    #[error("there is no key {0}")]
+    NoSuchKey(String),
+    /// The record has another revision than the asker has seen; nothing was changed.
+    #[error("it was changed meanwhile: it is at revision {revision}")]
+    Changed {
+        /// Which it has.
+        revision: u64,
+    },
+    /// The idempotency key was used for another request; nothing was done.
+    #[error("this idempotency key was used for another request")]
+    OtherRequest,
+    /// It was done before, and is answered as then. Nobody is told this.
+    #[error("it was done before")]
+    Answered,
     /// The caller may not.
     #[error("{0}")]
     Denied(String),

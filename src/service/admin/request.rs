@@ -1,6 +1,7 @@
 //! What can be asked.
 
-use crate::account::{LoginName, Number, Role, TenantCode};
+use super::{Page, Search};
+use crate::account::{KeyId, LoginName, Number, Role, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,14 +15,14 @@ use std::net::IpAddr;
 pub enum Request {
     TenantAdd { code: TenantCode, settings: TenantSettings },
     TenantShow { code: TenantCode },
-    TenantList { after: Option<TenantCode> },
+    TenantList { after: Option<TenantCode>, limit: Option<usize> },
     TenantSet { code: TenantCode, settings: TenantSettings },
     TenantSuspend { code: TenantCode },
     TenantResume { code: TenantCode },
     TenantRemove { code: TenantCode, extensions: Expect },
     ExtensionAdd { login: LoginName, name: String, email: Option<String>, password: Option<Password> },
     ExtensionShow { login: LoginName },
-    ExtensionList { tenant: Option<TenantCode>, after: Option<LoginName> },
+    ExtensionList { tenant: Option<TenantCode>, search: Search, page: Page },
     ExtensionSet { login: LoginName, name: Option<String>, email: Option<String>, role: Option<Role> },
     ExtensionDisable { login: LoginName },
     ExtensionEnable { login: LoginName },
@@ -40,6 +41,9 @@ pub enum Request {
     LockClear { login: LoginName },
     BanClear { source: IpAddr },
     AuditList { tenant: Option<TenantCode>, number: Option<Number>, last: usize },
+    KeyAdd { login: Option<LoginName>, name: String },
+    KeyList { login: Option<LoginName> },
+    KeyRemove { login: Option<LoginName>, id: KeyId },
     Import { csv: Password },
 }
 
@@ -75,6 +79,9 @@ impl Request {
             Self::LockList { .. } => "lock list",
             Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
             Self::AuditList { .. } => "audit list",
+            Self::KeyAdd { .. } => "key add",
+            Self::KeyList { .. } => "key list",
+            Self::KeyRemove { .. } => "key remove",
             Self::Import { .. } => "import",
         }
     }
@@ -92,6 +99,7 @@ impl Request {
                 | Self::BindingList { .. }
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
+                | Self::KeyList { .. }
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::check::{self, bad, within};
 use super::view::{Response, TenantView};
-use super::{Admin, By, Defaults, Expect, Refusal, TenantSettings, tenant};
+use super::{Admin, By, Defaults, Expect, Refusal, Stored, TenantSettings, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
@@ -10,6 +10,7 @@ use crate::lockout::FAILURES_MAX;
 use crate::service::audit::{About, Known, of_tenant};
 use crate::service::tables::{EXTENSIONS, TENANTS};
 use crate::store::{self, Txn};
+use std::sync::Arc;
 
 /// Longest window and lock, in seconds: a day.
 const LOCK_S_MAX: u32 = 86_400;
@@ -26,12 +27,13 @@ impl Admin {
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
         apply(&mut tenant, settings)?;
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
                 return Err(Refusal::TenantExists(tenant.code.to_string()));
             }
             by.note(txn, About::Tenant(tenant.code.clone()), &Known::new(), &of_tenant(&tenant))?;
-            TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?;
+            scope.saw(TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?);
             Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
@@ -39,16 +41,24 @@ impl Admin {
 
     pub(super) async fn tenant_show(&self, code: TenantCode) -> Result<Response, Refusal> {
         let found = self.look(move |view| tenant(&view, &code)).await?;
+        self.terms.scope.saw(found.revision);
         Ok(Response::Tenant(show(&found, self.defaults)))
     }
 
-    pub(super) async fn tenant_list(&self, after: Option<TenantCode>) -> Result<Response, Refusal> {
+    pub(super) async fn tenant_list(
+        &self,
+        after: Option<TenantCode>,
+        most: Option<usize>,
+    ) -> Result<Response, Refusal> {
         let defaults = self.defaults;
+        let most = most.unwrap_or(limit::ADMIN_PAGE_ROWS).clamp(1, limit::ADMIN_PAGE_ROWS);
         self.look(move |view| {
             let after = after.map(|code| TENANTS.key(&[code.as_str()])).transpose()?;
-            let page = TENANTS.scan(&view, &[], after.as_ref(), limit::ADMIN_PAGE_ROWS)?;
-            let rows: Vec<_> = page.iter().map(|(_, row)| show(&row.value, defaults)).collect();
-            Ok(Response::Tenants { more: rows.len() == limit::ADMIN_PAGE_ROWS, rows })
+            let page = TENANTS.scan(&view, &[], after.as_ref(), most)?;
+            let last = page.last().filter(|_| page.len() == most);
+            let next = last.map(|(_, row)| row.value.code.to_string());
+            let rows = page.iter().map(|(_, row)| show(row, defaults)).collect();
+            Ok(Response::Tenants { rows, next })
         })
         .await
     }
@@ -81,12 +91,14 @@ impl Admin {
         code: TenantCode,
         decide: impl FnOnce(&mut Tenant) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
+        let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
-            let mut tenant = tenant(txn, &code)?;
+            let Stored { revision, value: mut tenant } = tenant(txn, &code)?;
+            scope.check(revision)?;
             let before = of_tenant(&tenant);
             decide(&mut tenant)?;
             by.note(txn, About::Tenant(code.clone()), &before, &of_tenant(&tenant))?;
-            TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?;
+            scope.saw(TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?);
             Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
@@ -100,9 +112,11 @@ impl Admin {
         extensions: Expect,
     ) -> Result<Response, Refusal> {
         loop {
-            let code = code.clone();
+            let (code, by) = (code.clone(), by.clone());
+            let scope = Arc::clone(&self.terms.scope);
             let job = move |txn: &mut Txn<'_>| {
                 let tenant = tenant(txn, &code)?;
+                scope.check(tenant.revision)?;
                 let page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
@@ -113,7 +127,7 @@ impl Admin {
                 }
                 let logins: Vec<LoginName> = page.into_iter().map(|(_, row)| row.value.login).collect();
                 let gone = if logins.is_empty() {
-                    by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant), &Known::new())?;
+                    by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant.value), &Known::new())?;
                     TENANTS.remove(txn, &[code.as_str()], store::Expect::Any)?;
                     Some(code)
                 } else {
@@ -129,7 +143,8 @@ impl Admin {
                     directory.remove_tenant(code.as_str());
                 }
             };
-            if let (_, Some(_)) = self.commit(job, apply).await? {
+            let told = |(_, gone): &(_, Option<TenantCode>)| gone.is_some().then_some(Response::Done);
+            if let (_, Some(_)) = self.commit_telling(job, apply, told).await? {
                 return Ok(Response::Done);
             }
         }
@@ -161,7 +176,8 @@ fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
+fn show(row: &Stored<Tenant>, defaults: Defaults) -> TenantView {
+    let Stored { revision, value: tenant } = row;
     let lockout = defaults.lockout.of_tenant(&tenant.policies);
     TenantView {
         code: tenant.code.to_string(),
@@ -172,5 +188,6 @@ fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
         window_s: lockout.window.as_secs(),
         duration_s: lockout.duration.as_secs(),
         language: tenant.policies.language.unwrap_or(defaults.mailing.language).code().to_owned(),
+        revision: revision.0,
     }
 }

@@ -22,6 +22,13 @@ pub enum Response {
         /// When its link ends.
         until: String,
     },
+    /// A new access key, or a new secret of one; it is shown this once.
+    Key {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: String,
+    },
     /// So many extensions were imported.
     Imported {
         /// How many.
@@ -35,15 +42,16 @@ pub enum Response {
     Tenants {
         /// A page of them.
         rows: Vec<TenantView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more.
+        next: Option<String>,
     },
     /// Extensions by tenant and number; more may follow the last one.
     Extensions {
         /// A page of them.
         rows: Vec<ExtensionView>,
-        /// Whether to ask again, after the last.
-        more: bool,
+        /// After which to ask again; none if there are no more. It need not be the last row's: a search
+        /// looks at so many extensions at a time.
+        next: Option<String>,
     },
     /// The devices of an extension.
     Devices(Vec<DeviceView>),
@@ -53,6 +61,8 @@ pub enum Response {
     Locks(Vec<LockView>),
     /// Lines of the audit, the newest last.
     Audit(Vec<AuditView>),
+    /// Access keys, without their secrets.
+    Keys(Vec<KeyView>),
 }
 
 /// A flat object as a row of a table.
@@ -89,7 +99,7 @@ impl<T: Cell> Cell for Option<T> {
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $kind:ty,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
         pub struct $name {
             $($(#[$about])* pub $field: $kind,)+
         }
@@ -122,6 +132,8 @@ view!(
         duration_s: u64,
         /// The language that its people are written to in: `en` or `fr`.
         language: String,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -152,6 +164,8 @@ view!(
         bindings: u64,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
+        /// The revision of its record.
+        revision: u64,
     }
 );
 
@@ -188,6 +202,10 @@ view!(
         flow: String,
         /// Seconds until it ends.
         expires_s: u64,
+        /// `suspect` if its phone could not be reached of late; `live` otherwise.
+        state: String,
+        /// When its phone was last heard of, if it was since the start.
+        heard: Option<String>,
     }
 );
 
@@ -206,6 +224,20 @@ view!(
         until: String,
         /// Where the failures came from.
         source: String,
+    }
+);
+
+view!(
+    /// An access key.
+    KeyView {
+        /// Its id.
+        id: String,
+        /// What its owner calls it.
+        name: String,
+        /// Whose it is; none for an operator's.
+        login: Option<String>,
+        /// When it was made, or its secret last.
+        made: String,
     }
 );
 
@@ -243,7 +275,7 @@ mod tests {
             DeviceView::COLUMNS,
             ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones"]
         );
-        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s"]);
+        assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
         assert_eq!(AuditView::COLUMNS, audit);
         assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);

@@ -26,6 +26,7 @@ pub struct Argon {
 struct Numbers {
     waiting: AtomicUsize,
     runs: AtomicU64,
+    counted: Option<metrics::Counter>,
 }
 
 /// Why a password was not judged.
@@ -73,7 +74,9 @@ impl Argon {
             let inbox = Arc::clone(&inbox);
             std::thread::Builder::new().name("argon2".to_owned()).spawn(move || work(&inbox))?;
         }
-        Ok(Self { jobs, numbers: Arc::default(), cost })
+        metrics::describe_counter!("stationmaster_argon2_runs_total", "Passwords of people that were judged");
+        let counted = Some(metrics::counter!("stationmaster_argon2_runs_total"));
+        Ok(Self { jobs, numbers: Arc::new(Numbers { counted, ..Numbers::default() }), cost })
     }
 
     /// What new hashes cost.
@@ -110,6 +113,9 @@ impl Argon {
                 return;
             }
             numbers.runs.fetch_add(1, Ordering::Relaxed);
+            if let Some(counted) = &numbers.counted {
+                counted.increment(1);
+            }
             let found = match task {
                 Task::Verify(hash) => hash.is_of(password.expose()).map(Found::Verified),
                 Task::Make { epoch, salt } => {

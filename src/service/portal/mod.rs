@@ -6,13 +6,16 @@
 //! | sign in: lockout, password, second factor, session | [`sign_in`] |
 //! | sessions: entered, listed, ended | [`sessions`] |
 //! | a new password | [`password`] |
+//! | two-step verification | [`factors`], `pending` |
 //! | Argon2, and one sign-in after another for each person | [`argon`], [`turns`] |
 //!
 //! Known and unknown names get the same answers for the same work: an extension that there is not, that
 //! has no password or is disabled is judged by a decoy.
 
 pub mod argon;
+pub mod factors;
 pub mod password;
+mod pending;
 pub mod sessions;
 pub mod sign_in;
 pub mod turns;
@@ -20,6 +23,7 @@ pub mod turns;
 #[cfg(test)]
 mod tests;
 
+pub use factors::{Begun, LastAdministrator, SecondStanding};
 pub use sessions::{Here, SessionView};
 pub use sign_in::{Entered, Knock, Opened};
 
@@ -36,8 +40,9 @@ use crate::directory::ExtensionRecord;
 use crate::directory::people::Person;
 use crate::lockout::{Acquaintance, Origin, Scope};
 use argon::{Argon, ArgonError};
+use pending::Pendings;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use turns::Turns;
 
@@ -67,6 +72,8 @@ struct Inner {
     decoy: PortalPassword,
     decoy_ha1: Ha1,
     csrf_key: Secret<[u8; 32]>,
+    code_key: Secret<[u8; 32]>,
+    pendings: Mutex<Pendings>,
 }
 
 /// Why somebody does not get in, or something was not done.
@@ -78,6 +85,12 @@ pub enum Refused {
     /// The secret was not looked at, and will not be for so long.
     #[error("too many failed sign-ins; try again later")]
     Locked(Duration),
+    /// There is no sign-in that waits for this second factor, or not any more.
+    #[error("the sign-in has ended; begin anew")]
+    NotPending,
+    /// It was asked for just before.
+    #[error("wait a little before you ask for another one")]
+    TooSoon(Duration),
     /// There is too much to do.
     #[error("too many sign in at this moment; try again in a moment")]
     Busy(Duration),
@@ -113,8 +126,10 @@ impl Desk {
         rng.fill(&mut decoy.salt);
         rng.fill(&mut decoy.hash);
         let csrf_key = services.sealer.derive(b"portal csrf");
+        let code_key = services.sealer.derive(b"portal codes");
         let decoy_ha1 = Ha1::decoy(&mut rng);
-        Self(Arc::new(Inner { setup, turns: Turns::default(), decoy, decoy_ha1, csrf_key }))
+        let (turns, pendings) = (Turns::default(), Mutex::default());
+        Self(Arc::new(Inner { setup, turns, decoy, decoy_ha1, csrf_key, code_key, pendings }))
     }
 
     /// What administers.

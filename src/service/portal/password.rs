@@ -9,7 +9,7 @@ use super::{Desk, Here, Refused, Visitor, Whose};
 use crate::account::life::Event;
 use crate::account::{Session, password};
 use crate::lockout::Acquaintance;
-use crate::service::admin::{Changed, NewPassword, Password, Refusal};
+use crate::service::admin::{By, Caller, Changed, NewPassword, Password, Refusal};
 use crate::service::tables::SESSIONS;
 use crate::store::{Expect, Txn};
 use std::net::IpAddr;
@@ -26,13 +26,13 @@ impl Desk {
     pub async fn change_password(
         &self,
         here: &Here,
+        caller: Caller,
         present: Password,
         new: Password,
-        from: IpAddr,
     ) -> Result<(), Refused> {
         let login = here.login().clone();
         self.check_policy(&login, &new).await?;
-        let epoch = self.prove(here, &present, from).await?;
+        let epoch = self.prove(here, &present, caller.from).await?;
         if here.must_change && present.expose() == new.expose() {
             return Err(Refusal::WeakPassword(vec!["it must be another one".into()]).into());
         }
@@ -64,7 +64,7 @@ impl Desk {
             }
             Ok(Changed { told: (), credentials: Some(credentials), unlocked: false })
         };
-        let by = self.admin().by_person(from, "password change");
+        let by = By::caller(caller, "password change");
         let changed = self.admin().change(by, login, decide);
         changed.await.map_err(|refusal| match refusal {
             Refusal::Denied(_) => Refused::Wrong,

@@ -13,8 +13,8 @@ use super::argon::{Found, Task};
 use super::sessions::entry_text;
 use super::{Desk, Refused, Visitor, record_of};
 use crate::account::portal::{BrowserId, PortalPassword};
-use crate::account::session::{Goes, Mark, cut_agent};
-use crate::account::{LoginName, Session, Token};
+use crate::account::session::{Goes, Mark, cut_agent, id_of};
+use crate::account::{LoginName, Portal, Session, Token};
 use crate::base::limit;
 use crate::base::private::Secret;
 use crate::base::time::Wall;
@@ -28,7 +28,7 @@ use crate::service::commit::{note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
 use crate::store::{Expect, Txn};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
@@ -51,6 +51,13 @@ pub struct Knock {
 pub enum Entered {
     /// A session.
     Session(Opened),
+    /// A second factor is asked for.
+    Second {
+        /// What is to be shown with it, within five minutes.
+        pending: Secret<String>,
+        /// What may be shown.
+        methods: Vec<&'static str>,
+    },
 }
 
 /// A session that was just opened. Its secrets are told this once.
@@ -58,6 +65,8 @@ pub enum Entered {
 pub struct Opened {
     /// It.
     pub session: Session,
+    /// By what it is ended.
+    pub id: String,
     /// What its cookie says: whose it is, and its secret.
     pub cookie: Secret<String>,
     /// The browser's new cookie.
@@ -79,6 +88,7 @@ pub(super) enum Verdict {
 }
 
 /// What a session is opened with.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) login: LoginName,
     pub(super) password: Mark,
@@ -86,6 +96,8 @@ pub(super) struct Entry {
     pub(super) browser: Option<BrowserId>,
     pub(super) from: IpAddr,
     pub(super) agent: Box<str>,
+    /// The second factor, if it was asked for and shown.
+    pub(super) code: Option<Password>,
 }
 
 impl Desk {
@@ -118,11 +130,30 @@ impl Desk {
             return Err(self.failed(&visitor, &verdict).await);
         };
         let Some(record) = found else { return Err(Refused::Wrong) };
-        let entry =
-            Entry { login: record.login, password, made, browser, from, agent: visitor.agent.clone() };
+        let entry = Entry {
+            code: None,
+            login: record.login,
+            password,
+            made,
+            browser,
+            from,
+            agent: visitor.agent.clone(),
+        };
+        if let Some(portal) = record.portal.as_deref().filter(|portal| portal.needs_second()) {
+            return Ok(self.ask_second(entry, portal));
+        }
         let opened = self.open(entry).await?;
         self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
         Ok(Entered::Session(opened))
+    }
+
+    /// Has a sign-in wait for its second factor.
+    fn ask_second(&self, entry: Entry, portal: &Portal) -> Entered {
+        let token = self.token();
+        let mut pendings = self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner);
+        pendings.add(token.hash(), entry, self.now().mono);
+        let pending = Secret::new(token.expose().to_owned());
+        Entered::Second { pending, methods: super::factors::methods(portal) }
     }
 
     /// What bars a visitor, and for how long.
@@ -246,7 +277,7 @@ impl Desk {
     pub(super) async fn open(&self, entry: Entry) -> Result<Opened, Refused> {
         let (secret, device) = (self.token(), self.token());
         let (hash, device_hash) = (secret.hash(), device.hash());
-        let memory = Arc::clone(&self.services().directory);
+        let (memory, desk) = (Arc::clone(&self.services().directory), self.clone());
         let job = move |txn: &mut Txn<'_>| {
             let row = record_of(txn, &entry.login)?;
             let mut record = row.value;
@@ -258,6 +289,10 @@ impl Desk {
                 return Err(Refusal::Denied("it was changed meanwhile".into()));
             }
             overlay(&mut record, &memory);
+            if record.portal.as_ref().is_some_and(|portal| portal.needs_second()) {
+                let shown = entry.code.as_ref().and_then(|code| desk.use_code(&mut record, code, txn.now()));
+                shown.ok_or_else(|| Refusal::Denied("the second factor is wrong".into()))?;
+            }
             let portal = record.portal.get_or_insert_default();
             if entry.made.is_some() {
                 portal.password = entry.made;
@@ -289,7 +324,7 @@ impl Desk {
             _ => Refused::Wrong,
         })?;
         let cookie = Secret::new(entry_text(&session.login, &secret));
-        Ok(Opened { csrf: self.csrf(&hash), session, cookie, device, must_change })
+        Ok(Opened { id: id_of(&hash), csrf: self.csrf(&hash), session, cookie, device, must_change })
     }
 }
 

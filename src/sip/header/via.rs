@@ -47,8 +47,14 @@ impl<'a> Via<'a> {
     /// Whether all that stands in a Via field are Via values, the first of them of SIP/2.0.
     #[must_use]
     pub fn is_good(field: &'a [u8]) -> bool {
-        let Some(first) = Self::parse(field).filter(|via| via.version == b"2.0") else { return false };
-        first.raw.len() == field.len() || List::new(field).all(|value| Self::parse(value).is_some())
+        Self::parse(field).is_some_and(|first| first.is_good_in(field))
+    }
+
+    /// As [`is_good`](Self::is_good), for who has read the first value already.
+    #[must_use]
+    pub fn is_good_in(&self, field: &[u8]) -> bool {
+        self.version == b"2.0"
+            && (self.raw.len() == field.len() || List::new(field).all(|value| Via::parse(value).is_some()))
     }
 
     /// The branch; `None` if it is missing or empty.

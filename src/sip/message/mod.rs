@@ -5,15 +5,17 @@
 //! reason (400, §8.2, §16.3) by whoever answers it.
 
 mod fault;
+mod heads;
 mod scan;
 
 pub use fault::{Fault, ParseError};
 
 use super::header::Stands;
 use super::text::List;
-use super::{CSeq, Method, Name, NameAddr, Via, text};
+use super::{Method, Name, text};
 use crate::base::limit;
 use bytes::Bytes;
+use heads::Heads;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -84,6 +86,7 @@ pub struct Message {
     fields: SmallVec<[Field; 20]>,
     first: First,
     body: Span,
+    heads: Heads,
     fault: Option<Fault>,
 }
 
@@ -104,6 +107,7 @@ impl Message {
         if folded {
             message = Self::scan(scan::unfold(&message.bytes))?.0;
         }
+        message.heads = Heads::of(&message);
         if message.fault.is_none() {
             message.fault = message.semantic_fault();
         }
@@ -112,23 +116,21 @@ impl Message {
 
     /// What every message must have, checked once so that those who use it need not.
     fn semantic_fault(&self) -> Option<Fault> {
-        let Some(via) = self.field(Name::Via) else { return Some(Fault::Missing) };
-        if !Via::is_good(via) {
+        let (Some(via), Some(_), Some(_)) =
+            (self.field(Name::Via), self.field(Name::From), self.field(Name::To))
+        else {
+            return Some(Fault::Missing);
+        };
+        if !self.via().is_some_and(|topmost| topmost.is_good_in(via)) {
             return Some(Fault::Via);
         }
-        for name in [Name::From, Name::To] {
-            match self.field(name) {
-                None => return Some(Fault::Missing),
-                Some(value) if NameAddr::parse(value).is_none() => return Some(Fault::FromTo),
-                Some(_) => {}
-            }
+        if !self.is_addressed() {
+            return Some(Fault::FromTo);
         }
-        if self.field(Name::CallId).is_none_or(<[u8]>::is_empty) {
+        if self.field(Name::CallId).is_none_or(<[u8]>::is_empty) || self.field(Name::CSeq).is_none() {
             return Some(Fault::Missing);
         }
-        let Some(cseq) = self.field(Name::CSeq) else { return Some(Fault::Missing) };
-        let Some(cseq) = CSeq::parse(cseq) else { return Some(Fault::CSeq) };
-        if self.is_request() && cseq.method != self.method_token() {
+        if !self.is_numbered() || self.is_request() && self.cseq().method != self.method_token() {
             return Some(Fault::CSeq);
         }
         if let Some(hops) = self.field(Name::MaxForwards)
@@ -248,34 +250,10 @@ impl Message {
         Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
     }
 
-    /// The topmost Via; `None` only in a message with a fault.
-    #[must_use]
-    pub fn via(&self) -> Option<Via<'_>> {
-        Via::parse(self.field(Name::Via)?)
-    }
-
-    /// From; empty parts in a message with a fault.
-    #[must_use]
-    pub fn from(&self) -> NameAddr<'_> {
-        self.field(Name::From).and_then(NameAddr::parse).unwrap_or_default()
-    }
-
-    /// To; empty parts in a message with a fault.
-    #[must_use]
-    pub fn to(&self) -> NameAddr<'_> {
-        self.field(Name::To).and_then(NameAddr::parse).unwrap_or_default()
-    }
-
     /// Call-ID; empty in a message with a fault.
     #[must_use]
     pub fn call_id(&self) -> &[u8] {
         self.field(Name::CallId).unwrap_or_default()
-    }
-
-    /// CSeq; zero and empty in a message with a fault.
-    #[must_use]
-    pub fn cseq(&self) -> CSeq<'_> {
-        self.field(Name::CSeq).and_then(CSeq::parse).unwrap_or_default()
     }
 
     /// Max-Forwards, 0–255; `None` if it does not stand.

@@ -1,5 +1,6 @@
 //! Finding the lines and fields of a message (RFC 3261 §7, §7.5, §18.3).
 
+use super::heads::Heads;
 use super::{Fault, Field, First, Message, ParseError, Span, Start};
 use crate::base::limit;
 use crate::sip::header::Stands;
@@ -53,7 +54,18 @@ impl Message {
             note(Fault::ContentLength);
             bytes.len() - at
         });
-        Ok((Self { start, fields, first, body: Span::new(at..at + body), fault, bytes }, folded))
+        Ok((
+            Self {
+                start,
+                fields,
+                first,
+                body: Span::new(at..at + body),
+                heads: Heads::default(),
+                fault,
+                bytes,
+            },
+            folded,
+        ))
     }
 }
 

@@ -270,14 +270,14 @@ proptest! {
         let via = message.via().unwrap();
         prop_assert_eq!((via.transport, via.host, via.port), (&b"UDP"[..], &b"b"[..], Some(5060)));
         prop_assert_eq!((via.branch(), message.values(Name::Via).count()), (Some(&b"z9hG4bK1"[..]), 2));
-        prop_assert_eq!((message.from().display, message.from().tag()), (&b"\"A B\""[..], Some(&b"1"[..])));
+        prop_assert_eq!((message.from().display, message.from_tag()), (&b"\"A B\""[..], Some(&b"1"[..])));
         prop_assert_eq!((message.to().uri, message.call_id()), (&b"sip:c@d"[..], &b"x@y"[..]));
         prop_assert_eq!((message.cseq().number, message.cseq().method), (7, &b"INVITE"[..]));
     }
 }
 
 fn walk(message: &Message) -> usize {
-    let _ = (message.via(), message.from().tag(), message.to().uri, message.cseq(), message.max_forwards());
+    let _ = (message.via(), message.from_tag(), message.to().uri, message.cseq(), message.max_forwards());
     let _ = crate::sip::Contacts::of(message);
     let uri = crate::sip::Uri::parse(message.request_uri());
     let _ = uri.map(|uri| uri.same(&uri));

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! shards 2                              # before the first phone; 1 if not said
-//! phone alice 200-acme Right-0!         # name, login, password; then: tcp, bare (no instance),
+//! phone alice 200-acme Right-0!         # name, login, password; then: tcp, bare (no instance), nat,
 //!                                       # stranger (there is no such extension)
 //! alice > REGISTER expires=600          # alice sends a request
 //! alice < 401 -retry-after              # and gets this response, within 70 s
@@ -22,6 +22,7 @@
 //! lose next to alice                    # or from; or double: what becomes of the next datagram
 //! net break alice tcp                   # alice's connection is reset
 //! net close alice tcp                   # alice closes her half of it
+//! net move alice 203.0.113.1:4000       # from now on the NAT shows her there (datagrams only)
 //! store fails                           # from now on; store works: again
 //! check devices 200-acme 1              # activated devices of an extension
 //! check bound 200-acme 1                # live bindings of an extension
@@ -51,6 +52,7 @@ mod run;
 
 pub(crate) use run::run;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A script.
@@ -69,6 +71,7 @@ struct Actor {
     password: String,
     tcp: bool,
     bare: bool,
+    nat: bool,
     stranger: bool,
 }
 
@@ -87,6 +90,7 @@ enum Step {
     Next { doubled: bool, way: Option<(Way, usize)> },
     Break(usize),
     Close(usize),
+    Move(usize, SocketAddr),
     StoreFails(bool),
     Devices(String, usize),
     Bound(String, usize),

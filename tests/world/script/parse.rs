@@ -36,6 +36,14 @@ impl Script {
             ["double", "next", rest @ ..] => Step::Next { doubled: true, way: self.way(rest)? },
             ["net", "break", name, "tcp"] => Step::Break(self.streaming(name)?),
             ["net", "close", name, "tcp"] => Step::Close(self.streaming(name)?),
+            ["net", "move", name, to] => {
+                let at = self.find(name)?;
+                let to = to.parse().map_err(|_| format!("{to} is no address"))?;
+                return match self.phones[at].tcp {
+                    true => Err(format!("{name} has a connection")),
+                    false => Ok(self.steps.push((number, Step::Move(at, to)))),
+                };
+            }
             ["store", "fails"] => Step::StoreFails(true),
             ["store", "works"] => Step::StoreFails(false),
             ["check", "devices", login, count] => Step::Devices((*login).into(), number_of(count)?),
@@ -71,6 +79,7 @@ impl Script {
             match *option {
                 "tcp" => actor.tcp = true,
                 "bare" => actor.bare = true,
+                "nat" => actor.nat = true,
                 "stranger" => actor.stranger = true,
                 other => return Err(format!("no such option {other}")),
             }

@@ -25,6 +25,8 @@ pub(super) struct Dialog {
 pub(super) struct Phone {
     pub(super) actor: Actor,
     pub(super) address: SocketAddr,
+    /// What it believes its address to be: another one behind a NAT.
+    private: SocketAddr,
     /// What came and was not read yet.
     pub(super) inbox: VecDeque<Text>,
     pub(super) connected: bool,
@@ -53,9 +55,12 @@ impl Phone {
             target: format!("sip:{DOMAIN}"),
             cseq: 0,
         };
+        let address = SocketAddr::from(([203, 0, 113, number], 5060));
+        let private = if actor.nat { ([10, 0, 0, number], 5060).into() } else { address };
         Self {
             actor,
-            address: ([203, 0, 113, number], 5060).into(),
+            address,
+            private,
             inbox: VecDeque::new(),
             connected: false,
             buffer: Vec::new(),
@@ -92,6 +97,7 @@ impl Phone {
         if std::mem::take(&mut self.connected) {
             self.buffer.clear();
             self.address.set_port(self.address.port() + 1);
+            self.private.set_port(self.private.port() + 1);
         }
     }
 
@@ -237,7 +243,7 @@ impl Phone {
         let via = if self.actor.tcp { "TCP" } else { "UDP" };
         let branch = self.token();
         Text::request(method, &dialog.target)
-            .with("Via", format!("SIP/2.0/{via} {};rport;branch=z9hG4bK{branch}", self.address))
+            .with("Via", format!("SIP/2.0/{via} {};rport;branch=z9hG4bK{branch}", self.private))
             .with("Max-Forwards", "70")
             .with("From", &*dialog.local)
             .with("To", &*dialog.remote)
@@ -252,7 +258,7 @@ impl Phone {
         let mut instance = String::new();
         if !self.actor.bare {
             let number =
-                self.address.ip().to_string().bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte));
+                self.private.ip().to_string().bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte));
             instance =
                 format!(";+sip.instance=\"<urn:uuid:0f4c1a2e-7b3d-4c5e-8f90-{:012x}>\"", number % (1 << 48));
         }
@@ -340,7 +346,7 @@ impl Phone {
 
     fn describe(&mut self) -> String {
         self.sessions += 1;
-        let (name, number, ip) = (&self.actor.name, self.sessions, self.address.ip());
+        let (name, number, ip) = (&self.actor.name, self.sessions, self.private.ip());
         format!(
             "v=0\r\no={name} 1 {number} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
              m=audio 40000 RTP/AVP 0\r\na=sendrecv\r\n"
@@ -350,7 +356,7 @@ impl Phone {
     fn contact(&self) -> String {
         let transport = if self.actor.tcp { ";transport=tcp" } else { "" };
         // The port of a connection is nobody's business.
-        format!("sip:{}@{}:5060{transport}", self.actor.login, self.address.ip())
+        format!("sip:{}@{}:5060{transport}", self.actor.login, self.private.ip())
     }
 
     fn token(&mut self) -> String {

@@ -27,6 +27,8 @@ struct Stage {
     /// What becomes of the next datagram of that way.
     next: Vec<(Fate, Option<(Way, SocketAddr)>)>,
     wrongs: Vec<String>,
+    /// Where phones were before they moved: nobody is there.
+    left: Vec<SocketAddr>,
 }
 
 /// Runs a script.
@@ -72,6 +74,7 @@ impl Stage {
             now: at(1),
             next: Vec::new(),
             wrongs: Vec::new(),
+            left: Vec::new(),
         }
     }
 
@@ -86,6 +89,10 @@ impl Stage {
             }
             Step::Break(who) => self.line_ends(*who, Signal::Reset),
             Step::Close(who) => self.line_ends(*who, Signal::Close),
+            Step::Move(who, to) => {
+                self.left.push(std::mem::replace(&mut self.phones[*who].address, *to));
+                self.trace.name(*to, &self.phones[*who].actor.name);
+            }
             Step::StoreFails(fails) => self.server.store_fails(*fails),
             Step::Devices(login, count) => same(self.server.look(login).1, *count, "devices")?,
             Step::Bound(login, count) => same(self.server.look(login).0.len(), *count, "bindings")?,
@@ -200,6 +207,7 @@ impl Stage {
                 match phone {
                     _ if here => self.server.receive(self.now, from, &bytes),
                     Some(phone) => phone.hear(&bytes)?,
+                    None if self.left.contains(&to) => {}
                     None => return Err(format!("a datagram for {to}")),
                 }
             }

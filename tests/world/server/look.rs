@@ -4,6 +4,7 @@ use super::{JOURNAL_INTERVAL, Server};
 use crate::world::network::KEPT_BACK;
 use stationmaster::account::LoginName;
 use stationmaster::base::time::Mono;
+use stationmaster::core::Core;
 use stationmaster::registrar::Binding;
 use stationmaster::service::tables::extension;
 use stationmaster::store::limit::FLUSH_RETRY;
@@ -67,9 +68,21 @@ impl Server {
                     leaks.push(format!("shard {at} has {count} {what}"));
                 }
             }
-            if let Some(due) = shard.next_deadline() {
+            // Who is kept alive is asked for as long as the binding lives.
+            if let Some(due) = shard.next_deadline().filter(|_| shard.kept() == 0) {
                 leaks.push(format!("shard {at} has a timer at {due:?}"));
             }
+        }
+        let (mut live, now) = (0, self.wall());
+        process.services.directory.each(|_, entry| {
+            live += entry.bindings.iter().filter(|binding| binding.is_live(now)).count();
+        });
+        let kept: usize = process.shards.iter().map(Core::kept).sum();
+        if kept > live {
+            leaks.push(format!("{kept} addresses are kept alive for {live} bindings"));
+        }
+        if !process.owners.is_empty() {
+            leaks.push(format!("{} calls are owned by a shard", process.owners.len()));
         }
         if !self.queue.is_empty() {
             leaks.push(format!("{} events are queued in the server", self.queue.len()));

@@ -6,6 +6,7 @@ use stationmaster::account::{Life, LoginName, Tenant, TenantCode};
 use stationmaster::base::flow::{ShardId, Transport};
 use stationmaster::base::private::Secret;
 use stationmaster::base::time::{Mono, Now, Wall};
+use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::{Listener, Settings};
 use stationmaster::core::{Core, Meters, Shared};
 use stationmaster::digest::{Algorithms, Ha1, Nonces};
@@ -36,6 +37,8 @@ pub(crate) struct Faults {
     pub(crate) letters_dropped: u64,
     /// The longest that a shard is late for its timers.
     pub(crate) late_within: Duration,
+    /// How often phones behind NAT are asked whether they are there; zero: never.
+    pub(crate) keep_alive: Duration,
     /// The process dies at these times and starts again some seconds later.
     pub(crate) crashes: Vec<Mono>,
     /// Civil time jumps at these times by so many milliseconds.
@@ -52,7 +55,7 @@ pub(crate) struct Extension {
 }
 
 /// The settings of every world.
-pub(super) fn settings() -> Settings {
+pub(super) fn settings(keep_alive: Duration) -> Settings {
     Settings {
         realm: DOMAIN.to_owned(),
         domains: vec![DOMAIN.to_owned()],
@@ -69,6 +72,7 @@ pub(super) fn settings() -> Settings {
         trusted: Vec::new(),
         ring_max: Duration::from_secs(60),
         intervals: stationmaster::txn::Intervals::default(),
+        keep_alive,
     }
 }
 
@@ -145,11 +149,15 @@ impl Server {
         let (journal, _) = Journal::open(&store.view(), replay).expect("and the journal, too");
         let expires_max = self.settings.terms.expires_max;
         let suspects = directory.grant_grace(now.wall, expires_max, open::RESTART_GRACE);
+        let kept = directory.to_keep(now.wall);
+        let hash = ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits());
+        let owners = Arc::new(Owners::new(hash.clone()));
         let shared = Shared {
             settings: self.settings.clone(),
             directory: directory.clone(),
             nonces: Arc::new(Nonces::new(usize::from(self.shards), 1 << 10, DOMAIN, rng)),
-            hash: ahash::RandomState::with_seeds(rng.bits(), rng.bits(), rng.bits(), rng.bits()),
+            owners: owners.clone(),
+            hash,
             shards: self.shards,
             gruus: Arc::new(Gruus::new(&Secret::new([9; 32]))),
         };
@@ -157,6 +165,7 @@ impl Server {
             .map(|shard| {
                 let mut core = Core::new(ShardId(shard), shared.clone(), Meters::noop(), rng.split());
                 core.probe(&suspects);
+                core.keep_all(now.mono, &kept);
                 core
             })
             .collect();
@@ -174,6 +183,7 @@ impl Server {
             number: self.processes,
             booted: self.now,
             shards,
+            owners,
             lines: Lines::new(self.shards),
             services,
             committer,

@@ -80,9 +80,13 @@ fn many_rows_come_in_groups_and_lists_in_order() {
     assert_eq!(bench.import(&csv), Ok(Response::Imported { extensions: 2_500 }));
     bench.done(add("10-beta", None));
     let list = |tenant: Option<&str>, after: Option<&str>| {
-        let request = Request::ExtensionList { tenant: tenant.map(code), after: after.map(login) };
+        let request = Request::ExtensionList {
+            tenant: tenant.map(code),
+            search: Search::default(),
+            page: Page { after: after.map(login), limit: None },
+        };
         match bench.ask(request) {
-            Ok(Response::Extensions { rows, more: false }) => {
+            Ok(Response::Extensions { rows, next: None }) => {
                 rows.into_iter().map(|row| row.login).collect::<Vec<_>>()
             }
             other => panic!("{other:?}"),

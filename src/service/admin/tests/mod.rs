@@ -175,6 +175,7 @@ fn binding(number: u32, device: u32) -> Binding {
         remote: ([192, 0, 2, 1], 5060).into(),
         stream: None,
         q: 1000,
+        proof: Default::default(),
         extra: None,
     }
 }
@@ -392,6 +393,8 @@ fn bindings_are_listed_and_removed() {
         device: "1".into(),
         flow: "udp:192.0.2.1:5060".into(),
         expires_s: 3540,
+        state: "live".into(),
+        heard: None,
     };
     assert_eq!((list().len(), &list()[0]), (2, &first));
     let remove = |contact: Option<&str>| Request::BindingRemove {

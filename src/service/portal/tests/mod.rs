@@ -1,5 +1,6 @@
 //! People at the desk, on a store in memory that fails when it is told to, with clocks that are set.
 
+mod factors;
 mod faults;
 mod locks;
 mod password;
@@ -14,7 +15,8 @@ use crate::base::rng::Rng;
 use crate::base::time::{Mono, Wall};
 use crate::lockout::Policy;
 use crate::service::admin::{
-    Carries, Defaults, Links, Mailing, NewPassword, Password, Peer, Request, Response, TenantSettings,
+    Actor, Caller, Carries, Defaults, Links, Mailing, NewPassword, Password, Peer, Request, Response,
+    TenantSettings, Via,
 };
 use crate::service::open::{Opening, open};
 use crate::store::faulty::{Fault, Faulty};
@@ -146,6 +148,7 @@ impl Bench {
     fn sign_in(&self, name: &str, password: &str, last: u8) -> Result<Opened, Refused> {
         match self.try_in(name, password, last, None) {
             Ok(Entered::Session(opened)) => Ok(opened),
+            Ok(other) => panic!("{other:?}"),
             Err(refused) => Err(refused),
         }
     }
@@ -160,8 +163,13 @@ impl Bench {
 
     fn change_password(&self, here: &Here, old: &str, new: &str) -> Result<(), Refused> {
         let [old, new] = [old, new].map(|text| Password::new(text.into()));
-        self.runtime.block_on(self.desk.change_password(here, old, new, [192, 0, 2, 1].into()))
+        self.runtime.block_on(self.desk.change_password(here, caller(here), old, new))
     }
+}
+
+fn caller(here: &Here) -> Caller {
+    let actor = Actor::of(here.login().clone(), here.role);
+    Caller { actor, via: Via::Session(here.id().into()), from: [192, 0, 2, 1].into() }
 }
 
 fn login(name: &str) -> LoginName {

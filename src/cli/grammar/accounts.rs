@@ -1,70 +1,10 @@
-//! The grammar of the command line: `stationmaster NOUN VERB …`.
-//!
-//! An extension is named `TENANT EXT` or by its login name; both are read by [`super::who`], since
-//! the one is two words and the other is one.
-
-use super::who::{Place, Who, WhoDevice, WhoDeviceName};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use std::net::IpAddr;
-use std::path::PathBuf;
+//! Verbs of what people have: tenants, extensions, passwords, the softphone app.
 
 use crate::account::TenantCode;
 use crate::base::language::Language;
-
-/// A SIP registrar and B2BUA with softphone device licensing.
-#[derive(Debug, Parser)]
-#[command(name = "stationmaster", version, disable_help_subcommand = true, arg_required_else_help = true)]
-pub struct Line {
-    /// The configuration file [default: /etc/stationmaster/stationmaster.toml if it exists]
-    #[arg(short, long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Print JSON instead of tables
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// The nouns.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the server until SIGTERM or SIGINT
-    Serve,
-    /// Run a throw-away system on loopback, with a tenant, extensions and passwords
-    Demo,
-    /// Check the configuration
-    Check,
-    /// Customer companies
-    #[command(subcommand, arg_required_else_help = true)]
-    Tenant(Tenant),
-    /// Lines of people
-    #[command(subcommand, arg_required_else_help = true)]
-    Extension(Extension),
-    /// Passwords of extensions
-    #[command(subcommand, arg_required_else_help = true)]
-    Password(Password),
-    /// The softphone app of an extension
-    #[command(subcommand, arg_required_else_help = true)]
-    App(App),
-    /// Devices that signed in with an extension's password
-    #[command(subcommand, arg_required_else_help = true)]
-    Device(Device),
-    /// Refusals of new sign-ins after failures
-    #[command(subcommand, arg_required_else_help = true)]
-    Lock(Lock),
-    /// Registered contacts
-    #[command(subcommand, arg_required_else_help = true)]
-    Binding(Binding),
-    /// What was done, by whom, to whom
-    #[command(subcommand, arg_required_else_help = true)]
-    Audit(Audit),
-    /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
-    Import {
-        /// The file; - is standard input
-        file: PathBuf,
-    },
-}
+use crate::cli::who::Who;
+use crate::service::admin::State;
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 /// Verbs of `tenant`.
 #[derive(Debug, Subcommand)]
@@ -164,6 +104,12 @@ pub enum Extension {
     List {
         /// The tenant's code
         tenant: Option<TenantCode>,
+        /// Only those in this state: invite, pending, expired, active, disabled or locked
+        #[arg(long, value_name = "STATE")]
+        state: Option<State>,
+        /// Only those in whose login name, display name or e-mail this is found
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
     },
     /// Change an extension
     #[command(group = ArgGroup::new("something").required(true).multiple(true).args(["name", "email", "role"]))]
@@ -239,80 +185,4 @@ pub enum App {
     },
     /// Refuse its devices, remove their bindings and clear the activations
     Disable(Who),
-}
-
-/// Verbs of `device`.
-#[derive(Debug, Subcommand)]
-pub enum Device {
-    /// List an extension's activated devices
-    List(Who),
-    /// Name a device
-    Rename(WhoDeviceName),
-    /// Refuse a device until the app is enabled anew; its place becomes free
-    Revoke(WhoDevice),
-    /// Change a device
-    Set {
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        who: WhoDevice,
-        /// Accept every digest algorithm from it again, also a weaker one than it used before
-        #[arg(long, required = true)]
-        algorithm: AnyAlgorithm,
-    },
-}
-
-/// The one value of `device set --algorithm`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum AnyAlgorithm {
-    /// Whatever is offered
-    Any,
-}
-
-/// Verbs of `lock`.
-#[derive(Debug, Subcommand)]
-pub enum Lock {
-    /// List locks and bans: all, of a tenant, or of an extension
-    List(Place),
-    /// End a lock of an extension, or a ban of a source address
-    #[command(
-        override_usage = "stationmaster lock clear TENANT EXT\n       stationmaster lock clear LOGIN\n       stationmaster lock clear --source ADDRESS"
-    )]
-    Clear {
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        place: Place,
-        /// End the ban of this address
-        #[arg(long, value_name = "ADDRESS", conflicts_with = "words")]
-        source: Option<IpAddr>,
-    },
-}
-
-/// Verbs of `binding`.
-#[derive(Debug, Subcommand)]
-pub enum Binding {
-    /// List an extension's live bindings
-    List(Who),
-    /// Remove one binding, or all
-    Remove {
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        who: Who,
-        /// Only the binding with this Contact URI
-        #[arg(long, value_name = "URI")]
-        contact: Option<String>,
-    },
-}
-
-/// Verbs of `audit`.
-#[derive(Debug, Subcommand)]
-pub enum Audit {
-    /// List what was done: everywhere, to a tenant, or to an extension; the newest last
-    List {
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        place: Place,
-        /// Only so many of the newest lines
-        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-        last: u16,
-    },
 }

@@ -1,0 +1,73 @@
+//! The grammar of the command line: `stationmaster NOUN VERB …`.
+//!
+//! An extension is named `TENANT EXT` or by its login name; both are read by [`super::who`], since
+//! the one is two words and the other is one.
+
+mod accounts;
+mod keys;
+mod phones;
+
+pub(super) use accounts::{App, Extension, Password, Policy, Role, Tenant};
+pub(super) use keys::Key;
+pub(super) use phones::{Audit, Binding, Device, Lock};
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A SIP registrar and B2BUA with softphone device licensing.
+#[derive(Debug, Parser)]
+#[command(name = "stationmaster", version, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Line {
+    /// The configuration file [default: /etc/stationmaster/stationmaster.toml if it exists]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGTERM or SIGINT
+    Serve,
+    /// Run a throw-away system on loopback, with a tenant, extensions and passwords
+    Demo,
+    /// Check the configuration
+    Check,
+    /// Customer companies
+    #[command(subcommand, arg_required_else_help = true)]
+    Tenant(Tenant),
+    /// Lines of people
+    #[command(subcommand, arg_required_else_help = true)]
+    Extension(Extension),
+    /// Passwords of extensions
+    #[command(subcommand, arg_required_else_help = true)]
+    Password(Password),
+    /// The softphone app of an extension
+    #[command(subcommand, arg_required_else_help = true)]
+    App(App),
+    /// Devices that signed in with an extension's password
+    #[command(subcommand, arg_required_else_help = true)]
+    Device(Device),
+    /// Refusals of new sign-ins after failures
+    #[command(subcommand, arg_required_else_help = true)]
+    Lock(Lock),
+    /// Registered contacts
+    #[command(subcommand, arg_required_else_help = true)]
+    Binding(Binding),
+    /// What was done, by whom, to whom
+    #[command(subcommand, arg_required_else_help = true)]
+    Audit(Audit),
+    /// Keys by which programs use the HTTP API
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(Key),
+    /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
+    Import {
+        /// The file; - is standard input
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,81 @@
+//! Verbs of phones and of what became of them: devices, bindings, locks, the audit.
+
+use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName};
+use clap::{Subcommand, ValueEnum};
+use std::net::IpAddr;
+
+/// Verbs of `device`.
+#[derive(Debug, Subcommand)]
+pub enum Device {
+    /// List an extension's activated devices
+    List(Who),
+    /// Name a device
+    Rename(WhoDeviceName),
+    /// Refuse a device until the app is enabled anew; its place becomes free
+    Revoke(WhoDevice),
+    /// Change a device
+    Set {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: WhoDevice,
+        /// Accept every digest algorithm from it again, also a weaker one than it used before
+        #[arg(long, required = true)]
+        algorithm: AnyAlgorithm,
+    },
+}
+
+/// The one value of `device set --algorithm`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AnyAlgorithm {
+    /// Whatever is offered
+    Any,
+}
+
+/// Verbs of `lock`.
+#[derive(Debug, Subcommand)]
+pub enum Lock {
+    /// List locks and bans: all, of a tenant, or of an extension
+    List(Place),
+    /// End a lock of an extension, or a ban of a source address
+    #[command(
+        override_usage = "stationmaster lock clear TENANT EXT\n       stationmaster lock clear LOGIN\n       stationmaster lock clear --source ADDRESS"
+    )]
+    Clear {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        place: Place,
+        /// End the ban of this address
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "words")]
+        source: Option<IpAddr>,
+    },
+}
+
+/// Verbs of `binding`.
+#[derive(Debug, Subcommand)]
+pub enum Binding {
+    /// List an extension's live bindings
+    List(Who),
+    /// Remove one binding, or all
+    Remove {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// Only the binding with this Contact URI
+        #[arg(long, value_name = "URI")]
+        contact: Option<String>,
+    },
+}
+
+/// Verbs of `audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List what was done: everywhere, to a tenant, or to an extension; the newest last
+    List {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        place: Place,
+        /// Only so many of the newest lines
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        last: u16,
+    },
+}

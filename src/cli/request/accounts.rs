@@ -1,0 +1,74 @@
+//! What the verbs of tenants, extensions, passwords and apps ask for.
+
+use super::{Stop, from_stdin, new_password};
+use crate::account;
+use crate::cli::grammar::{App, Extension, Password, Policy, Role, Tenant};
+use crate::service::admin::{Expect, Page, Request, Search, TenantSettings};
+
+pub(super) fn tenant(verb: Tenant) -> Request {
+    match verb {
+        Tenant::Add { code, name, policy } => {
+            Request::TenantAdd { code, settings: settings(Some(name), &policy) }
+        }
+        Tenant::Show { code } => Request::TenantShow { code },
+        Tenant::List => Request::TenantList { after: None, limit: None },
+        Tenant::Set { code, name, policy } => Request::TenantSet { code, settings: settings(name, &policy) },
+        Tenant::Suspend { code } => Request::TenantSuspend { code },
+        Tenant::Resume { code } => Request::TenantResume { code },
+        Tenant::Remove { code, with_extensions } => {
+            let extensions = if with_extensions { Expect::Any } else { Expect::None };
+            Request::TenantRemove { code, extensions }
+        }
+    }
+}
+
+fn settings(name: Option<String>, policy: &Policy) -> TenantSettings {
+    TenantSettings {
+        name,
+        max_devices: policy.max_devices,
+        max_failures: policy.max_failures,
+        window_s: policy.lock_window_s,
+        duration_s: policy.lock_duration_s,
+        language: policy.language,
+    }
+}
+
+pub(super) fn extension(verb: Extension) -> Result<Request, Stop> {
+    Ok(match verb {
+        Extension::Add { who, name, email, password_stdin } => {
+            let login = who.login()?;
+            let password = if password_stdin { Some(from_stdin()?) } else { None };
+            Request::ExtensionAdd { login, name, email, password }
+        }
+        Extension::Show(who) => Request::ExtensionShow { login: who.login()? },
+        Extension::List { tenant, state, search } => {
+            let search = Search { text: search, state };
+            Request::ExtensionList { tenant, search, page: Page::default() }
+        }
+        Extension::Set { who, name, email, role } => {
+            let role = role.map(|role| match role {
+                Role::User => account::Role::User,
+                Role::Admin => account::Role::Admin,
+            });
+            Request::ExtensionSet { login: who.login()?, name, email, role }
+        }
+        Extension::Invite(who) => Request::ExtensionInvite { login: who.login()? },
+        Extension::Disable(who) => Request::ExtensionDisable { login: who.login()? },
+        Extension::Enable(who) => Request::ExtensionEnable { login: who.login()? },
+        Extension::Remove(who) => Request::ExtensionRemove { login: who.login()? },
+    })
+}
+
+pub(super) fn set_password(verb: &Password) -> Result<Request, Stop> {
+    let Password::Set { who, generate, .. } = verb;
+    Ok(Request::PasswordSet { login: who.login()?, password: new_password(*generate)? })
+}
+
+pub(super) fn app(verb: App) -> Result<Request, Stop> {
+    Ok(match verb {
+        App::Enable { who, email, generate, .. } => {
+            Request::AppEnable { login: who.login()?, email, password: new_password(generate)? }
+        }
+        App::Disable(who) => Request::AppDisable { login: who.login()? },
+    })
+}

@@ -1,0 +1,219 @@
+//! What is answered, and which refusal has which status: the only place where that is said.
+
+use super::condition::tag;
+use super::{AGAIN, Api};
+use crate::http::problem::{Fault, Problem};
+use crate::service::admin::{
+    Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, KeyView, LockView, Refusal,
+    Request, Response, TenantView, Who,
+};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response as Page};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// What a request over HTTP comes to.
+pub(in crate::http) type Answered = Result<Page, Problem>;
+
+impl Api {
+    /// Has a request done that only looks.
+    pub(super) async fn look(&self, caller: Caller, request: Request) -> Answered {
+        self.ask(StatusCode::OK, caller, request, Condition::default()).await
+    }
+
+    /// Has a change made.
+    pub(super) async fn change(&self, caller: Caller, condition: Condition, request: Request) -> Answered {
+        self.ask(StatusCode::OK, caller, request, condition).await
+    }
+
+    /// Has something made that was not there (201).
+    pub(super) async fn make(&self, caller: Caller, condition: Condition, request: Request) -> Answered {
+        self.ask(StatusCode::CREATED, caller, request, condition).await
+    }
+
+    async fn ask(
+        &self,
+        status: StatusCode,
+        caller: Caller,
+        request: Request,
+        condition: Condition,
+    ) -> Answered {
+        let (command, looks) = (request.command(), request.only_looks());
+        let result = self.admin()?.answer(request, Who::Caller(caller), condition).await;
+        match &result {
+            Ok(_) if looks => tracing::debug!(command, "api: looked"),
+            Ok(_) => tracing::info!(command, "api: done"),
+            Err(_) => tracing::info!(command, "api: refused"),
+        }
+        Ok(page(status, &result?))
+    }
+}
+
+/// An answer as JSON, with its revision as its entity tag. None may be kept by a browser or a proxy.
+fn page(status: StatusCode, answer: &Answer) -> Page {
+    let body = match &answer.response {
+        Response::Tenants { rows, next } => json!({ "items": rows, "next": next }),
+        Response::Extensions { rows, next } => json!({ "items": rows, "next": next }),
+        Response::Devices(rows) => items(rows),
+        Response::Bindings(rows) => items(rows),
+        Response::Locks(rows) => items(rows),
+        Response::Audit(rows) => items(rows),
+        Response::Keys(rows) => items(rows),
+        _ => answer.object(),
+    };
+    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    let mut page = (status, kind, body.to_string()).into_response();
+    if let Some(tag) = answer.revision.and_then(|revision| HeaderValue::try_from(tag(revision)).ok()) {
+        page.headers_mut().insert(header::ETAG, tag);
+    }
+    page
+}
+
+fn items<T: Serialize>(rows: &[T]) -> Value {
+    json!({ "items": rows })
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        use Refusal as R;
+        let status = match &refusal {
+            R::NoSuchTenant(_)
+            | R::NoSuchExtension(_)
+            | R::NoSuchDevice { .. }
+            | R::NoSuchBinding(_)
+            | R::NoSuchKey(_)
+            | R::NoInvitation => StatusCode::NOT_FOUND,
+            R::TenantExists(_)
+            | R::ExtensionExists(_)
+            | R::TenantNotEmpty { .. }
+            | R::NoPassword(_)
+            | R::NoEmail(_)
+            | R::LastAdministrator(_)
+            | R::NoSecondFactor(_)
+            | R::Full(_) => StatusCode::CONFLICT,
+            R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            R::WeakPassword(_) | R::BadValue { .. } | R::BadRows(_) | R::OtherRequest => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            R::Denied(_) => StatusCode::FORBIDDEN,
+            R::Protocol(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        match refusal {
+            R::WeakPassword(rules) => Self::new(status, "the password is refused")
+                .with_errors(rules.into_iter().map(|rule| Fault::new("password", rule)).collect()),
+            R::BadValue { what, reason } => Self::new(status, format!("{what}: {reason}"))
+                .with_errors(vec![Fault::new(field(&what), reason)]),
+            R::BadRows(rows) => {
+                let fault = |row: &crate::service::admin::RowFault| Fault::new(&row.column, row.to_string());
+                Self::new(status, "nothing was imported").with_errors(rows.iter().map(fault).collect())
+            }
+            // Its reason may tell of the machine.
+            R::Store(_) | R::Answered => {
+                Self::new(status, "it cannot be said whether this was done; try again").after(AGAIN)
+            }
+            R::NoMail(_) => Self::new(status, "no mail can be sent").after(AGAIN),
+            other => Self::new(status, other.to_string()),
+        }
+    }
+}
+
+/// The name of a field from that of the command's option.
+fn field(what: &str) -> String {
+    let name = what.strip_prefix("--").unwrap_or(what);
+    name.strip_prefix("lock-").unwrap_or(name).replace('-', "_").to_lowercase()
+}
+
+/// Something was done.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct Done {
+    /// Always true.
+    done: bool,
+    /// The new revision of the tenant or extension, if it is one and still there.
+    revision: Option<u64>,
+}
+
+/// A new password, or that it was set.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct PasswordSet {
+    /// Whose, if it was generated.
+    login: Option<String>,
+    /// The generated password, shown this once.
+    password: Option<String>,
+    /// That it was done, if nothing is to be shown.
+    done: Option<bool>,
+    /// The new revision of the extension.
+    revision: u64,
+}
+
+/// An invitation that was sent.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct Invited {
+    /// To which address.
+    email: String,
+    /// When its link ends.
+    until: String,
+    /// The new revision of the extension.
+    revision: u64,
+}
+
+/// An access key, shown this once.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct KeyMade {
+    /// Its id.
+    id: String,
+    /// Its secret. Both stand in `Authorization: Bearer ID.SECRET`.
+    secret: String,
+    /// The new revision of the extension, if it is one's.
+    revision: Option<u64>,
+}
+
+macro_rules! list {
+    ($(#[$doc:meta])* $name:ident of $view:ident) => {
+        $(#[$doc])*
+        #[derive(Serialize, ToSchema)]
+        #[allow(dead_code)]
+        pub(super) struct $name {
+            /// Its rows.
+            items: Vec<$view>,
+        }
+    };
+    ($(#[$doc:meta])* $name:ident of pages of $view:ident) => {
+        $(#[$doc])*
+        #[derive(Serialize, ToSchema)]
+        #[allow(dead_code)]
+        pub(super) struct $name {
+            /// Its rows.
+            items: Vec<$view>,
+            /// What to give as `after` to see more; null if there is no more.
+            next: Option<String>,
+        }
+    };
+}
+
+list!(/** Tenants by code. */ Tenants of pages of TenantView);
+list!(/** Extensions by tenant and number. */ Extensions of pages of ExtensionView);
+list!(/** Activated devices. */ Devices of DeviceView);
+list!(/** Live bindings. */ Bindings of BindingView);
+list!(/** Locks and bans. */ Locks of LockView);
+list!(/** Lines of the audit, the newest last. */ Audit of AuditView);
+list!(/** Access keys, without their secrets. */ Keys of KeyView);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_called_as_its_field() {
+        for (option, name) in
+            [("--name", "name"), ("--lock-window-s", "window_s"), ("--max-devices", "max_devices")]
+        {
+            assert_eq!(field(option), name);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Locks, bans and the audit over HTTP.
+
+use super::Api;
+use super::answer::{Answered, Audit, Done, Locks};
+use super::names::{ExtensionPath, OfExtension, OfSource, OfTenant, SourcePath, TenantPath};
+use super::query::Query;
+use crate::account::{LoginName, Number, TenantCode};
+use crate::base::limit::HTTP_PAGE_ROWS_MAX;
+use crate::http::problem::Problem;
+use crate::service::admin::{Caller, Condition, Request};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{delete, get};
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(paths(all_locks, locks_of_tenant, locks, unlock, unban, whole_audit, audit_of_tenant, audit))]
+pub(super) struct Doc;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/api/v1/locks", get(all_locks))
+        .route("/api/v1/tenants/{tenant}/locks", get(locks_of_tenant))
+        .route("/api/v1/tenants/{tenant}/extensions/{number}/locks", get(locks).delete(unlock))
+        .route("/api/v1/bans/{source}", delete(unban))
+        .route("/api/v1/audit", get(whole_audit))
+        .route("/api/v1/tenants/{tenant}/audit", get(audit_of_tenant))
+        .route("/api/v1/tenants/{tenant}/extensions/{number}/audit", get(audit))
+}
+
+/// The tenant and the number of an extension.
+fn parts(login: &LoginName) -> (Option<TenantCode>, Option<Number>) {
+    (login.tenant().parse().ok(), login.number().parse().ok())
+}
+
+fn lines(mut query: Query, tenant: Option<TenantCode>, number: Option<Number>) -> Result<Request, Problem> {
+    let last = query.number("last", 1, HTTP_PAGE_ROWS_MAX).unwrap_or(super::query::PAGE_ROWS);
+    query.end()?;
+    Ok(Request::AuditList { tenant, number, last })
+}
+
+#[utoipa::path(get, path = "/api/v1/locks", tag = "locks",
+    responses((status = 200, description = "All locks, and the bans of sources", body = Locks)))]
+/// List all locks and bans
+async fn all_locks(State(api): State<Api>, caller: Caller) -> Answered {
+    api.look(caller, Request::LockList { tenant: None, number: None }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/locks", tag = "locks", params(TenantPath),
+    responses((status = 200, description = "The locks of its extensions", body = Locks)))]
+/// List the locks of a tenant
+async fn locks_of_tenant(State(api): State<Api>, caller: Caller, OfTenant(code): OfTenant) -> Answered {
+    api.look(caller, Request::LockList { tenant: Some(code), number: None }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/extensions/{number}/locks", tag = "locks",
+    params(ExtensionPath), responses((status = 200, description = "Its locks", body = Locks)))]
+/// List the locks of an extension
+async fn locks(State(api): State<Api>, caller: Caller, OfExtension(login): OfExtension) -> Answered {
+    let (tenant, number) = parts(&login);
+    api.look(caller, Request::LockList { tenant, number }).await
+}
+
+#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/extensions/{number}/locks", tag = "locks",
+    params(ExtensionPath),
+    responses((status = 200, description = "It is not locked, and its failures are forgotten", body = Done)))]
+/// Unlock an extension
+async fn unlock(
+    State(api): State<Api>,
+    caller: Caller,
+    OfExtension(login): OfExtension,
+    condition: Condition,
+) -> Answered {
+    api.change(caller, condition, Request::LockClear { login }).await
+}
+
+#[utoipa::path(delete, path = "/api/v1/bans/{source}", tag = "locks", params(SourcePath),
+    responses((status = 200, description = "It is not banned", body = Done)))]
+/// End the ban of a source
+async fn unban(
+    State(api): State<Api>,
+    caller: Caller,
+    OfSource(source): OfSource,
+    condition: Condition,
+) -> Answered {
+    api.change(caller, condition, Request::BanClear { source }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(
+    ("last" = Option<u32>, Query, description = "Only so many of the newest", minimum = 1, maximum = 1000),
+), responses((status = 200, description = "What was done everywhere", body = Audit)))]
+/// List what was done everywhere
+async fn whole_audit(State(api): State<Api>, caller: Caller, query: Query) -> Answered {
+    api.look(caller, lines(query, None, None)?).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/audit", tag = "audit", params(TenantPath,
+    ("last" = Option<u32>, Query, description = "Only so many of the newest", minimum = 1, maximum = 1000),
+), responses((status = 200, description = "What was done to it and its extensions", body = Audit)))]
+/// List what was done to a tenant and its extensions
+async fn audit_of_tenant(
+    State(api): State<Api>,
+    caller: Caller,
+    OfTenant(code): OfTenant,
+    query: Query,
+) -> Answered {
+    api.look(caller, lines(query, Some(code), None)?).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/extensions/{number}/audit", tag = "audit",
+    params(ExtensionPath,
+        ("last" = Option<u32>, Query, description = "Only so many of the newest", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "What was done to it", body = Audit)))]
+/// List what was done to an extension
+async fn audit(
+    State(api): State<Api>,
+    caller: Caller,
+    OfExtension(login): OfExtension,
+    query: Query,
+) -> Answered {
+    let (tenant, number) = parts(&login);
+    api.look(caller, lines(query, tenant, number)?).await
+}

@@ -1,0 +1,113 @@
+use super::*;
+use crate::account::KeyId;
+use crate::service::admin::{Expect, NewPassword, Page, Password, Search, TenantSettings};
+
+/// Who asks, beside the operator, who may ask everything: an administrator and a user of the tenant
+/// asked about, the user of the very extension, and both of another tenant.
+const ASKERS: [(&str, &str, Role); 5] = [
+    ("administrator", "100-acme", Role::Admin),
+    ("own user", "200-acme", Role::User),
+    ("other user", "201-acme", Role::User),
+    ("administrator elsewhere", "200-beta", Role::Admin),
+    ("user elsewhere", "200-beta", Role::User),
+];
+
+/// Nobody but operators.
+const OPERATOR: [bool; 5] = [false; 5];
+/// And administrators of the tenant.
+const ADMINISTRATOR: [bool; 5] = [true, false, false, false, false];
+/// And whoever has the extension.
+const USER: [bool; 5] = [true, true, false, false, false];
+/// Operators and whoever has the extension.
+const OWNER: [bool; 5] = [false, true, false, false, false];
+
+/// The rows, and a match that does not compile while a request has none.
+macro_rules! rows {
+    ($($kind:ident $fields:tt => $allowed:expr,)+) => {
+        fn rows() -> Vec<(Request, [bool; 5])> {
+            vec![$((Request::$kind $fields, $allowed)),+]
+        }
+
+        #[allow(unreachable_patterns, reason = "a request may have several rows")]
+        fn has_a_row(request: &Request) {
+            match request {
+                $(Request::$kind { .. } => {})+
+            }
+        }
+    };
+}
+
+fn code() -> TenantCode {
+    TenantCode::parse("acme").unwrap()
+}
+
+fn login() -> LoginName {
+    LoginName::parse("200-acme").unwrap()
+}
+
+fn id() -> KeyId {
+    KeyId::parse("0123456789abcdef0123").unwrap()
+}
+
+rows! {
+    TenantAdd { code: code(), settings: TenantSettings::default() } => OPERATOR,
+    TenantShow { code: code() } => ADMINISTRATOR,
+    TenantList { after: None, limit: None } => OPERATOR,
+    TenantSet { code: code(), settings: TenantSettings::default() } => OPERATOR,
+    TenantSuspend { code: code() } => OPERATOR,
+    TenantResume { code: code() } => OPERATOR,
+    TenantRemove { code: code(), extensions: Expect::None } => OPERATOR,
+    ExtensionAdd { login: login(), name: "x".into(), email: None, password: None } => ADMINISTRATOR,
+    ExtensionShow { login: login() } => USER,
+    ExtensionList { tenant: Some(code()), search: Search::default(), page: Page::default() } => ADMINISTRATOR,
+    ExtensionList { tenant: None, search: Search::default(), page: Page::default() } => OPERATOR,
+    ExtensionSet { login: login(), name: None, email: None, role: None } => ADMINISTRATOR,
+    ExtensionDisable { login: login() } => ADMINISTRATOR,
+    ExtensionEnable { login: login() } => ADMINISTRATOR,
+    ExtensionInvite { login: login() } => ADMINISTRATOR,
+    ExtensionRemove { login: login() } => ADMINISTRATOR,
+    PasswordSet { login: login(), password: NewPassword::Generate } => ADMINISTRATOR,
+    AppEnable { login: login(), email: None, password: NewPassword::Generate } => ADMINISTRATOR,
+    AppDisable { login: login() } => ADMINISTRATOR,
+    DeviceList { login: login() } => USER,
+    DeviceRename { login: login(), device: 1, name: "x".into() } => USER,
+    DeviceRevoke { login: login(), device: 1 } => USER,
+    DeviceAnyAlgorithm { login: login(), device: 1 } => ADMINISTRATOR,
+    BindingList { login: login() } => USER,
+    BindingRemove { login: login(), contact: None } => ADMINISTRATOR,
+    LockList { tenant: Some(code()), number: None } => ADMINISTRATOR,
+    LockList { tenant: Some(code()), number: Some("200".parse().unwrap()) } => ADMINISTRATOR,
+    LockList { tenant: None, number: None } => OPERATOR,
+    LockClear { login: login() } => ADMINISTRATOR,
+    BanClear { source: [192, 0, 2, 1].into() } => OPERATOR,
+    AuditList { tenant: Some(code()), number: None, last: 1 } => ADMINISTRATOR,
+    AuditList { tenant: Some(code()), number: Some("200".parse().unwrap()), last: 1 } => ADMINISTRATOR,
+    AuditList { tenant: None, number: None, last: 1 } => OPERATOR,
+    KeyAdd { login: Some(login()), name: "x".into() } => OWNER,
+    KeyAdd { login: None, name: "x".into() } => OPERATOR,
+    KeyList { login: Some(login()) } => USER,
+    KeyList { login: None } => OPERATOR,
+    KeyRemove { login: Some(login()), id: id() } => USER,
+    KeyRemove { login: None, id: id() } => OPERATOR,
+    Import { csv: Password::new(String::new()) } => OPERATOR,
+}
+
+#[test]
+fn every_request_by_every_role_in_the_own_tenant_and_another() {
+    for (request, allowed) in rows() {
+        has_a_row(&request);
+        assert_eq!(may(&Actor::Operator, &request), Ok(()), "operator: {request:?}");
+        for ((who, name, role), allowed) in ASKERS.into_iter().zip(allowed) {
+            let actor = Actor::of(LoginName::parse(name).unwrap(), role);
+            assert_eq!(may(&actor, &request).is_ok(), allowed, "{who}: {request:?}");
+        }
+    }
+}
+
+#[test]
+fn an_administrator_makes_keys_for_themselves_only() {
+    let own = Actor::of(LoginName::parse("100-acme").unwrap(), Role::Admin);
+    let add = |login: &str| Request::KeyAdd { login: login.parse().ok(), name: "x".into() };
+    assert_eq!(may(&own, &add("100-acme")), Ok(()));
+    assert!(may(&own, &add("200-acme")).is_err());
+}

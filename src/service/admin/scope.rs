@@ -1,0 +1,180 @@
+//! What a change must hold to beside its own rules: the revision that the asker has seen, and the
+//! idempotency key under which it may be done once only.
+//!
+//! Both are judged in the committer's job that makes the change, on the records as they are then.
+
+use super::once::{Once, Sealed};
+use super::{Refusal, Response, Who};
+use crate::base::limit;
+use crate::service::Services;
+use crate::store::{Revision, Txn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What came of a request.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What.
+    pub response: Response,
+    /// The revision of the tenant or extension that was looked at or changed, if it was one.
+    pub revision: Option<Revision>,
+}
+
+impl Answer {
+    /// What a change or a look at one thing is answered with, as one flat object. A list has none.
+    #[must_use]
+    pub fn object(&self) -> Value {
+        let mut object = match &self.response {
+            Response::Generated { login, password } => json!({ "login": login, "password": password }),
+            Response::Invited { email, until } => json!({ "email": email, "until": until }),
+            Response::Imported { extensions } => json!({ "imported": extensions }),
+            Response::Key { id, secret } => json!({ "id": id, "secret": secret }),
+            Response::Tenant(view) => json!(view),
+            Response::Extension(view) => json!(view),
+            _ => json!({ "done": true }),
+        };
+        if let (Some(object), Some(revision)) = (object.as_object_mut(), self.revision) {
+            object.insert("revision".into(), revision.0.into());
+        }
+        object
+    }
+}
+
+/// What is asked beside the request itself.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Condition {
+    /// Only if the tenant or extension still has this revision.
+    pub expect: Option<Revision>,
+    /// Once only, under this key of the asker's, of at most [`limit::ONCE_KEY_BYTES_MAX`] bytes.
+    pub once: Option<String>,
+}
+
+/// A condition in force, and what was found while it was judged.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    expect: Option<Revision>,
+    once: Option<Mark>,
+    found: Mutex<Found>,
+}
+
+/// A request with an idempotency key.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    /// Whose key.
+    pub(super) account: String,
+    /// The key's hash.
+    pub(super) key: [u8; 32],
+    /// A keyed hash of the request, which may hold a password.
+    pub(super) request: [u8; 32],
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    revision: Option<Revision>,
+    before: Option<Answer>,
+}
+
+impl Scope {
+    /// # Errors
+    /// [`Refusal::BadValue`] for a key that is empty or too long.
+    pub(super) fn new(
+        services: &Services,
+        condition: Condition,
+        who: &Who,
+        request: &impl Serialize,
+    ) -> Result<Self, Refusal> {
+        let Condition { expect, once } = condition;
+        let once = match (once, who) {
+            (Some(key), Who::Caller(caller)) => {
+                if key.is_empty() || key.len() > limit::ONCE_KEY_BYTES_MAX {
+                    let reason = format!("it is not of 1 to {} bytes", limit::ONCE_KEY_BYTES_MAX);
+                    return Err(Refusal::BadValue { what: "Idempotency-Key".into(), reason });
+                }
+                let account = caller.account();
+                let request = hash(services, &(expect, request));
+                Some(Mark { account, key: Sha256::digest(key.as_bytes()).into(), request })
+            }
+            _ => None,
+        };
+        Ok(Self { expect, once, found: Mutex::default() })
+    }
+
+    /// Looks whether this was done before.
+    ///
+    /// # Errors
+    /// [`Refusal::Answered`] if it was: [`Scope::answer`] has what was answered then;
+    /// [`Refusal::OtherRequest`] if something else was asked under the key.
+    pub(super) fn begin(&self, services: &Services, txn: &Txn<'_>) -> Result<(), Refusal> {
+        let Some(mark) = &self.once else { return Ok(()) };
+        let Some(before) = Once::find(services, txn, mark)? else { return Ok(()) };
+        self.found().before = Some(before);
+        Err(Refusal::Answered)
+    }
+
+    /// Keeps what is answered, for when it is asked again.
+    ///
+    /// # Errors
+    /// As [`Txn::put`].
+    pub(super) fn keep(
+        &self,
+        services: &Services,
+        kept: &Once,
+        txn: &mut Txn<'_>,
+        response: Response,
+    ) -> Result<(), Refusal> {
+        let Some(mark) = &self.once else { return Ok(()) };
+        let answer = Answer { response, revision: self.found().revision };
+        kept.keep(txn, mark, &Sealed::new(services, mark, &answer, txn.now()))
+    }
+
+    /// The record that is to be changed has this revision.
+    ///
+    /// # Errors
+    /// [`Refusal::Changed`] if the asker has seen another.
+    pub(super) fn check(&self, revision: Revision) -> Result<(), Refusal> {
+        match self.expect {
+            Some(expect) if expect != revision => Err(Refusal::Changed { revision: revision.0 }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes which revision was seen, or made.
+    pub(super) fn saw(&self, revision: Revision) {
+        self.found().revision = Some(revision);
+    }
+
+    /// What is answered.
+    ///
+    /// # Errors
+    /// The refusal, unless it stands for an answer that was given before.
+    pub(super) fn answer(&self, result: Result<Response, Refusal>) -> Result<Answer, Refusal> {
+        match result {
+            Ok(response) => Ok(Answer { response, revision: self.found().revision }),
+            Err(Refusal::Answered) => self.found().before.take().ok_or(Refusal::Answered),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The hash of a request under a key outside the store: without it a password in the request could be
+/// guessed from the hash.
+fn hash(services: &Services, request: &impl Serialize) -> [u8; 32] {
+    let key = services.sealer.derive(b"idempotency");
+    let mut text = serde_json::to_vec(request).unwrap_or_default();
+    let hash = Sha256::new().chain_update(key.expose()).chain_update(&text).finalize();
+    zeroize::Zeroize::zeroize(&mut text);
+    hash.into()
+}
+
+/// The scope of one request and what all share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) scope: Arc<Scope>,
+    pub(super) once: Arc<Once>,
+}
