@@ -82,6 +82,17 @@ pub struct SecondFactor {
     pub by_mail: bool,
     /// The code that was mailed last.
     pub mailed: Option<MailedCode>,
+    /// What is being set up, and not yet confirmed by a code.
+    pub enrolling: Option<Enrolling>,
+}
+
+/// A second factor that is being set up.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Enrolling {
+    /// An authenticator app, with its sealed secret.
+    Totp(Vec<u8>),
+    /// Codes by mail.
+    Mail,
 }
 
 /// The secret of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).

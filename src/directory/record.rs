@@ -4,7 +4,7 @@
 use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
-use crate::lockout::Lock;
+use crate::lockout::{Lock, Scope};
 use crate::registrar::Binding;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -151,6 +151,15 @@ pub enum What {
         device: u32,
         /// Where the one came from that showed it.
         address: String,
+    },
+    /// The extension was locked for new sign-ins of its person.
+    LockedOut {
+        /// To what.
+        scope: Scope,
+        /// Until when.
+        until: Wall,
+        /// By whom.
+        source: String,
     },
 }
 

@@ -115,19 +115,28 @@ fn stage(
         Durable::Locked { login: Some(login), lock, .. } => put_lock(txn, directory, at, &login, lock),
         Durable::Locked { .. } => decoy(txn),
         Durable::Banned { begun, .. } => {
-            let Begun { ban, dropped } = begun;
-            if let Some(dropped) = dropped {
-                BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
-            }
-            BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
+            note_ban(txn, &begun)?;
             Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
         }
     }
 }
 
+/// Writes a ban, and removes the one that made room for it.
+pub(super) fn note_ban(txn: &mut Txn<'_>, begun: &Begun) -> Result<(), StoreError> {
+    let Begun { ban, dropped } = begun;
+    if let Some(dropped) = dropped {
+        BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
+    }
+    BANS.put(txn, &[&ban.source.to_string()], ban, Some(ban.until), Expect::Any).map(drop)
+}
+
 /// The lock of a stranger takes as long to answer as that of an extension.
+pub(super) fn note_strangers_lock(txn: &mut Txn<'_>) -> Result<(), StoreError> {
+    DECOYS.put(txn, &["lock"], &0, None, Expect::Any).map(drop)
+}
+
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
-    DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
+    note_strangers_lock(txn)?;
     Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
 }
 

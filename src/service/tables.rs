@@ -7,6 +7,7 @@
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
 //! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
+//! | `session` | tenant, number, hash of its secret | [`Session`], gone when it is not used |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
 //! | `key`     | `op` or `ext`, id | [`AccessKey`]; one of an extension counts only if its record says so too |
 //! | `once`    | whose, hash of the idempotency key | [`Sealed`], what was answered, kept 24 hours |
@@ -14,7 +15,7 @@
 
 use super::admin::Sealed;
 use super::audit::AuditLine;
-use crate::account::{AccessKey, LoginName, Tenant};
+use crate::account::{AccessKey, LoginName, Session, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
@@ -33,6 +34,9 @@ pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
 
 /// Tokens of links by their hash: of which extension. They are gone when the link ends.
 pub const TOKENS: Table<LoginName> = Table::new(Namespace::new("token"), 1);
+
+/// Portal sessions by tenant, number and the hash of their secret.
+pub const SESSIONS: Table<Session> = Table::new(Namespace::new("session"), 1);
 
 /// The audit, in the order of time.
 pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);
@@ -87,6 +91,18 @@ pub fn put_extension(
     expect: Expect,
 ) -> Result<Revision, StoreError> {
     EXTENSIONS.put(txn, &[record.login.tenant(), record.login.number()], record, None, expect)
+}
+
+/// Ends every portal session of an extension.
+///
+/// # Errors
+/// As [`Table::scan`] and [`Table::remove`].
+pub fn end_sessions(txn: &mut Txn<'_>, login: &LoginName) -> Result<(), StoreError> {
+    let whose = [login.tenant(), login.number()];
+    for (key, _) in SESSIONS.scan(txn, &whose, None, 2 * crate::base::limit::SESSIONS_MAX)? {
+        txn.delete(&key, Expect::Any)?;
+    }
+    Ok(())
 }
 
 /// Takes into a record what refreshes have changed since it was written: where memory knows a

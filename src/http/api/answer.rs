@@ -90,6 +90,8 @@ impl From<Refusal> for Problem {
             | R::NoPassword(_)
             | R::NoEmail(_)
             | R::NumberTaken(_)
+            | R::LastAdministrator(_)
+            | R::NoSecondFactor(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             R::WeakPassword(_)

@@ -32,10 +32,11 @@ pub(super) use body::Body;
 
 use super::problem::Problem;
 use super::rate::Rates;
-use super::{Door, Remote};
+use super::{Door, PortalDoor, Remote};
 use crate::base::prefix::Prefix;
 use crate::base::time::Mono;
 use crate::service::admin::Admin;
+use crate::service::portal::Desk;
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -55,6 +56,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Api {
     door: Door,
+    desk: PortalDoor,
     proxies: Arc<[Prefix]>,
     /// What needs no sign-in, by source.
     open: Arc<Mutex<Rates>>,
@@ -66,15 +68,16 @@ pub struct Api {
 }
 
 impl Api {
-    /// `door` is open once accounts can be changed; `proxies` say in `X-Forwarded-For` who asks.
+    /// `door` is open once accounts can be changed, `desk` once people can sign in; `proxies` say in `X-Forwarded-For` who asks.
     #[must_use]
-    pub fn new(door: Door, proxies: &[Prefix]) -> Self {
+    pub fn new(door: Door, desk: PortalDoor, proxies: &[Prefix]) -> Self {
         metrics::describe_counter!(
             "stationmaster_http_sign_in_failures_total",
             "Requests over HTTP with a key or a session that opens nothing"
         );
         Self {
             door,
+            desk,
             proxies: proxies.into(),
             open: Arc::default(),
             failed: Arc::default(),
@@ -86,9 +89,12 @@ impl Api {
 
     /// The way to administration.
     pub(super) fn admin(&self) -> Result<&Admin, Problem> {
-        let starting =
-            || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting").after(AGAIN);
         self.door.get().ok_or_else(starting)
+    }
+
+    /// The way to where people sign in.
+    pub(super) fn desk(&self) -> Result<&Desk, Problem> {
+        self.desk.get().ok_or_else(starting)
     }
 
     /// Counts a request that needs no sign-in.
@@ -148,6 +154,10 @@ impl Api {
             .merge(keys::routes())
             .merge(own::routes())
     }
+}
+
+fn starting() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting").after(AGAIN)
 }
 
 /// Where a request comes from: the other end of the connection, or whom a proxy of ours names.

@@ -61,6 +61,9 @@ fn show(line: &AuditLine) -> AuditView {
         What::Locked { until, source } => {
             ("phone", "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
         }
+        What::LockedOut { scope, until, source } => {
+            (scope.label(), "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
+        }
         What::Administered { by, command } => (by.as_str(), command.as_str(), banned, change.after.clone()),
     };
     AuditView {

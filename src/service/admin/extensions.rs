@@ -177,6 +177,12 @@ pub(super) fn checked_email(email: Option<String>) -> Result<Option<String>, Ref
     Ok(email)
 }
 
+/// Until when the last of its locks lasts.
+fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
+    let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
+    ends.filter(|until| *until > now).max()
+}
+
 pub(super) fn show(
     record: &ExtensionRecord,
     revision: store::Revision,
@@ -204,7 +210,7 @@ pub(super) fn show(
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
-        locked_until: record.lock.as_ref().filter(|lock| lock.until > now).map(|lock| lock.until.rfc3339()),
+        locked_until: locked_until(record, now).map(Wall::rfc3339),
         revision: revision.0,
     }
 }

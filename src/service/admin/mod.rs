@@ -33,9 +33,10 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::service) use app::{owe_password_changed, set_password};
+pub(super) use app::{owe_password_changed, set_password};
 pub use authority::Actor;
 pub use caller::{Caller, Via, Who};
+pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
 pub use once::Sealed;
 pub use refusal::{Refusal, RowFault};
@@ -48,7 +49,7 @@ pub use view::{
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
 use super::index::{self, ClaimError, Indexed};
-use super::tables::{EXTENSIONS, TENANTS, extension, overlay, put_extension};
+use super::tables::{EXTENSIONS, TENANTS, end_sessions, extension, overlay, put_extension};
 use super::{Services, opens_phones, tables};
 use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
@@ -93,12 +94,12 @@ pub struct Admin {
 }
 
 /// A change of an extension's record, and what memory must be told besides the record.
-pub(in crate::service) struct Changed<T> {
-    pub(in crate::service) told: T,
+pub(super) struct Changed<T> {
+    pub(super) told: T,
     /// The password, if it was changed.
-    pub(in crate::service) credentials: Option<Credentials>,
+    pub(super) credentials: Option<Credentials>,
     /// Whether failures are forgotten.
-    pub(in crate::service) unlocked: bool,
+    pub(super) unlocked: bool,
 }
 
 impl<T> From<T> for Changed<T> {
@@ -121,7 +122,7 @@ impl Admin {
         &self.services
     }
 
-    /// What counts where a tenant says nothing.
+    /// What the configuration says where a tenant says nothing.
     #[must_use]
     pub const fn defaults(&self) -> &Defaults {
         &self.defaults
@@ -213,7 +214,7 @@ impl Admin {
 
     /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
     /// job's `apply`. So memory sees the changes in the order of the store.
-    pub(in crate::service) async fn commit<T: Send + 'static>(
+    pub(super) async fn commit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -250,7 +251,7 @@ impl Admin {
 
     /// Changes one extension's record, and memory with it. What is told is answered if it is a
     /// [`Response`], else that it is done.
-    pub(in crate::service) async fn change<T: Send + 'static>(
+    pub(super) async fn change<T: Send + 'static>(
         &self,
         by: By,
         login: LoginName,
@@ -281,6 +282,7 @@ impl Admin {
             }
             if changed.unlocked {
                 directory.with(record.login.as_str(), |entry| entry.unlock());
+                directory.forget_person(record.login.as_str());
             }
         };
         let told = |(_, changed): &(ExtensionRecord, Changed<T>)| {
@@ -305,20 +307,25 @@ impl Admin {
 
 /// Who changes something, and by which command.
 #[derive(Clone, Debug)]
-pub(in crate::service) struct By {
+pub(super) struct By {
     who: Who,
     command: &'static str,
 }
 
 impl By {
     /// Whoever has a link, from this address.
-    pub(in crate::service) const fn link(from: IpAddr, command: &'static str) -> Self {
+    pub(super) const fn link(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Link(from), command }
     }
 
     /// Anybody, from this address.
-    pub(in crate::service) const fn anybody(from: IpAddr, command: &'static str) -> Self {
+    pub(super) const fn anybody(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Anybody(from), command }
+    }
+
+    /// Somebody over HTTP.
+    pub(super) const fn caller(caller: Caller, command: &'static str) -> Self {
+        Self { who: Who::Caller(caller), command }
     }
 
     /// Writes the line of the audit: before the change itself is written.
@@ -341,6 +348,8 @@ impl By {
         }
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
+        // Or they would be of an extension that gets the same number later.
+        end_sessions(txn, &record.login)?;
         EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)?;
         index::release(txn, &Indexed::of(record), None)
     }

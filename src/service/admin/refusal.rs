@@ -66,6 +66,14 @@ pub enum Refusal {
     /// The security question is not answered, or wrongly.
     #[error("the security question must be answered")]
     WrongAnswer,
+    /// Two-step verification would lock the tenant's last administrator out for good, if their phone is lost.
+    #[error(
+        "there is no other administrator of tenant {0} who could clear it; confirm that you keep the recovery codes"
+    )]
+    LastAdministrator(String),
+    /// There is no second factor.
+    #[error("two-step verification of extension {0} is not on")]
+    NoSecondFactor(String),
     /// An argument is not what it must be.
     #[error("{what}: {reason}")]
     BadValue {
