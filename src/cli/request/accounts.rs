@@ -2,7 +2,7 @@
 
 use super::{Stop, from_stdin, new_password};
 use crate::account;
-use crate::cli::grammar::{App, Extension, Password, Policy, Role, Tenant};
+use crate::cli::grammar::{App, Extension, Password, Policy, Role, Second, Tenant};
 use crate::service::admin::{Expect, Page, Request, Search, TenantSettings};
 
 pub(super) fn tenant(verb: Tenant) -> Request {
@@ -62,6 +62,13 @@ pub(super) fn extension(verb: Extension) -> Result<Request, Stop> {
 pub(super) fn set_password(verb: &Password) -> Result<Request, Stop> {
     let Password::Set { who, generate, .. } = verb;
     Ok(Request::PasswordSet { login: who.login()?, password: new_password(*generate)? })
+}
+
+pub(super) fn second(verb: &Second) -> Result<Request, Stop> {
+    Ok(match verb {
+        Second::Show(who) => Request::SecondShow { login: who.login()? },
+        Second::Clear(who) => Request::SecondClear { login: who.login()? },
+    })
 }
 
 pub(super) fn app(verb: App) -> Result<Request, Stop> {

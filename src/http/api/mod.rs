@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -25,6 +25,7 @@ mod lookouts;
 mod names;
 mod phones;
 mod query;
+mod second;
 mod tenants;
 
 pub(super) use body::Body;
@@ -151,6 +152,7 @@ impl Api {
             .merge(phones::routes())
             .merge(lookouts::routes())
             .merge(keys::routes())
+            .merge(second::routes())
     }
 }
 

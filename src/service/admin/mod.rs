@@ -23,6 +23,7 @@ mod refusal;
 mod request;
 mod scope;
 mod search;
+mod second;
 mod tenants;
 mod view;
 
@@ -40,7 +41,8 @@ pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
 pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
-    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, TenantView,
+    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, SecondView,
+    TenantView,
 };
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
@@ -187,6 +189,8 @@ impl Admin {
             R::KeyAdd { login, name } => self.key_add(by, login, name).await,
             R::KeyList { login } => self.key_list(login).await,
             R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
+            R::SecondShow { login } => self.second_show(login).await,
+            R::SecondClear { login } => self.second_clear(by, login).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }

@@ -44,6 +44,8 @@ pub enum Request {
     KeyAdd { login: Option<LoginName>, name: String },
     KeyList { login: Option<LoginName> },
     KeyRemove { login: Option<LoginName>, id: KeyId },
+    SecondShow { login: LoginName },
+    SecondClear { login: LoginName },
     Import { csv: Password },
 }
 
@@ -82,6 +84,8 @@ impl Request {
             Self::KeyAdd { .. } => "key add",
             Self::KeyList { .. } => "key list",
             Self::KeyRemove { .. } => "key remove",
+            Self::SecondShow { .. } => "second show",
+            Self::SecondClear { .. } => "second clear",
             Self::Import { .. } => "import",
         }
     }
@@ -100,6 +104,7 @@ impl Request {
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
                 | Self::KeyList { .. }
+                | Self::SecondShow { .. }
         )
     }
 }
