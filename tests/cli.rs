@@ -192,8 +192,26 @@ fn lists_are_arrays_of_flat_objects_and_empty_ones_are_empty_arrays() {
     }
 
     let tenants = place.json("tenant list");
-    let names =
-        ["code", "duration_s", "language", "max_devices", "max_failures", "name", "state", "window_s"];
+    let names = [
+        "code",
+        "duration_s",
+        "language",
+        "mail_locked",
+        "mail_new_device",
+        "mail_prefix",
+        "mail_sender",
+        "main_number",
+        "max_devices",
+        "max_failures",
+        "name",
+        "password_policy",
+        "question_required",
+        "random_password_by_mail",
+        "revision",
+        "state",
+        "two_step_required",
+        "window_s",
+    ];
     assert_eq!(fields(&tenants[0]), names);
     assert_eq!(tenants[0], place.json("tenant show acme"));
 
@@ -209,6 +227,8 @@ fn lists_are_arrays_of_flat_objects_and_empty_ones_are_empty_arrays() {
         "locked_until",
         "login",
         "name",
+        "numbers",
+        "revision",
         "role",
         "state",
         "tenant",
@@ -321,7 +341,7 @@ fn an_invitation_is_sent_to_an_address_and_over_a_page() {
     place.good("extension set acme 201 --email bell@example.test", "");
     let told = place.good("extension invite 201-acme", "");
     assert!(told.starts_with("A link goes to bell@example.test; it works once, until "), "{told}");
-    assert_eq!(fields(&place.json("extension invite 201-acme")), ["email", "until"]);
+    assert_eq!(fields(&place.json("extension invite 201-acme")), ["email", "revision", "until"]);
     let show = place.json("extension show acme 201");
     assert_eq!((&show["state"], show["invited_until"].is_string()), (&"pending".into(), true));
     assert_eq!(place.refused("extension invite acme 200", ""), "200-acme: the extension is active already");
@@ -336,7 +356,7 @@ fn passwords_come_by_standard_input_and_are_judged() {
     assert_eq!(reason, format!("the password is refused: {rules}"));
     assert_eq!(place.refused("password set acme 200 --stdin", ""), "standard input has no password");
     let generated = place.json("password set 200-acme --generate");
-    assert_eq!(fields(&generated), ["login", "password"]);
+    assert_eq!(fields(&generated), ["login", "password", "revision"]);
     assert!(generated["password"].as_str().unwrap().len() >= 20, "{generated}");
     // It satisfies the policy that it was made under.
     place.good("password set acme 200 --stdin", generated["password"].as_str().unwrap());

@@ -6,57 +6,12 @@ mod support;
 
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use support::mails::{Answer, ask, mails};
 use support::phone::Phone;
 use support::server::{Server, Setup};
-use support::{PATIENCE, until};
+use support::until;
 
 const PASSWORD: &str = "Right-Horse7";
-
-/// An answer over HTTP.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// That it is a problem (RFC 9457) of its status; the reasons by field.
-    fn problem(&self, status: u16) -> Vec<(String, String)> {
-        assert_eq!(self.status, status, "{self:?}");
-        assert!(self.head.contains("content-type: application/problem+json"), "{self:?}");
-        let problem = self.json();
-        assert_eq!(problem["status"], status, "{problem}");
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let errors = problem["errors"].as_array().unwrap().iter();
-        errors.map(|error| (text(&error["field"]), text(&error["reason"]))).collect()
-    }
-}
-
-/// Sends a request to where a link leads.
-fn ask(at: &str, method: &str, path: &str, kind: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut text = String::new();
-    let _ = stream.read_to_string(&mut text); // reset if it was refused before it was read
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
-}
 
 /// The link of a mail, as its parts: where, the path, the token.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -81,22 +36,6 @@ impl Link {
     fn post(&self, kind: &str, body: &str) -> Answer {
         ask(&self.at, "POST", "/api/v1/invitations/accept", kind, body)
     }
-}
-
-fn files(spool: &Path) -> Vec<PathBuf> {
-    let Ok(files) = fs::read_dir(spool) else { return Vec::new() };
-    let mut files: Vec<_> = files
-        .map(|file| file.unwrap().path())
-        .filter(|file| file.extension().is_some_and(|end| end == "eml"))
-        .collect();
-    files.sort();
-    files
-}
-
-/// The mails of a spool once there are so many, the oldest first.
-fn mails(spool: &Path, count: usize) -> Vec<String> {
-    until("the mails are in the spool", || (files(spool).len() == count).then_some(()));
-    files(spool).iter().map(|file| fs::read_to_string(file).unwrap()).collect()
 }
 
 fn with_extensions(server: &Server, numbers: &[&str]) {

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use support::server::{Server, Setup};
+use support::phone::Phone;
+use support::server::{Server, Setup, password};
 use support::{free_port, until};
 
 /// What a mail server was told, and whom it refuses.
@@ -150,5 +151,38 @@ fn without_tls_nothing_is_told() {
     until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
     assert!(mail_server.was_told("EHLO"));
     assert!(!mail_server.was_told("MAIL") && !mail_server.was_told("AUTH"));
+    server.stop();
+}
+
+/// What is owed with a reset, an activation and a lock stands in the record of what it tells.
+#[test]
+fn no_mail_of_a_reset_a_new_device_or_a_lock_is_lost_though_both_servers_are_down() {
+    let port = free_port();
+    let mut server = server(&format!("smtp-plain://127.0.0.1:{port}"), "");
+    server.cli(&["tenant", "set", "acme", "--mail-sender", "Acme <phones@acme.example>"], "");
+    server.cli(&["password", "set", "acme", "200", "--stdin"], &password("200"));
+    Phone::new(&server, "200").registered();
+    let guesser = Ipv4Addr::new(127, 7, 7, 66);
+    for _ in 0..5 {
+        let mut phone = Phone::at(&server, "200", guesser).with_password("wrong-Horse1");
+        assert_eq!(phone.register().status(), 401);
+    }
+    assert_eq!(Phone::at(&server, "200", guesser).register().status(), 403);
+    server.cli(&["password", "reset", "acme", "200"], "");
+    server.kill();
+    server.start_again();
+    until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
+    let mail_server = MailServer::start(port, None);
+    let mut messages = mail_server.messages(3);
+    messages.sort_by_key(|message| {
+        ["/reset#", "a new phone or app", "tried too often"].iter().position(|says| message.contains(says))
+    });
+    for (message, says) in messages.iter().zip(["/reset#", "Signalbox/1.0, from 127.0.0.1", "127.7.7.66"]) {
+        let text = message.replace("=\n", "");
+        assert!(text.contains("\nTo: 200@example.test\n") && text.contains(says), "{says}: {message}");
+        assert!(text.contains("\nFrom: \"Acme\" <phones@acme.example>\n"), "{message}");
+    }
+    // The envelope stays ours: that is whom mail servers let send.
+    assert!(mail_server.was_told("MAIL FROM:<phones@example.test>"));
     server.stop();
 }

@@ -1,25 +1,38 @@
 //! Tenants, extensions and their life cycle (PRODUCT §1, §2).
 //!
 //! Pure: no store, no clock. What an extension may do is decided from its [`Life`] and its
-//! tenant's state ([`life`]); what it is called stands in [`name`].
+//! tenant's state ([`life`]); what it is called stands in [`name`], what people type to name it in
+//! [`identity`] and [`direct`]. What secrets must be like: [`password`] (and [`strength`], which decides
+//! nothing), [`pin`], [`question`].
 
 pub mod access_key;
 pub mod argon;
+pub mod direct;
+pub mod identity;
 pub mod invitation;
 pub mod life;
 pub mod name;
 pub mod owed;
 pub mod password;
+pub mod pin;
 pub mod portal;
+pub mod question;
+pub mod reset;
 pub mod second;
 pub mod session;
+pub mod strength;
 pub mod tenant;
 
 pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
+pub use direct::{DirectNumber, MainNumber};
+pub use identity::Typed;
 pub use invitation::{Invitation, Token, TokenHash};
 pub use name::{LoginName, Number, TenantCode};
-pub use owed::{MailKind, OwedMail, OwedMails};
-pub use portal::Portal;
+pub use owed::{MailKind, Matter, OwedMail, OwedMails, Told};
+pub use pin::Pin;
+pub use portal::{CodeHash, Portal};
+pub use question::Question;
+pub use reset::{AskedBy, Reset};
 pub use session::Session;
 pub use tenant::{DialError, Tenant, dial};
 

@@ -1,5 +1,6 @@
 //! Names of tenants and extensions (PRODUCT §1).
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,7 +23,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
         #[serde(try_from = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(CompactString);
 
         impl $name {
             /// Reads it.
@@ -95,7 +96,7 @@ impl LoginName {
     /// The login name of an extension.
     #[must_use]
     pub fn of(number: &Number, tenant: &TenantCode) -> Self {
-        Self(format!("{number}-{tenant}").into())
+        Self(compact_str::format_compact!("{number}-{tenant}"))
     }
 
     /// The extension's number.

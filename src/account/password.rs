@@ -94,6 +94,21 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Policy {
+    /// Its name, for people and scripts.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Alphanumeric => "alphanumeric",
+            Self::Basic => "basic",
+        }
+    }
+
+    /// The policy of a name.
+    #[must_use]
+    pub fn of_label(label: &str) -> Option<Self> {
+        [Self::Alphanumeric, Self::Basic].into_iter().find(|policy| policy.label() == label)
+    }
+
     /// Whether a password will do for this login name.
     ///
     /// # Errors
@@ -202,6 +217,30 @@ mod tests {
         }
         lines.dedup();
         assert_eq!(lines.len(), COMMON.lines().count());
+    }
+
+    /// What is drawn from how many, as `generate` says it: the two bound places, and the rest.
+    #[test]
+    fn generated_ones_have_at_least_96_bits() {
+        let mut seen = vec![std::collections::BTreeSet::new(); 23];
+        let mut rng = Rng::from_number(3);
+        for _ in 0..5_000 {
+            for (place, char) in generate(&mut rng).expose().chars().enumerate() {
+                seen[place].insert(char);
+            }
+        }
+        let bits: f64 = seen.iter().map(|chars| (chars.len() as f64).log2()).sum();
+        assert!(bits >= 96.0, "{bits}");
+        let dashes: Vec<usize> = (0..23).filter(|place| seen[*place].len() == 1).collect();
+        assert_eq!(dashes, [5, 11, 17]);
+    }
+
+    #[test]
+    fn policies_have_their_names() {
+        for (policy, label) in [(Policy::Alphanumeric, "alphanumeric"), (Policy::Basic, "basic")] {
+            assert_eq!((policy.label(), Policy::of_label(label)), (label, Some(policy)));
+        }
+        assert_eq!(Policy::of_label("strong"), None);
     }
 
     #[test]

@@ -9,12 +9,14 @@
 //! | recovery codes | keyed hashes of the unused ones | the codes |
 //! | code by mail | keyed hash, end, tries | the code |
 //! | browsers | hashes of their cookies | the cookies |
+//! | PIN, security question | keyed hashes | the PIN, the answer |
+//! | link of a reset | the hash of its token | the token |
 //! | access keys | their ids | their secrets |
 //!
 //! The hash is made at the first sign-in after the password was set: a hash of another epoch than the
 //! password's counts for nothing, so no change of the password need reach here.
 
-use super::{KeyId, TokenHash};
+use super::{KeyId, Pin, Question, Reset, TokenHash};
 use crate::base::limit;
 use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,12 @@ pub struct Portal {
     /// Access keys that stand for this person; at most [`limit::KEYS_PER_EXTENSION_MAX`]. What they are
     /// stands under their ids; a key that is not named here counts for nothing.
     pub keys: Vec<KeyId>,
+    /// The PIN of phone access, if one is set.
+    pub pin: Option<Pin>,
+    /// The security question, if one is set.
+    pub question: Option<Question>,
+    /// The link of a reset that was sent and not used.
+    pub reset: Option<Reset>,
 }
 
 /// The hash of a password.

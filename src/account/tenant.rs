@@ -1,5 +1,6 @@
 //! A tenant and what it sets for its extensions (PRODUCT §1).
 
+use super::direct::MainNumber;
 use super::password;
 use super::{LoginName, Number, TenantCode};
 use crate::base::language::Language;
@@ -16,6 +17,9 @@ pub struct Tenant {
     pub active: bool,
     /// What it sets otherwise than the configuration.
     pub policies: Policies,
+    /// The number that the company is called by. It tells the country of numbers that have no code, and
+    /// with an extension's number it names the extension; unique in the whole system.
+    pub main_number: Option<MainNumber>,
 }
 
 /// What a tenant may set; `None` is what the configuration says.
@@ -35,20 +39,61 @@ pub struct Policies {
     pub require_sha256: bool,
     /// The language that its people are written to in.
     pub language: Option<Language>,
+    /// Whether who has forgotten the password must answer the security question too.
+    pub question_required: bool,
+    /// Whether an administrator's reset mails a random password instead of a link. It must be changed at
+    /// the first sign-in, and opens nothing but the portal until then.
+    pub random_password_by_mail: bool,
+    /// Whether two-step verification cannot be left off.
+    pub two_step_required: bool,
+    /// How its people are written to.
+    pub mails: MailPolicy,
+}
+
+/// How a tenant's people are written to, and of what.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct MailPolicy {
+    /// What stands before the subject of every mail, as `[Acme]`; empty for nothing.
+    pub prefix: Box<str>,
+    /// Who sends them, as `Phones at Acme <phones@acme.example>`; `None` is what the configuration says.
+    pub sender: Option<Box<str>>,
+    /// Whether they are told of each new device.
+    pub new_device: bool,
+    /// Whether they are told that they are locked out.
+    pub locked: bool,
+}
+
+impl Default for MailPolicy {
+    /// The configuration's sender; of new devices and locks people are told.
+    fn default() -> Self {
+        Self { prefix: Box::default(), sender: None, new_device: true, locked: true }
+    }
 }
 
 impl Tenant {
     /// An active tenant with the configuration's policies.
     #[must_use]
     pub fn new(code: TenantCode, name: &str) -> Self {
-        Self { code, name: name.into(), active: true, policies: Policies::default() }
+        let policies = Policies::default();
+        Self { code, name: name.into(), active: true, policies, main_number: None }
     }
 
-    /// A tenant of the first schema: it had no language, which stands at the end.
+    /// A tenant of an older schema. What the first had not is the language; what the first two had not is
+    /// what people are asked and told, and the main number. Each stood at the end.
     #[must_use]
     pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
-        let rest = postcard::to_stdvec(&None::<Language>).ok()?;
-        (schema == 1).then(|| postcard::from_bytes(&[bytes, &rest].concat()).ok())?
+        let language = postcard::to_stdvec(&None::<Language>).ok()?;
+        let rest = (false, false, false, MailPolicy::default(), None::<MainNumber>);
+        let rest = postcard::to_stdvec(&rest).ok()?;
+        let whole = match schema {
+            1 => [bytes, &language, &rest].concat(),
+            2 => [bytes, &rest].concat(),
+            _ => return None,
+        };
+        match postcard::take_from_bytes(&whole) {
+            Ok((tenant, [])) => Some(tenant),
+            _ => None,
+        }
     }
 }
 
@@ -114,10 +159,24 @@ mod tests {
     fn a_tenant_survives_the_store() {
         let mut tenant = Tenant::new(TenantCode::parse("acme").unwrap(), "Acme Inc.");
         tenant.policies.max_failures = Some(3);
+        tenant.main_number = MainNumber::read("+1 604 555 0100").ok();
+        tenant.policies.mails.sender = Some("a@b.example".into());
         let bytes = postcard::to_allocvec(&tenant).unwrap();
         assert_eq!(postcard::from_bytes::<Tenant>(&bytes).unwrap(), tenant);
-        let first = &bytes[..bytes.len() - 1];
+    }
+
+    #[test]
+    fn a_tenant_of_an_older_schema_is_still_read() {
+        let mut tenant = Tenant::new(TenantCode::parse("acme").unwrap(), "Acme Inc.");
+        tenant.policies.max_failures = Some(3);
+        let today = postcard::to_allocvec(&tenant).unwrap();
+        // Three policies that are off, the mails' four, the main number that there is not.
+        let second = today.strip_suffix(&[0, 0, 0, 0, 0, 1, 1, 0]).unwrap();
+        let first = second.strip_suffix(&[0]).unwrap();
+        assert_eq!(Tenant::of_schema(2, second), Some(tenant.clone()));
         assert_eq!(Tenant::of_schema(1, first), Some(tenant));
-        assert_eq!(Tenant::of_schema(2, first), None);
+        for (schema, bytes) in [(0, first), (1, second), (2, first), (2, &today), (3, &today)] {
+            assert_eq!(Tenant::of_schema(schema, bytes), None, "{schema}");
+        }
     }
 }

@@ -204,6 +204,28 @@ pub const PROBES_PER_SECOND: usize = 500;
 /// that are asked within the 32 s that an answer may take.
 pub const PROBES_WAITING_MAX: usize = 32_768;
 
+/// Wrong answers to the security question that kill the link of a reset.
+pub const RESET_ANSWERS_MAX: u8 = 5;
+
+/// Mails with the link of a reset to one extension in an hour; more are not sent.
+pub const RESET_MAILS_PER_HOUR: usize = 3;
+
+/// Mails of new devices to one extension in an hour; more are not sent.
+pub const NEW_DEVICE_MAILS_PER_HOUR: usize = 4;
+
+/// Mails of locks to one extension in an hour; more are not sent.
+pub const LOCKED_MAILS_PER_HOUR: usize = 1;
+
+/// Mails of one kind that wait for one extension; past it the oldest go.
+pub const MAILS_OF_A_KIND_MAX: usize = 8;
+
+/// Extensions with one address that are written to when it says that it has forgotten the password; of
+/// more, none is.
+pub const FORGOT_EXTENSIONS_MAX: usize = 4;
+
+/// Direct numbers of one extension; one more is refused.
+pub const NUMBERS_MAX: usize = 16;
+
 /// Browsers remembered per extension by their cookies; past it the one that signed in longest ago goes.
 pub const BROWSERS_MAX: usize = 8;
 
@@ -226,9 +248,6 @@ pub const SESSIONS_MAX: usize = 16;
 
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
-
-/// What is looked at of a login name that is typed, in characters; what is longer is nobody's.
-pub const LOGIN_NAME_CHARS_MAX: usize = 128;
 
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;

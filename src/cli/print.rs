@@ -87,6 +87,12 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Invited { email, until } => {
             format!("A link goes to {email}; it works once, until {until}.")
         }
+        Response::Reset { email, until: Some(until) } => {
+            format!("A link goes to {email}; it works once, until {until}.")
+        }
+        Response::Reset { email, until: None } => {
+            format!("A random password goes to {email}; it must be changed at the first sign-in.")
+        }
         Response::Key { id, secret } => {
             format!(
                 "The key {id} has this secret, which is shown this once; programs show both as\n{id}.{secret}"
@@ -97,7 +103,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Tenant(view) => sheet(view),
         Response::Second(view) => sheet(view),
         Response::Extension(view) => sheet(view),
-        Response::Tenants { rows, .. } => table(rows),
+        Response::Tenants { rows, .. } => narrow(rows, TENANT_COLUMNS),
         Response::Extensions { rows, .. } => table(rows),
         Response::Devices(rows) => table(rows),
         Response::Bindings(rows) => table(rows),
@@ -106,6 +112,9 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Keys(rows) => table(rows),
     })
 }
+
+/// Columns of a table of tenants: up to their language. What else they set fits on no screen.
+const TENANT_COLUMNS: usize = 8;
 
 /// One object, a field on each line.
 fn sheet<T: Row>(row: &T) -> String {
@@ -117,8 +126,13 @@ fn sheet<T: Row>(row: &T) -> String {
 
 /// Aligned columns under their names.
 fn table<T: Row>(rows: &[T]) -> String {
-    let head = T::COLUMNS.iter().map(|name| name.to_uppercase()).collect();
-    let body = rows.iter().map(|row| row.cells().iter().map(|cell| printable(cell)).collect());
+    narrow(rows, usize::MAX)
+}
+
+/// The first columns of a table; `show` and JSON have the others.
+fn narrow<T: Row>(rows: &[T], columns: usize) -> String {
+    let head = T::COLUMNS.iter().take(columns).map(|name| name.to_uppercase()).collect();
+    let body = rows.iter().map(|row| row.cells().iter().take(columns).map(|cell| printable(cell)).collect());
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
     let mut widths = vec![0; T::COLUMNS.len()];
     for line in &lines {

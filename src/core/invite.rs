@@ -267,6 +267,13 @@ impl Core {
             host: host.clone(),
         };
         let mut from = party(caller, &known.display);
+        // Elsewhere its short number is somebody else's.
+        if caller.tenant() != called.tenant() {
+            let direct =
+                self.directory.with(caller.as_str(), |entry| entry.numbers.first().cloned()).flatten();
+            let shown = direct.as_deref().unwrap_or(caller.as_str());
+            from.user = Bytes::copy_from_slice(shown.as_bytes());
+        }
         if known.anonymous {
             from.display = Bytes::from_static(b"Anonymous");
             from.user = Bytes::from_static(b"anonymous");
@@ -310,7 +317,7 @@ impl Core {
         }
     }
 
-    /// The extension that the Request-URI dials in the caller's tenant, and the device if it is a GRUU.
+    /// The extension that the Request-URI dials from the caller's tenant, and the device if it is a GRUU.
     fn dialled(&self, caller: &LoginName, message: &Message) -> Option<(LoginName, Option<Gruu>)> {
         let uri = Uri::parse(self.asked_for(message))?;
         let code = crate::account::TenantCode::parse(caller.tenant()).ok()?;
@@ -327,7 +334,7 @@ impl Core {
                 let instance = percent_decoded(instance).into();
                 Some((tenant::dial(&code, &uri.user_decoded()).ok()?, Some(Gruu::Public(instance))))
             }
-            None => Some((tenant::dial(&code, &uri.user_decoded()).ok()?, None)),
+            None => Some((self.directory.dialled(&code, &uri.user_decoded())?, None)),
         }
     }
 

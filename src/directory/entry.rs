@@ -49,6 +49,8 @@ pub struct Entry {
     pub licence: Licence,
     /// Its bindings, live or not.
     pub bindings: Vec<Binding>,
+    /// Its direct numbers.
+    pub numbers: Box<[Box<str>]>,
     /// Its failures and its lock.
     pub watch: Watch,
     /// Raised by each change of its record and by an unlock: what was remembered of it before may no
@@ -72,6 +74,7 @@ impl Entry {
             credentials,
             licence: record.licence.clone(),
             bindings: record.bindings.clone(),
+            numbers: record.numbers.as_slice().into(),
             watch: Watch::restored(record.lock.clone(), now),
             revision: 0,
             doubt: Doubt::default(),
@@ -88,6 +91,9 @@ impl Entry {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
+        if *self.numbers != *record.numbers {
+            self.numbers = record.numbers.as_slice().into();
+        }
         self.doubt.resolve();
         if self.licence != record.licence {
             self.licence = record.licence.clone();

@@ -6,6 +6,7 @@
 
 mod doubt;
 mod entry;
+mod numbers;
 mod old_record;
 pub mod people;
 mod reach;
@@ -32,6 +33,7 @@ use std::time::Duration;
 pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
+    numbers: numbers::Numbers,
     pub(crate) guard: sign_in::Guard,
 }
 
@@ -87,6 +89,7 @@ impl Directory {
         Self {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
+            numbers: numbers::Numbers::new(hash),
             guard,
         }
     }
@@ -100,17 +103,21 @@ impl Directory {
     /// is kept: of a binding that both know, the later turn counts.
     pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>, now: Now) {
         let tenant = self.tenant(record.login.tenant());
-        match self.entries.entry(record.login.clone()) {
+        let had = match self.entries.entry(record.login.clone()) {
             dashmap::Entry::Occupied(mut present) => {
                 let entry = present.get_mut();
                 entry.tenant = tenant;
                 entry.credentials = credentials;
+                let had = std::mem::take(&mut entry.numbers);
                 entry.update(record);
+                had
             }
             dashmap::Entry::Vacant(place) => {
                 place.insert(Entry::new(record, credentials, tenant, now));
+                Box::default()
             }
-        }
+        };
+        self.numbers.renew(&record.login, &had, &record.numbers);
     }
 
     /// Takes over a newer record of an extension that is there, its password unchanged.
@@ -121,10 +128,13 @@ impl Directory {
     /// As [`refresh`](Self::refresh); says the revision that the entry has now, `None` if it is not
     /// there.
     pub fn revise(&self, record: &ExtensionRecord) -> Option<u32> {
-        self.with(record.login.as_str(), |entry| {
+        let (had, revision) = self.with(record.login.as_str(), |entry| {
+            let had = std::mem::take(&mut entry.numbers);
             entry.update(record);
-            entry.revision
-        })
+            (had, entry.revision)
+        })?;
+        self.numbers.renew(&record.login, &had, &record.numbers);
+        Some(revision)
     }
 
     /// How many extensions there are.
@@ -142,14 +152,19 @@ impl Directory {
     /// Takes an extension out; says whether it was there.
     pub fn remove(&self, login: &str) -> bool {
         self.forget_person(login);
-        self.entries.remove(login).is_some()
+        let gone = self.entries.remove(login);
+        if let Some((login, entry)) = &gone {
+            self.numbers.renew(login, &entry.numbers, &[]);
+        }
+        gone.is_some()
     }
 
     /// Puts a tenant in, or its new settings, which count at once for all its extensions.
     pub fn put_tenant(&self, tenant: Tenant) {
         let code = tenant.code.clone();
         let tenant = Arc::new(tenant);
-        self.tenants.insert(code.clone(), Arc::clone(&tenant));
+        let was = self.tenants.insert(code.clone(), Arc::clone(&tenant));
+        self.numbers.renew_main(was.as_deref(), Some(&tenant));
         for mut entry in self.entries.iter_mut() {
             if entry.key().tenant() == code.as_str() {
                 let entry = entry.value_mut();
@@ -169,7 +184,8 @@ impl Directory {
 
     /// Takes a tenant out. Its extensions must have gone before.
     pub fn remove_tenant(&self, code: &str) {
-        self.tenants.remove(code);
+        let was = self.tenants.remove(code);
+        self.numbers.renew_main(was.as_ref().map(|(_, tenant)| &**tenant), None);
     }
 
     /// A tenant's settings.

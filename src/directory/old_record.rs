@@ -2,14 +2,14 @@
 //!
 //! | schema | what it had not |
 //! |--------|-----------------|
-//! | 3      | what the portal knows, direct numbers, the station, the locks of other sign-ins than SIP |
+//! | 3      | what the portal knows, direct numbers, the station, the locks of other sign-ins than SIP, what people were told lately |
 //! | 2      | these, and the keys of rungs 3 and 4 of a device, what only some bindings have |
 //! | 1      | these, and the invitation and the mails at its end |
 //!
 //! postcard has no names, so what stood between has to be read as it was.
 
 use super::record::{ExtensionRecord, Notice, SealedCredentials};
-use crate::account::{Life, LoginName, Portal, Role};
+use crate::account::{Life, LoginName, Portal, Role, Told};
 use crate::base::flow::Transport;
 use crate::base::time::Wall;
 use crate::licence::{Device, DeviceId, Fingerprint, Keys, Licence, Trail};
@@ -93,7 +93,7 @@ pub(super) fn read(schema: u16, bytes: &[u8]) -> Option<ExtensionRecord> {
 
 /// A record of the third schema: the present one without what stands at its end, all of it empty.
 fn third(bytes: &[u8]) -> Option<ExtensionRecord> {
-    let end = (None::<Portal>, Vec::<Box<str>>::new(), None::<Box<str>>, Vec::<Lock>::new());
+    let end = (None::<Portal>, Vec::<Box<str>>::new(), None::<Box<str>>, Vec::<Lock>::new(), Told::default());
     let whole = [bytes, &postcard::to_stdvec(&end).ok()?].concat();
     let (record, rest) = postcard::take_from_bytes(&whole).ok()?;
     rest.is_empty().then_some(record)
@@ -259,7 +259,7 @@ mod tests {
     fn a_record_of_the_third_schema_has_nothing_at_its_end() {
         let mut record = read(1, &postcard::to_stdvec(&old()).unwrap()).unwrap();
         let today = postcard::to_stdvec(&record).unwrap();
-        let bytes = today.strip_suffix(&[0; 4]).expect("what is absent costs a byte each");
+        let bytes = today.strip_suffix(&[0; 5]).expect("what is absent costs a byte each");
         let again = read(3, bytes).unwrap();
         assert_eq!(postcard::to_stdvec(&again).unwrap(), today);
         assert!(read(3, &bytes[..bytes.len() - 1]).is_none() && read(3, &today).is_none());

@@ -1,7 +1,7 @@
 //! The durable half of an extension: the one record that holds every promise made to it, so that
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
-use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role};
+use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
 use crate::lockout::{Lock, Scope};
@@ -55,6 +55,8 @@ pub struct ExtensionRecord {
     pub station: Option<Box<str>>,
     /// The locks of its other sign-ins, by scope; those that have passed count as none.
     pub locks: Vec<Lock>,
+    /// What its person was told lately of what strangers can cause.
+    pub told: Told,
 }
 
 impl ExtensionRecord {
@@ -80,6 +82,7 @@ impl ExtensionRecord {
             numbers: Vec::new(),
             station: None,
             locks: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -171,7 +174,7 @@ mod tests {
         record.tell(Wall::from_secs(1), What::Activated { device: 1, address: "192.0.2.1".into() });
         let today = postcard::to_stdvec(&record).unwrap();
         let tail = (&record.invitation, &record.mails, &record.portal, &record.numbers);
-        let tail = postcard::to_stdvec(&(tail, &record.station, &record.locks)).unwrap();
+        let tail = postcard::to_stdvec(&(tail, &record.station, &record.locks, &record.told)).unwrap();
         let first = today.strip_suffix(tail.as_slice()).unwrap();
         let read = ExtensionRecord::of_schema(1, first).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), today);

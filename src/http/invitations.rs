@@ -18,7 +18,7 @@ use axum::extract::FromRequest;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{OpenApi, ToSchema};
@@ -66,13 +66,15 @@ struct Accepted {
 
 /// The pages and the request that a link leads to.
 pub(super) fn pages() -> Router<Api> {
-    let page = |kind: &'static str, text: &'static str| {
-        get(move || async move { (TAME, [(header::CONTENT_TYPE, kind)], text) })
-    };
     Router::new()
         .route(INVITATION_PATH, page("text/html; charset=utf-8", PAGE))
         .route("/invitation.js", page("text/javascript; charset=utf-8", SCRIPT))
         .route("/api/v1/invitations/accept", post(accept))
+}
+
+/// A page that never changes, with what a browser may do with it.
+pub(super) fn page(kind: &'static str, text: &'static str) -> MethodRouter<Api> {
+    get(move || async move { (TAME, [(header::CONTENT_TYPE, kind)], text) })
 }
 
 #[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "invitations", security(()),

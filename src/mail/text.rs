@@ -18,6 +18,18 @@ pub enum Kind {
     AppEnabled,
     /// That there is another password.
     PasswordChanged,
+    /// The link by which a forgotten password is replaced.
+    Reset,
+    /// A random password, for the first sign-in only.
+    NewPassword,
+    /// That a device was activated.
+    NewDevice,
+    /// That new sign-ins are refused.
+    Locked,
+    /// That two-step verification was cleared.
+    SecondFactorCleared,
+    /// A code to sign in.
+    SignInCode,
 }
 
 /// The texts of one language.
@@ -25,7 +37,7 @@ pub enum Kind {
 pub struct Texts {
     language: Language,
     /// In the order of [`Kind::ALL`].
-    texts: [Text; Kind::ALL.len()],
+    texts: Box<[Text]>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,7 +57,7 @@ pub enum Value<'a> {
 }
 
 /// A text with its places filled.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Written {
     /// What it is about.
     pub subject: String,
@@ -89,7 +101,17 @@ const fn no_links(language: Language) -> &'static str {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Invitation, Self::AppEnabled, Self::PasswordChanged];
+    pub const ALL: [Self; 9] = [
+        Self::Invitation,
+        Self::AppEnabled,
+        Self::PasswordChanged,
+        Self::Reset,
+        Self::NewPassword,
+        Self::NewDevice,
+        Self::Locked,
+        Self::SecondFactorCleared,
+        Self::SignInCode,
+    ];
 
     /// The name of its files.
     #[must_use]
@@ -98,15 +120,25 @@ impl Kind {
             Self::Invitation => "invitation",
             Self::AppEnabled => "app_enabled",
             Self::PasswordChanged => "password_changed",
+            Self::Reset => "reset",
+            Self::NewPassword => "new_password",
+            Self::NewDevice => "new_device",
+            Self::Locked => "locked",
+            Self::SecondFactorCleared => "second_factor_cleared",
+            Self::SignInCode => "sign_in_code",
         }
     }
 
     /// The places that its texts may have.
     const fn places(self) -> &'static [&'static str] {
         match self {
-            Self::Invitation => &["name", "login", "tenant", "link", "until"],
+            Self::Invitation | Self::Reset => &["name", "login", "tenant", "link", "until"],
             Self::AppEnabled => &["name", "login", "tenant", "downloads"],
-            Self::PasswordChanged => &["name", "login", "tenant", "at"],
+            Self::PasswordChanged | Self::SecondFactorCleared => &["name", "login", "tenant", "at"],
+            Self::NewPassword => &["name", "login", "tenant", "password"],
+            Self::SignInCode => &["name", "login", "tenant", "code", "until"],
+            Self::NewDevice => &["name", "login", "tenant", "at", "device", "source"],
+            Self::Locked => &["name", "login", "tenant", "source", "until"],
         }
     }
 
@@ -120,13 +152,24 @@ impl Kind {
                 )
             };
         }
-        match (language, self) {
-            (Language::English, Self::Invitation) => texts!("en", "invitation"),
-            (Language::English, Self::AppEnabled) => texts!("en", "app_enabled"),
-            (Language::English, Self::PasswordChanged) => texts!("en", "password_changed"),
-            (Language::French, Self::Invitation) => texts!("fr", "invitation"),
-            (Language::French, Self::AppEnabled) => texts!("fr", "app_enabled"),
-            (Language::French, Self::PasswordChanged) => texts!("fr", "password_changed"),
+        macro_rules! of {
+            ($kind:literal) => {
+                match language {
+                    Language::English => texts!("en", $kind),
+                    Language::French => texts!("fr", $kind),
+                }
+            };
+        }
+        match self {
+            Self::Invitation => of!("invitation"),
+            Self::AppEnabled => of!("app_enabled"),
+            Self::PasswordChanged => of!("password_changed"),
+            Self::Reset => of!("reset"),
+            Self::NewPassword => of!("new_password"),
+            Self::NewDevice => of!("new_device"),
+            Self::Locked => of!("locked"),
+            Self::SecondFactorCleared => of!("second_factor_cleared"),
+            Self::SignInCode => of!("sign_in_code"),
         }
     }
 }
@@ -137,22 +180,15 @@ impl Texts {
     /// # Errors
     /// [`TextError`], the first one found.
     pub fn load(language: Language, folder: Option<&Path>) -> Result<Self, TextError> {
-        let load = |kind| Text::load(language, kind, folder);
-        Ok(Self {
-            language,
-            texts: [load(Kind::Invitation)?, load(Kind::AppEnabled)?, load(Kind::PasswordChanged)?],
-        })
+        let texts = Kind::ALL.into_iter().map(|kind| Text::load(language, kind, folder));
+        Ok(Self { language, texts: texts.collect::<Result<_, _>>()? })
     }
 
     /// A text with its places filled; a place without a value stays empty.
     #[must_use]
     pub fn write(&self, kind: Kind, values: &[(&str, Value<'_>)]) -> Written {
-        let [invitation, app_enabled, password_changed] = &self.texts;
-        let text = match kind {
-            Kind::Invitation => invitation,
-            Kind::AppEnabled => app_enabled,
-            Kind::PasswordChanged => password_changed,
-        };
+        // Each kind has its text, so there always is one.
+        let Some(text) = self.texts.get(kind as usize) else { return Written::default() };
         let none = no_links(self.language);
         let value = |place: &str| values.iter().find(|(name, _)| *name == place).map(|(_, value)| *value);
         let plain = |place: &str| match value(place) {
@@ -258,7 +294,8 @@ mod tests {
     fn every_text_that_is_built_in_loads_and_uses_its_places() {
         for language in Language::ALL {
             let texts = Texts::load(language, None).unwrap();
-            for (kind, text) in Kind::ALL.into_iter().zip(&texts.texts) {
+            for (kind, text) in Kind::ALL.into_iter().zip(texts.texts.iter()) {
+                assert_eq!(Kind::ALL.get(kind as usize), Some(&kind));
                 for place in kind.places() {
                     for part in [&text.text, &text.html] {
                         assert!(part.contains(&format!("{{{place}}}")), "{language:?} {kind:?}: {place}");

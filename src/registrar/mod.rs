@@ -31,6 +31,7 @@ use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
 use crate::licence::{DeviceId, Trace, Traced};
 use crate::sip::{Uri, uri};
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -151,7 +152,7 @@ impl Traced for Binding {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Refresh {
     /// `NUMBER-TENANTCODE`.
-    pub login: Box<str>,
+    pub login: CompactString,
     /// The binding's number; a number that no longer exists makes the entry void.
     pub number: u32,
     /// The binding's turn with this refresh.

@@ -10,6 +10,8 @@
 
 use super::tables::AUDIT;
 use crate::account::life::Facts;
+use crate::account::password::Policy;
+use crate::account::tenant::MailPolicy;
 use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
@@ -153,9 +155,27 @@ pub fn of_tenant(tenant: &Tenant) -> Known {
         ("name".into(), format!("{:?}", tenant.name)),
         ("state".into(), if tenant.active { "active" } else { "suspended" }.into()),
     ];
+    let mut put = |name: &str, value: String| known.push((name.to_owned(), value));
     if let Some(language) = policies.language {
-        known.push(("language".into(), language.code().into()));
+        put("language", language.code().into());
     }
+    if let Some(main) = &tenant.main_number {
+        put("main_number", main.number.to_string());
+    }
+    let (usual, mails) = (MailPolicy::default(), &policies.mails);
+    let sender = mails.sender.as_ref();
+    // As with the others: only what is set otherwise than for any tenant.
+    let rest = [
+        (policies.password != Policy::default(), "password_policy", policies.password.label().into()),
+        (policies.question_required, "question_required", "true".into()),
+        (policies.random_password_by_mail, "random_password_by_mail", "true".into()),
+        (policies.two_step_required, "two_step_required", "true".into()),
+        (mails.prefix != usual.prefix, "mail_prefix", format!("{:?}", mails.prefix)),
+        (sender.is_some(), "mail_sender", format!("{:?}", sender.map_or("", |sender| sender))),
+        (mails.new_device != usual.new_device, "mail_new_device", mails.new_device.to_string()),
+        (mails.locked != usual.locked, "mail_locked", mails.locked.to_string()),
+    ];
+    rest.into_iter().filter(|(told, ..)| *told).for_each(|(_, name, value)| put(name, value));
     known.extend(set.into_iter().filter_map(|(name, value)| Some((name.into(), value?.to_string()))));
     known
 }
@@ -178,6 +198,24 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     }
     if let Some(invitation) = &record.invitation {
         put("invited_until", invitation.until.rfc3339());
+    }
+    if !record.numbers.is_empty() {
+        put("numbers", record.numbers.join(" "));
+    }
+    if let Some(portal) = &record.portal {
+        if portal.must_change {
+            put("must_change", "yes".into());
+        }
+        if let Some(pin) = &portal.pin {
+            put("pin", format!("set {}", pin.set_at.rfc3339()));
+        }
+        if let Some(question) = &portal.question {
+            put("question", format!("set {}", question.set_at.rfc3339()));
+        }
+        if let Some(reset) = &portal.reset {
+            put("reset_until", reset.until.rfc3339());
+            put("wrong_answers", reset.wrong.to_string());
+        }
     }
     if let Some(lock) = &record.lock {
         put("lock", format!("{} until {}", lock.source, lock.until.rfc3339()));

@@ -6,6 +6,7 @@
 //! no more.
 
 use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
+use super::telling;
 use crate::account::{Life, LoginName};
 use crate::base::private::Private;
 use crate::base::time::Wall;
@@ -150,6 +151,7 @@ fn put_lock(
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
+    telling::locked(&mut record, directory.tenant(login.tenant()).as_deref(), &lock);
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
     Ok(Staged { record: Some(record), result: Ok(None), seen: Seen::Usual })
@@ -238,6 +240,8 @@ fn change(
                 record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
             let address = request.flow.source().to_string();
             record.tell(at, What::Activated { device: device.0, address });
+            let model = record.licence.device(device).map(|device| device.model.clone()).unwrap_or_default();
+            telling::new_device(record, Some(&tenant), at, &model, request.flow.source());
             device
         }
         Admission::Refuse(why) => return Err(Refusal::from(why)),

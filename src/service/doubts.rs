@@ -108,7 +108,7 @@ impl Minder {
             None
         });
         // The time only tells what remains of a lock, and a new extension has none.
-        self.directory.put(record, credentials, Now::default());
+        self.directory.put(record, credentials.filter(|_| super::opens_phones(record)), Now::default());
     }
 }
 

@@ -9,6 +9,7 @@ use super::Services;
 use super::tables::{extension, put_extension};
 use crate::account::{LoginName, MailKind, OwedMail};
 use crate::base::language::Language;
+use crate::base::private::Secret;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::mail::text::{Kind, Value};
@@ -24,6 +25,9 @@ use tokio::time::Instant;
 /// The path of the page behind the link of an invitation. What follows the `#` is never sent to a
 /// server by a browser, so no log of a proxy has the token.
 pub const INVITATION_PATH: &str = "/invitation";
+
+/// The path of the page behind the link of a reset.
+pub const RESET_PATH: &str = "/reset";
 
 /// The first pause after the carrier or the store failed; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -104,10 +108,13 @@ enum Outcome {
     Unreadable,
     /// The mail server has refused it for [`REFUSED_MAX`].
     GivenUp,
+    /// Its person was told of the like often enough in this hour.
+    Withheld,
 }
 
 impl Outcome {
-    const ALL: [Self; 5] = [Self::HandedOver, Self::Failed, Self::Expired, Self::Unreadable, Self::GivenUp];
+    const ALL: [Self; 6] =
+        [Self::HandedOver, Self::Failed, Self::Expired, Self::Unreadable, Self::GivenUp, Self::Withheld];
 
     const fn label(self) -> &'static str {
         match self {
@@ -116,6 +123,7 @@ impl Outcome {
             Self::Expired => "expired",
             Self::Unreadable => "unreadable",
             Self::GivenUp => "given_up",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -138,6 +146,12 @@ impl Meters {
             counter.increment(1);
         }
     }
+}
+
+/// Counts a mail that is not owed: its person was told of the like often enough. It is rare, and known
+/// where no handle is.
+pub(in crate::service) fn withheld() {
+    metrics::counter!("stationmaster_mails_total", "outcome" => Outcome::Withheld.label()).increment(1);
 }
 
 /// Whether an extension's mails are all sent.
@@ -231,7 +245,7 @@ impl Sender {
         let Some((record, now)) = found.await? else { return Ok(Sent::All) };
         let mut all = Sent::All;
         for mail in record.mails.waiting() {
-            let kind = label(&mail.kind);
+            let kind = text_of(&mail.kind).name();
             let message = match self.write(services, &record, mail, now) {
                 Ok(message) => message,
                 Err(Unwritten::Waits(reason)) => {
@@ -277,6 +291,9 @@ impl Sender {
     ) -> Result<Message, Unwritten> {
         let tenant = services.directory.tenant(record.login.tenant());
         let language = tenant.as_ref().and_then(|tenant| tenant.policies.language).unwrap_or(self.language);
+        let mails = tenant.as_ref().map(|tenant| tenant.policies.mails.clone()).unwrap_or_default();
+        let (prefix, sender) = (mails.prefix, mails.sender.as_deref().and_then(Mailbox::parse));
+        let from = sender.unwrap_or_else(|| self.from.clone());
         let tenant = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.is_empty());
         let tenant = tenant.unwrap_or_else(|| record.login.tenant().to_owned());
         let mut values = vec![
@@ -284,45 +301,57 @@ impl Sender {
             ("login", Value::Words(record.login.as_str())),
             ("tenant", Value::Words(&tenant)),
         ];
-        let (link, ends);
-        let kind = match &mail.kind {
-            MailKind::Invitation { until, .. } if *until <= now => {
+        let (link, opened);
+        let (ends, at) = (mail.kind.until().map(moment).unwrap_or_default(), moment(mail.at));
+        values.extend([("until", Value::Words(&ends)), ("at", Value::Words(&at))]);
+        match &mail.kind {
+            MailKind::Invitation { until, .. }
+            | MailKind::Reset { until, .. }
+            | MailKind::Code { until, .. }
+                if *until <= now =>
+            {
                 return Err(Unwritten::Never(Outcome::Expired));
             }
-            MailKind::Invitation { token, until } => {
+            MailKind::Invitation { token, .. } | MailKind::Reset { token, .. } => {
                 let waits = Unwritten::Waits("neither http.public_url nor http.listen is set");
                 let base = self.base.as_ref().ok_or(waits)?;
-                let opened = services.sealer.open(&seal_id(&record.login, mail.number), token);
-                let opened = opened.map_err(|_| Unwritten::Never(Outcome::Unreadable))?;
-                let token = std::str::from_utf8(opened.expose())
-                    .map_err(|_| Unwritten::Never(Outcome::Unreadable))?;
-                link = format!("{base}{INVITATION_PATH}#{token}");
-                ends = moment(*until);
-                values.extend([("link", Value::Words(&link)), ("until", Value::Words(&ends))]);
-                Kind::Invitation
+                let reset = matches!(mail.kind, MailKind::Reset { .. });
+                let path = if reset { RESET_PATH } else { INVITATION_PATH };
+                let token = unsealed(services, record, mail, token)?;
+                link = format!("{base}{path}#{}", token.expose());
+                values.push(("link", Value::Words(&link)));
             }
-            MailKind::AppEnabled => {
-                values.push(("downloads", Value::Links(&self.downloads)));
-                Kind::AppEnabled
+            MailKind::NewPassword { password } => {
+                opened = unsealed(services, record, mail, password)?;
+                values.push(("password", Value::Words(opened.expose())));
             }
-            MailKind::PasswordChanged => {
-                ends = moment(mail.at);
-                values.push(("at", Value::Words(&ends)));
-                Kind::PasswordChanged
+            MailKind::Code { code, .. } => {
+                opened = unsealed(services, record, mail, code)?;
+                values.push(("code", Value::Words(opened.expose())));
             }
-        };
+            MailKind::AppEnabled => values.push(("downloads", Value::Links(&self.downloads))),
+            MailKind::NewDevice { model, address } => {
+                values.extend([("device", Value::Words(model)), ("source", Value::Words(address))]);
+            }
+            MailKind::Locked { source, .. } => values.push(("source", Value::Words(source))),
+            MailKind::PasswordChanged | MailKind::SecondFactorCleared => {}
+        }
         let [english, french] = &self.texts;
         let texts = match language {
             Language::English => english,
             Language::French => french,
         };
-        let written = texts.write(kind, &values);
+        let written = texts.write(text_of(&mail.kind), &values);
         Ok(Message {
             name: format!("{}-{}-{}", key::ordered(mail.at.as_micros()), record.login, mail.number),
             at: mail.at,
-            from: self.from.clone(),
+            from,
             to: mail.to.clone(),
-            subject: written.subject,
+            subject: if prefix.is_empty() {
+                written.subject
+            } else {
+                format!("{prefix} {}", written.subject)
+            },
             text: written.text,
             html: written.html,
         })
@@ -345,15 +374,35 @@ fn moment(at: Wall) -> String {
     at.rfc3339().replace('T', " ").replace('Z', " UTC")
 }
 
-const fn label(kind: &MailKind) -> &'static str {
+/// The text by which a mail is told.
+const fn text_of(kind: &MailKind) -> Kind {
     match kind {
-        MailKind::Invitation { .. } => Kind::Invitation.name(),
-        MailKind::AppEnabled => Kind::AppEnabled.name(),
-        MailKind::PasswordChanged => Kind::PasswordChanged.name(),
+        MailKind::Invitation { .. } => Kind::Invitation,
+        MailKind::AppEnabled => Kind::AppEnabled,
+        MailKind::PasswordChanged => Kind::PasswordChanged,
+        MailKind::Reset { .. } => Kind::Reset,
+        MailKind::NewPassword { .. } => Kind::NewPassword,
+        MailKind::NewDevice { .. } => Kind::NewDevice,
+        MailKind::Locked { .. } => Kind::Locked,
+        MailKind::SecondFactorCleared => Kind::SecondFactorCleared,
+        MailKind::Code { .. } => Kind::SignInCode,
     }
 }
 
-/// What the seal of a mail's token is bound to.
+/// The secret of a mail.
+fn unsealed(
+    services: &Services,
+    record: &ExtensionRecord,
+    mail: &OwedMail,
+    sealed: &[u8],
+) -> Result<Secret<String>, Unwritten> {
+    let never = || Unwritten::Never(Outcome::Unreadable);
+    let opened = services.sealer.open(&seal_id(&record.login, mail.number), sealed).map_err(|_| never())?;
+    let text = std::str::from_utf8(opened.expose()).map_err(|_| never())?;
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// What the seal of a mail's secret is bound to.
 #[must_use]
 pub fn seal_id(login: &LoginName, number: u32) -> Vec<u8> {
     format!("mail/{login}/{number}").into_bytes()

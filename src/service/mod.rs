@@ -9,12 +9,14 @@ pub mod audit;
 pub mod commit;
 pub mod doubts;
 pub mod housekeeping;
+pub mod index;
 pub mod mailing;
 pub mod open;
 pub mod outbox;
 pub mod portal;
 pub mod refreshes;
 pub mod tables;
+pub mod telling;
 
 use crate::base::rng::Rng;
 use crate::base::time::Wall;
@@ -72,6 +74,12 @@ impl Services {
     pub fn unseal(&self, record: &ExtensionRecord) -> Result<Option<Credentials>, SealError> {
         unseal(&self.sealer, record)
     }
+}
+
+/// Whether phones may use a record's password: not one that was mailed and must be changed first.
+#[must_use]
+pub fn opens_phones(record: &ExtensionRecord) -> bool {
+    !record.portal.as_ref().is_some_and(|portal| portal.must_change)
 }
 
 fn unseal(sealer: &Sealer, record: &ExtensionRecord) -> Result<Option<Credentials>, SealError> {

@@ -169,7 +169,7 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -
             let record = row.value;
             let credentials = unseal(sealer, &record)
                 .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
-            directory.put(&record, credentials, now);
+            directory.put(&record, credentials.filter(|_| super::opens_phones(&record)), now);
             directory.restore_person(&record, now);
         }
         if after.is_none() {

@@ -7,10 +7,11 @@
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
 //! | `session` | tenant, number, hash of its secret | [`Session`], gone when it is not used |
+//! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
 //! | `key`     | `op` or `ext`, id | [`AccessKey`]; one of an extension counts only if its record says so too |
 //! | `once`    | whose, hash of the idempotency key | [`Sealed`], what was answered, kept 24 hours |
-//! | `decoy`   | `lock`           | written when a stranger is "locked", so that this takes as long |
+//! | `decoy`   | `lock`, `forgot` | written when a stranger is "locked", or has "forgotten" a password, so that this takes as long |
 
 use super::admin::Sealed;
 use super::audit::AuditLine;
@@ -22,7 +23,7 @@ use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
 /// Tenants by code.
-pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 2).migrating(Tenant::of_schema);
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 3).migrating(Tenant::of_schema);
 
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
@@ -68,6 +69,9 @@ impl KeyOf {
 
 /// What is written for the lock of a stranger: one record, always the same.
 pub const DECOYS: Table<u8> = Table::new(Namespace::new("decoy"), 1);
+
+/// What is written for those whom a forgotten password finds nowhere: as much as for anybody.
+pub const FORGOT_DECOYS: Table<Vec<u8>> = Table::new(Namespace::new("decoy"), 1);
 
 /// An extension's record.
 ///

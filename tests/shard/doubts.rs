@@ -31,7 +31,7 @@ const ROWS: &[Row] = &[
     ("the app is disabled",         |bench, _| refused(bench, Request::AppDisable { login: login("201") }), [503, 503], [403, 403], [200, 200]),
     ("the extension is disabled",   |bench, _| refused(bench, Request::ExtensionDisable { login: login("201") }), [503, 503], [403, 403], [200, 200]),
     ("the extension is removed",    |bench, _| refused(bench, Request::ExtensionRemove { login: login("201") }), [503, 503], [401, 401], [200, 200]),
-    ("the extension gets a name",   |bench, _| refused(bench, Request::ExtensionSet { login: login("201"), name: Some("Ada".into()), email: None, role: None }), [200, 200], [200, 200], [200, 200]),
+    ("the extension gets a name",   |bench, _| refused(bench, Request::ExtensionSet { login: login("201"), name: Some("Ada".into()), email: None, role: None, numbers: Default::default() }), [200, 200], [200, 200], [200, 200]),
     ("a lock is cleared",           |bench, _| refused(bench, Request::LockClear { login: login("201") }), [200, 200], [200, 200], [200, 200]),
     ("another extension is removed", |bench, _| refused(bench, Request::ExtensionRemove { login: login("202") }), [200, 200], [200, 200], [200, 200]),
     // The tenant.

@@ -29,7 +29,9 @@ pub enum Tenant {
     List,
     /// Change a tenant
     #[command(group = ArgGroup::new("something").required(true).multiple(true)
-        .args(["name", "max_devices", "max_failures", "lock_window_s", "lock_duration_s", "language"]))]
+        .args(["name", "max_devices", "max_failures", "lock_window_s", "lock_duration_s", "language",
+            "main_number", "password_policy", "question_required", "random_password_by_mail",
+            "two_step_required", "mail_prefix", "mail_sender", "mail_new_device", "mail_locked"]))]
     Set {
         /// Its code
         code: TenantCode,
@@ -78,6 +80,38 @@ pub struct Policy {
     /// The language that its people are written to in: en or fr
     #[arg(long, value_name = "CODE")]
     pub language: Option<Language>,
+    /// Its main number with its country's code, by which numbers without one are read; "" for none
+    #[arg(long, value_name = "NUMBER")]
+    pub main_number: Option<String>,
+    /// What new passwords must be like: alphanumeric or basic
+    #[arg(long, value_name = "NAME")]
+    pub password_policy: Option<String>,
+    /// Whether who has forgotten the password must answer the security question too
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
+    pub question_required: Option<bool>,
+    /// Whether a reset mails a random password instead of a link
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
+    pub random_password_by_mail: Option<bool>,
+    /// Whether two-step verification cannot be left off
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
+    pub two_step_required: Option<bool>,
+    /// What stands before the subject of every mail; "" for nothing
+    #[arg(long, value_name = "TEXT")]
+    pub mail_prefix: Option<String>,
+    /// Who sends mails, as ADDRESS or "NAME <ADDRESS>"; "" for whom the configuration says
+    #[arg(long, value_name = "SENDER")]
+    pub mail_sender: Option<String>,
+    /// Whether people are told by mail of each new device
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
+    pub mail_new_device: Option<bool>,
+    /// Whether people are told by mail that they are locked out
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
+    pub mail_locked: Option<bool>,
+}
+
+/// Reads `yes` and `no`, and what else people write for them.
+fn yes_or_no() -> clap::builder::BoolishValueParser {
+    clap::builder::BoolishValueParser::new()
 }
 
 /// Verbs of `extension`.
@@ -112,7 +146,8 @@ pub enum Extension {
         search: Option<String>,
     },
     /// Change an extension
-    #[command(group = ArgGroup::new("something").required(true).multiple(true).args(["name", "email", "role"]))]
+    #[command(group = ArgGroup::new("something").required(true).multiple(true)
+        .args(["name", "email", "role", "number", "remove_number"]))]
     Set {
         #[command(flatten)]
         #[allow(missing_docs)]
@@ -126,6 +161,12 @@ pub enum Extension {
         /// What its person may do
         #[arg(long)]
         role: Option<Role>,
+        /// A direct number that shall ring it, in any usual notation; may stand several times
+        #[arg(long, value_name = "NUMBER")]
+        number: Vec<String>,
+        /// A direct number that shall ring it no more; may stand several times
+        #[arg(long, value_name = "NUMBER")]
+        remove_number: Vec<String>,
     },
     /// Send its person a mail with a link to choose a password; a link sent before is dead
     Invite(Who),
@@ -162,6 +203,24 @@ pub enum Password {
         #[arg(long)]
         generate: bool,
     },
+    /// Send its person a mail with a link to set another password
+    Reset(Who),
+}
+
+/// Verbs of `pin`.
+#[derive(Debug, Subcommand)]
+pub enum Pin {
+    /// Set the PIN of phone access: 6 to 10 digits
+    Set {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        who: Who,
+        /// Read it from the first line of standard input
+        #[arg(long, required = true)]
+        stdin: bool,
+    },
+    /// Take the PIN away
+    Remove(Who),
 }
 
 /// Verbs of `app`.

@@ -8,7 +8,7 @@ mod keys;
 mod phones;
 mod second;
 
-pub(super) use accounts::{App, Extension, Password, Policy, Role, Tenant};
+pub(super) use accounts::{App, Extension, Password, Pin, Policy, Role, Tenant};
 pub(super) use keys::Key;
 pub(super) use phones::{Audit, Binding, Device, Lock};
 pub(super) use second::Second;
@@ -49,6 +49,9 @@ pub enum Command {
     /// Passwords of extensions
     #[command(subcommand, arg_required_else_help = true)]
     Password(Password),
+    /// PINs of extensions, for phone access
+    #[command(subcommand, arg_required_else_help = true)]
+    Pin(Pin),
     /// The softphone app of an extension
     #[command(subcommand, arg_required_else_help = true)]
     App(App),

@@ -2,17 +2,17 @@
 
 use super::{Stop, from_stdin, new_password};
 use crate::account;
-use crate::cli::grammar::{App, Extension, Password, Policy, Role, Second, Tenant};
-use crate::service::admin::{Expect, Page, Request, Search, TenantSettings};
+use crate::cli::grammar::{App, Extension, Password, Pin, Policy, Role, Second, Tenant};
+use crate::service::admin::{Expect, NumberChanges, Page, Request, Search, TenantSettings};
 
 pub(super) fn tenant(verb: Tenant) -> Request {
     match verb {
         Tenant::Add { code, name, policy } => {
-            Request::TenantAdd { code, settings: settings(Some(name), &policy) }
+            Request::TenantAdd { code, settings: settings(Some(name), policy) }
         }
         Tenant::Show { code } => Request::TenantShow { code },
         Tenant::List => Request::TenantList { after: None, limit: None },
-        Tenant::Set { code, name, policy } => Request::TenantSet { code, settings: settings(name, &policy) },
+        Tenant::Set { code, name, policy } => Request::TenantSet { code, settings: settings(name, policy) },
         Tenant::Suspend { code } => Request::TenantSuspend { code },
         Tenant::Resume { code } => Request::TenantResume { code },
         Tenant::Remove { code, with_extensions } => {
@@ -22,7 +22,7 @@ pub(super) fn tenant(verb: Tenant) -> Request {
     }
 }
 
-fn settings(name: Option<String>, policy: &Policy) -> TenantSettings {
+fn settings(name: Option<String>, policy: Policy) -> TenantSettings {
     TenantSettings {
         name,
         max_devices: policy.max_devices,
@@ -30,6 +30,15 @@ fn settings(name: Option<String>, policy: &Policy) -> TenantSettings {
         window_s: policy.lock_window_s,
         duration_s: policy.lock_duration_s,
         language: policy.language,
+        main_number: policy.main_number,
+        password_policy: policy.password_policy,
+        question_required: policy.question_required,
+        random_password_by_mail: policy.random_password_by_mail,
+        two_step_required: policy.two_step_required,
+        mail_prefix: policy.mail_prefix,
+        mail_sender: policy.mail_sender,
+        mail_new_device: policy.mail_new_device,
+        mail_locked: policy.mail_locked,
     }
 }
 
@@ -45,12 +54,13 @@ pub(super) fn extension(verb: Extension) -> Result<Request, Stop> {
             let search = Search { text: search, state };
             Request::ExtensionList { tenant, search, page: Page::default() }
         }
-        Extension::Set { who, name, email, role } => {
+        Extension::Set { who, name, email, role, number, remove_number } => {
             let role = role.map(|role| match role {
                 Role::User => account::Role::User,
                 Role::Admin => account::Role::Admin,
             });
-            Request::ExtensionSet { login: who.login()?, name, email, role }
+            let numbers = NumberChanges { add: number, remove: remove_number };
+            Request::ExtensionSet { login: who.login()?, name, email, role, numbers }
         }
         Extension::Invite(who) => Request::ExtensionInvite { login: who.login()? },
         Extension::Disable(who) => Request::ExtensionDisable { login: who.login()? },
@@ -60,8 +70,19 @@ pub(super) fn extension(verb: Extension) -> Result<Request, Stop> {
 }
 
 pub(super) fn set_password(verb: &Password) -> Result<Request, Stop> {
-    let Password::Set { who, generate, .. } = verb;
-    Ok(Request::PasswordSet { login: who.login()?, password: new_password(*generate)? })
+    Ok(match verb {
+        Password::Set { who, generate, .. } => {
+            Request::PasswordSet { login: who.login()?, password: new_password(*generate)? }
+        }
+        Password::Reset(who) => Request::PasswordReset { login: who.login()? },
+    })
+}
+
+pub(super) fn pin(verb: &Pin) -> Result<Request, Stop> {
+    Ok(match verb {
+        Pin::Set { who, .. } => Request::PinSet { login: who.login()?, pin: from_stdin()? },
+        Pin::Remove(who) => Request::PinRemove { login: who.login()? },
+    })
 }
 
 pub(super) fn second(verb: &Second) -> Result<Request, Stop> {

@@ -8,7 +8,7 @@ use super::who::Misnamed;
 use super::{Exit, password};
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
-use accounts::{app, extension, second, set_password, tenant};
+use accounts::{app, extension, pin, second, set_password, tenant};
 use phones::{audit, binding, device, key, lock};
 use std::io::Read;
 use std::path::Path;
@@ -49,6 +49,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Tenant(verb) => tenant(verb),
         Command::Extension(verb) => extension(verb)?,
         Command::Password(verb) => set_password(&verb)?,
+        Command::Pin(verb) => pin(&verb)?,
         Command::App(verb) => app(verb)?,
         Command::Device(verb) => device(&verb)?,
         Command::Lock(verb) => lock(&verb)?,

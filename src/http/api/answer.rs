@@ -91,11 +91,16 @@ impl From<Refusal> for Problem {
             | R::NoEmail(_)
             | R::LastAdministrator(_)
             | R::NoSecondFactor(_)
+            | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
-            R::WeakPassword(_) | R::BadValue { .. } | R::BadRows(_) | R::OtherRequest => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            R::WeakPassword(_)
+            | R::WeakPin(_)
+            | R::WrongAnswer
+            | R::BadFields(_)
+            | R::BadValue { .. }
+            | R::BadRows(_)
+            | R::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
             R::Denied(_) => StatusCode::FORBIDDEN,
             R::Protocol(_) => StatusCode::BAD_REQUEST,
             _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -103,6 +108,14 @@ impl From<Refusal> for Problem {
         match refusal {
             R::WeakPassword(rules) => Self::new(status, "the password is refused")
                 .with_errors(rules.into_iter().map(|rule| Fault::new("password", rule)).collect()),
+            R::WeakPin(rules) => Self::new(status, "the PIN is refused")
+                .with_errors(rules.into_iter().map(|rule| Fault::new("pin", rule)).collect()),
+            R::WrongAnswer => {
+                let reason = "it is wrong, or missing";
+                Self::new(status, refusal.to_string()).with_errors(vec![Fault::new("answer", reason)])
+            }
+            R::BadFields(fields) => Self::new(status, "some fields are wrong")
+                .with_errors(fields.into_iter().map(|(field, reason)| Fault::new(&field, reason)).collect()),
             R::BadValue { what, reason } => Self::new(status, format!("{what}: {reason}"))
                 .with_errors(vec![Fault::new(field(&what), reason)]),
             R::BadRows(rows) => {
@@ -157,6 +170,18 @@ pub(super) struct Invited {
     email: String,
     /// When its link ends.
     until: String,
+    /// The new revision of the extension.
+    revision: u64,
+}
+
+/// A reset that was sent.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct ResetSent {
+    /// To which address.
+    email: String,
+    /// When its link ends; null for a random password.
+    until: Option<String>,
     /// The new revision of the extension.
     revision: u64,
 }

@@ -1,12 +1,14 @@
 //! Extensions over HTTP: their life, their password, their app.
 
-use super::answer::{Answered, Done, Extensions, Invited, PasswordSet};
+use super::answer::{Answered, Done, Extensions, Invited, PasswordSet, ResetSent};
 use super::names::{ExtensionPath, OfExtension, OfTenant, TenantPath};
 use super::query::{self, Query};
 use super::{Api, Body};
 use crate::account::{LoginName, Number, Role, TenantCode};
 use crate::http::problem::{Fault, Problem};
-use crate::service::admin::{Caller, Condition, ExtensionView, NewPassword, Page, Password, Request, Search};
+use crate::service::admin::{
+    Caller, Condition, ExtensionView, NewPassword, NumberChanges, Page, Password, Request, Search,
+};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post, put};
@@ -25,6 +27,9 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
     disable,
     enable,
     set_password,
+    reset_password,
+    set_pin,
+    remove_pin,
     enable_app,
     disable_app
 ))]
@@ -42,6 +47,8 @@ pub(super) fn routes() -> Router<Api> {
         .route(&of("disable"), post(disable))
         .route(&of("enable"), post(enable))
         .route(&of("password"), put(set_password))
+        .route(&of("password/reset"), post(reset_password))
+        .route(&of("pin"), put(set_pin).delete(remove_pin))
         .route(&of("app"), put(enable_app).delete(disable_app))
 }
 
@@ -76,6 +83,14 @@ struct ExtensionChange {
     /// What its person may do.
     #[schema(inline)]
     role: Option<PersonsRole>,
+    /// Direct numbers that shall ring it, in any usual notation. An operator's to give.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    add_numbers: Vec<String>,
+    /// Direct numbers that shall ring it no more.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    remove_numbers: Vec<String>,
 }
 
 /// What a person may do.
@@ -97,6 +112,15 @@ struct PasswordChange {
     password: Option<String>,
     /// Make one, and show it in the answer.
     generate: Option<bool>,
+}
+
+/// A new PIN.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPin {
+    /// 6 to 10 digits, no run and no repetition.
+    #[schema(max_length = 64, write_only)]
+    pub(super) pin: String,
 }
 
 /// A new licence, with a new password: one that somebody chose, or that is to be made.
@@ -202,12 +226,13 @@ async fn set(
     condition: Condition,
     Body(change): Body<ExtensionChange>,
 ) -> Answered {
-    let ExtensionChange { name, email, role } = change;
+    let ExtensionChange { name, email, role, add_numbers, remove_numbers } = change;
+    let numbers = NumberChanges { add: add_numbers, remove: remove_numbers };
     let role = role.map(|role| match role {
         PersonsRole::User => Role::User,
         PersonsRole::Admin => Role::Admin,
     });
-    api.change(caller, condition, Request::ExtensionSet { login, name, email, role }).await
+    api.change(caller, condition, Request::ExtensionSet { login, name, email, role, numbers }).await
 }
 
 #[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/extensions/{number}", tag = "extensions",
@@ -272,6 +297,45 @@ async fn set_password(
 ) -> Answered {
     let password = new_password(change.password, change.generate)?;
     api.change(caller, condition, Request::PasswordSet { login, password }).await
+}
+
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/extensions/{number}/password/reset", tag = "extensions",
+    params(ExtensionPath),
+    responses((status = 200, description = "A link, or a random password, goes to its person", body = ResetSent)))]
+/// Mail a link to set another password
+async fn reset_password(
+    State(api): State<Api>,
+    caller: Caller,
+    OfExtension(login): OfExtension,
+    condition: Condition,
+) -> Answered {
+    api.change(caller, condition, Request::PasswordReset { login }).await
+}
+
+#[utoipa::path(put, path = "/api/v1/tenants/{tenant}/extensions/{number}/pin", tag = "extensions",
+    params(ExtensionPath), request_body = NewPin,
+    responses((status = 200, description = "It is set", body = Done)))]
+/// Set the PIN of phone access
+async fn set_pin(
+    State(api): State<Api>,
+    caller: Caller,
+    OfExtension(login): OfExtension,
+    condition: Condition,
+    Body(NewPin { pin }): Body<NewPin>,
+) -> Answered {
+    api.change(caller, condition, Request::PinSet { login, pin: Password::new(pin) }).await
+}
+
+#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/extensions/{number}/pin", tag = "extensions",
+    params(ExtensionPath), responses((status = 200, description = "There is none", body = Done)))]
+/// Take the PIN away
+async fn remove_pin(
+    State(api): State<Api>,
+    caller: Caller,
+    OfExtension(login): OfExtension,
+    condition: Condition,
+) -> Answered {
+    api.change(caller, condition, Request::PinRemove { login }).await
 }
 
 #[utoipa::path(put, path = "/api/v1/tenants/{tenant}/extensions/{number}/app", tag = "extensions",

@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`], [`own`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -23,6 +23,7 @@ mod extensions;
 mod keys;
 mod lookouts;
 mod names;
+mod own;
 mod phones;
 mod query;
 mod second;
@@ -153,6 +154,7 @@ impl Api {
             .merge(lookouts::routes())
             .merge(keys::routes())
             .merge(second::routes())
+            .merge(own::routes())
     }
 }
 

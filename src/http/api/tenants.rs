@@ -5,6 +5,7 @@ use super::names::{OfTenant, TenantPath};
 use super::query::Query;
 use super::{Api, Body};
 use crate::account::TenantCode;
+use crate::account::password::Policy;
 use crate::base::language::Language;
 use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{Caller, Condition, Expect, Request, TenantSettings, TenantView};
@@ -75,6 +76,47 @@ struct TenantChange {
     /// The language that its people are written to in.
     #[schema(inline)]
     language: Option<Tongue>,
+    /// Its main number, with its country's code; an empty text for none.
+    #[schema(max_length = 64)]
+    main_number: Option<String>,
+    /// What new passwords must be like.
+    #[schema(inline)]
+    password_policy: Option<Rules>,
+    /// Whether who has forgotten the password must answer the security question.
+    question_required: Option<bool>,
+    /// Whether a reset mails a random password instead of a link.
+    random_password_by_mail: Option<bool>,
+    /// Whether two-step verification cannot be left off.
+    two_step_required: Option<bool>,
+    /// What stands before the subject of mails; an empty text for nothing.
+    #[schema(max_length = 32)]
+    mail_prefix: Option<String>,
+    /// Who sends mails, as ADDRESS or NAME <ADDRESS>; an empty text for whom the configuration says.
+    #[schema(max_length = 320)]
+    mail_sender: Option<String>,
+    /// Whether people are told by mail of each new device.
+    mail_new_device: Option<bool>,
+    /// Whether people are told by mail that they are locked out.
+    mail_locked: Option<bool>,
+}
+
+/// What passwords must be like.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Rules {
+    /// 8 to 32 characters with a letter, a digit and a special character.
+    Alphanumeric,
+    /// At least 8 characters.
+    Basic,
+}
+
+impl Rules {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Alphanumeric => Policy::Alphanumeric.label(),
+            Self::Basic => Policy::Basic.label(),
+        }
+    }
 }
 
 /// A language of mails.
@@ -118,7 +160,15 @@ async fn add(
     let code = code.map_err(|error| Problem::faults(vec![Fault::new("code", error.to_string())]))?;
     let NewTenant { code: _, name, max_devices, max_failures, window_s, duration_s, language } = new;
     let (name, language) = (Some(name), language.map(Language::from));
-    let settings = TenantSettings { name, max_devices, max_failures, window_s, duration_s, language };
+    let settings = TenantSettings {
+        name,
+        max_devices,
+        max_failures,
+        window_s,
+        duration_s,
+        language,
+        ..TenantSettings::default()
+    };
     api.make(caller, condition, Request::TenantAdd { code, settings }).await
 }
 
@@ -139,9 +189,23 @@ async fn set(
     condition: Condition,
     Body(change): Body<TenantChange>,
 ) -> Answered {
-    let TenantChange { name, max_devices, max_failures, window_s, duration_s, language } = change;
-    let language = language.map(Language::from);
-    let settings = TenantSettings { name, max_devices, max_failures, window_s, duration_s, language };
+    let settings = TenantSettings {
+        name: change.name,
+        max_devices: change.max_devices,
+        max_failures: change.max_failures,
+        window_s: change.window_s,
+        duration_s: change.duration_s,
+        language: change.language.map(Language::from),
+        main_number: change.main_number,
+        password_policy: change.password_policy.map(|rules| rules.label().to_owned()),
+        question_required: change.question_required,
+        random_password_by_mail: change.random_password_by_mail,
+        two_step_required: change.two_step_required,
+        mail_prefix: change.mail_prefix,
+        mail_sender: change.mail_sender,
+        mail_new_device: change.mail_new_device,
+        mail_locked: change.mail_locked,
+    };
     api.change(caller, condition, Request::TenantSet { code, settings }).await
 }
 

@@ -72,7 +72,7 @@ impl Admin {
 }
 
 /// Owes a mail to the extension's address, if it has one.
-fn owe(record: &mut ExtensionRecord, txn: &Txn<'_>, kind: MailKind) {
+pub(super) fn owe(record: &mut ExtensionRecord, txn: &Txn<'_>, kind: MailKind) {
     if let Some(email) = record.email.clone() {
         record.mails.owe(txn.now(), email, kind);
     }
@@ -110,12 +110,17 @@ pub(in crate::service) fn set_password(
     };
     step(record, event, txn.now())?;
     record.previous = record.credentials.replace(sealed);
+    // Whatever let somebody set or use another one is dead.
+    record.mails.withdraw_secrets();
+    if let Some(portal) = &mut record.portal {
+        (portal.reset, portal.must_change) = (None, false);
+    }
     // With the one before it, out of its seal as the record now has it.
     let credentials = services.unseal(record).ok().flatten().unwrap_or(credentials);
     Ok((credentials, told))
 }
 
-fn generate(services: &Services) -> Password {
+pub(super) fn generate(services: &Services) -> Password {
     let mut rng = services.rng.lock().unwrap_or_else(PoisonError::into_inner);
     Password::new(password::generate(&mut rng).expose().clone())
 }

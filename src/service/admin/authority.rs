@@ -114,20 +114,28 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         R::TenantShow { code } => (Administrator, Whom::Tenant(code)),
         R::TenantList { .. } | R::BanClear { .. } | R::Import { .. } => (Operator, Whom::All),
         R::ExtensionAdd { login, .. }
-        | R::ExtensionSet { login, .. }
         | R::ExtensionDisable { login }
         | R::ExtensionEnable { login }
         | R::ExtensionInvite { login }
         | R::ExtensionRemove { login }
         | R::PasswordSet { login, .. }
+        | R::PasswordReset { login }
         | R::AppEnable { login, .. }
         | R::AppDisable { login }
         | R::DeviceAnyAlgorithm { login, .. }
         | R::BindingRemove { login, .. }
         | R::LockClear { login } => (Administrator, Whom::Extension(login)),
         R::SecondClear { login } => (Another, Whom::Extension(login)),
+        R::ExtensionSet { login, numbers, .. } => {
+            // Whoever gives a number away must know that it is theirs to give.
+            let least = if numbers.is_empty() { Administrator } else { Operator };
+            (least, Whom::Extension(login))
+        }
         R::ExtensionShow { login }
         | R::SecondShow { login }
+        | R::PinSet { login, .. }
+        | R::PinRemove { login }
+        | R::QuestionRemove { login }
         | R::DeviceList { login }
         | R::DeviceRename { login, .. }
         | R::DeviceRevoke { login, .. }
@@ -138,7 +146,9 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
                 None => (Operator, Whom::All),
             }
         }
-        R::KeyAdd { login: Some(login), .. } => (Owner, Whom::Extension(login)),
+        R::KeyAdd { login: Some(login), .. } | R::QuestionSet { login, .. } => {
+            (Owner, Whom::Extension(login))
+        }
         R::KeyList { login: Some(login) } | R::KeyRemove { login: Some(login), .. } => {
             (User, Whom::Extension(login))
         }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::account::KeyId;
-use crate::service::admin::{Expect, NewPassword, Page, Password, Search, TenantSettings};
+use crate::service::admin::{Expect, NewPassword, NumberChanges, Page, Password, Search, TenantSettings};
 
 /// Who asks, beside the operator, who may ask everything: an administrator and a user of the tenant
 /// asked about, the user of the very extension, and both of another tenant.
@@ -45,6 +45,10 @@ fn login() -> LoginName {
     LoginName::parse("200-acme").unwrap()
 }
 
+fn number() -> NumberChanges {
+    NumberChanges { add: vec!["+16045550199".into()], remove: Vec::new() }
+}
+
 fn id() -> KeyId {
     KeyId::parse("0123456789abcdef0123").unwrap()
 }
@@ -61,12 +65,19 @@ rows! {
     ExtensionShow { login: login() } => USER,
     ExtensionList { tenant: Some(code()), search: Search::default(), page: Page::default() } => ADMINISTRATOR,
     ExtensionList { tenant: None, search: Search::default(), page: Page::default() } => OPERATOR,
-    ExtensionSet { login: login(), name: None, email: None, role: None } => ADMINISTRATOR,
+    ExtensionSet { login: login(), name: None, email: None, role: None, numbers: NumberChanges::default() }
+        => ADMINISTRATOR,
+    ExtensionSet { login: login(), name: None, email: None, role: None, numbers: number() } => OPERATOR,
     ExtensionDisable { login: login() } => ADMINISTRATOR,
     ExtensionEnable { login: login() } => ADMINISTRATOR,
     ExtensionInvite { login: login() } => ADMINISTRATOR,
     ExtensionRemove { login: login() } => ADMINISTRATOR,
     PasswordSet { login: login(), password: NewPassword::Generate } => ADMINISTRATOR,
+    PasswordReset { login: login() } => ADMINISTRATOR,
+    PinSet { login: login(), pin: Password::new(String::new()) } => USER,
+    PinRemove { login: login() } => USER,
+    QuestionSet { login: login(), question: String::new(), answer: Password::new(String::new()) } => OWNER,
+    QuestionRemove { login: login() } => USER,
     AppEnable { login: login(), email: None, password: NewPassword::Generate } => ADMINISTRATOR,
     AppDisable { login: login() } => ADMINISTRATOR,
     DeviceList { login: login() } => USER,

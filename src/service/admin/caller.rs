@@ -12,6 +12,8 @@ pub enum Who {
     Peer(Peer),
     /// Whoever has a link that was mailed, from this address.
     Link(IpAddr),
+    /// Somebody who has shown nothing, from this address.
+    Anybody(IpAddr),
     /// Somebody over HTTP.
     Caller(Caller),
 }
@@ -73,6 +75,7 @@ impl fmt::Display for Who {
         match self {
             Self::Peer(peer) => peer.fmt(f),
             Self::Link(source) => write!(f, "link {source}"),
+            Self::Anybody(source) => write!(f, "anybody {source}"),
             Self::Caller(caller) => caller.fmt(f),
         }
     }

@@ -3,12 +3,13 @@
 use super::check::{self, bad};
 use super::invite::invited_until;
 use super::view::{ExtensionView, Response};
-use super::{Admin, By, Password, Refusal, row, tenant_of};
+use super::{Admin, By, ExtensionChange, Password, Refusal, row, tenant_of};
 use crate::account::life::{Event, Facts, Link, Logins};
 use crate::account::{LoginName, Role};
 use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
+use crate::service::index;
 use crate::service::tables::{extension, put_extension};
 use crate::store::{self, Txn};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ impl Admin {
             }
             let password = password.as_ref().map(Password::expose);
             let (record, credentials) = services.new_extension(login, name, email, password, txn.now());
+            index::claim(txn, None, &record)?;
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
             scope.saw(put_extension(txn, &record, store::Expect::Absent)?);
             Ok((record, credentials))
@@ -57,21 +59,26 @@ impl Admin {
         &self,
         by: By,
         login: LoginName,
-        name: Option<String>,
-        email: Option<String>,
-        role: Option<Role>,
+        change: ExtensionChange,
     ) -> Result<Response, Refusal> {
+        let ExtensionChange { name, email, role, numbers } = change;
         if let Some(name) = &name {
             check::name(name).map_err(|reason| bad("--name", reason))?;
         }
         let changed_email = email.is_some();
         let email = checked_email(email)?;
-        self.change(by, login, move |record, _| {
+        self.change(by, login, move |record, txn| {
+            super::numbers::change(record, txn, &numbers)?;
             if let Some(name) = name {
                 record.name = name;
             }
-            if changed_email {
+            if changed_email && record.email != email {
                 record.email = email;
+                // A link that went to the address before must not outlive it.
+                record.mails.withdraw_secrets();
+                if let Some(portal) = &mut record.portal {
+                    portal.reset = None;
+                }
             }
             record.role = role.unwrap_or(record.role);
             Ok(Response::Done.into())
@@ -192,6 +199,7 @@ pub(super) fn show(
         login: record.login.to_string(),
         name: record.name.clone(),
         email: record.email.clone(),
+        numbers: record.numbers.join(" "),
         role: match record.role {
             Role::User => "user",
             Role::Admin => "admin",

@@ -46,6 +46,7 @@ impl Admin {
                 }
                 for (record, _) in &group {
                     let about = About::Extension(record.login.clone());
+                    crate::service::index::claim(txn, None, record)?;
                     by.note(txn, about, &Known::new(), &of_extension(record))?;
                     put_extension(txn, record, store::Expect::Absent)?;
                 }

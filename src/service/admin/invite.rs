@@ -116,14 +116,14 @@ fn may_accept(record: &ExtensionRecord, txn: &Txn<'_>, hash: &TokenHash) -> Resu
 }
 
 /// A new token: what is kept of it, and what its mail needs.
-struct SealedToken {
-    hash: TokenHash,
-    sealed: Vec<u8>,
+pub(super) struct SealedToken {
+    pub(super) hash: TokenHash,
+    pub(super) sealed: Vec<u8>,
 }
 
 impl Services {
     /// Mints a token, sealed for the next mail of this record.
-    fn seal_token(&self, record: &ExtensionRecord) -> SealedToken {
+    pub(super) fn seal_token(&self, record: &ExtensionRecord) -> SealedToken {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let token = Token::mint(&mut rng);
         let id = seal_id(&record.login, record.mails.next());

@@ -18,26 +18,30 @@ mod import;
 mod invite;
 mod keys;
 mod locks;
+mod numbers;
 mod once;
+mod pin;
 mod refusal;
 mod request;
+mod reset;
 mod scope;
 mod search;
 mod second;
+mod settings;
 mod tenants;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use app::{owe_password_changed, set_password};
+pub(in crate::service) use app::{owe_password_changed, set_password};
 pub use authority::Actor;
 pub use caller::{Caller, Via, Who};
 pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
 pub use once::Sealed;
 pub use refusal::{Refusal, RowFault};
-pub use request::{Expect, NewPassword, Password, Peer, Request, TenantSettings};
+pub use request::{Expect, NewPassword, NumberChanges, Password, Peer, Request, TenantSettings};
 pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
@@ -46,9 +50,10 @@ pub use view::{
 };
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
+use super::index::{self, ClaimError, Indexed};
 use super::tables::{EXTENSIONS, TENANTS, end_sessions, extension, overlay, put_extension};
-use super::{Services, tables};
-use crate::account::{LoginName, Tenant, TenantCode};
+use super::{Services, opens_phones, tables};
+use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::record::What;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
@@ -57,6 +62,7 @@ use crate::store::{self, Row as Stored, StoreError, Txn, View};
 use once::Once;
 use scope::{Scope, Terms};
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +79,14 @@ pub struct Defaults {
     pub mailing: Mailing,
 }
 
+/// What of an extension is changed; `None` leaves it as it is.
+struct ExtensionChange {
+    name: Option<String>,
+    email: Option<String>,
+    role: Option<Role>,
+    numbers: NumberChanges,
+}
+
 /// Executes requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
@@ -82,12 +96,12 @@ pub struct Admin {
 }
 
 /// A change of an extension's record, and what memory must be told besides the record.
-pub(super) struct Changed<T> {
-    pub(super) told: T,
+pub(in crate::service) struct Changed<T> {
+    pub(in crate::service) told: T,
     /// The password, if it was changed.
-    pub(super) credentials: Option<Credentials>,
+    pub(in crate::service) credentials: Option<Credentials>,
     /// Whether failures are forgotten.
-    pub(super) unlocked: bool,
+    pub(in crate::service) unlocked: bool,
 }
 
 impl<T> From<T> for Changed<T> {
@@ -110,7 +124,7 @@ impl Admin {
         &self.services
     }
 
-    /// What the configuration says where a tenant says nothing.
+    /// What counts where a tenant says nothing.
     #[must_use]
     pub const fn defaults(&self) -> &Defaults {
         &self.defaults
@@ -166,14 +180,21 @@ impl Admin {
             }
             R::ExtensionShow { login } => self.extension_show(login).await,
             R::ExtensionList { tenant, search, page } => self.extension_list(tenant, search, page).await,
-            R::ExtensionSet { login, name, email, role } => {
-                self.extension_set(by, login, name, email, role).await
+            R::ExtensionSet { login, name, email, role, numbers } => {
+                self.extension_set(by, login, ExtensionChange { name, email, role, numbers }).await
             }
             R::ExtensionDisable { login } => self.extension_disable(by, login).await,
             R::ExtensionEnable { login } => self.extension_enable(by, login).await,
             R::ExtensionInvite { login } => self.extension_invite(by, login).await,
             R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
+            R::PasswordReset { login } => self.password_reset(by, login).await,
+            R::PinSet { login, pin } => self.pin_set(by, login, pin).await,
+            R::PinRemove { login } => self.pin_remove(by, login).await,
+            R::QuestionSet { login, question, answer } => {
+                self.question_set(by, login, question, answer).await
+            }
+            R::QuestionRemove { login } => self.question_remove(by, login).await,
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
             R::AppDisable { login } => self.app_disable(by, login).await,
             R::DeviceList { login } => self.device_list(login).await,
@@ -197,7 +218,7 @@ impl Admin {
 
     /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
     /// job's `apply`. So memory sees the changes in the order of the store.
-    pub(super) async fn commit<T: Send + 'static>(
+    pub(in crate::service) async fn commit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -234,7 +255,7 @@ impl Admin {
 
     /// Changes one extension's record, and memory with it. What is told is answered if it is a
     /// [`Response`], else that it is done.
-    pub(super) async fn change<T: Send + 'static>(
+    pub(in crate::service) async fn change<T: Send + 'static>(
         &self,
         by: By,
         login: LoginName,
@@ -247,15 +268,20 @@ impl Admin {
             scope.check(row.revision)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let before = of_extension(&record);
+            let (before, indexed) = (of_extension(&record), Indexed::of(&record));
             let changed = decide(&mut record, txn)?;
+            index::claim(txn, Some(&indexed), &record)?;
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
             scope.saw(put_extension(txn, &record, store::Expect::At(row.revision))?);
+            index::release(txn, &indexed, Some(&record))?;
             Ok((record, changed))
         };
         let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
             match &changed.credentials {
-                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
+                Some(credentials) => {
+                    let credentials = Some(credentials.clone()).filter(|_| opens_phones(record));
+                    extensions::put(directory, record, credentials);
+                }
                 None => directory.refresh(record),
             }
             if changed.unlocked {
@@ -271,7 +297,7 @@ impl Admin {
     }
 
     /// Reads, where waiting for the disk is allowed.
-    async fn look<T: Send + 'static>(
+    pub(in crate::service) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(View<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -285,19 +311,35 @@ impl Admin {
 
 /// Who changes something, and by which command.
 #[derive(Clone, Debug)]
-pub(super) struct By {
+pub(in crate::service) struct By {
     who: Who,
     command: &'static str,
 }
 
 impl By {
     /// Somebody over HTTP.
-    pub(super) const fn caller(caller: Caller, command: &'static str) -> Self {
+    pub(in crate::service) const fn caller(caller: Caller, command: &'static str) -> Self {
         Self { who: Who::Caller(caller), command }
     }
 
+    /// Whoever has a link, from this address.
+    pub(in crate::service) const fn link(from: IpAddr, command: &'static str) -> Self {
+        Self { who: Who::Link(from), command }
+    }
+
+    /// Anybody, from this address.
+    pub(in crate::service) const fn anybody(from: IpAddr, command: &'static str) -> Self {
+        Self { who: Who::Anybody(from), command }
+    }
+
     /// Writes the line of the audit: before the change itself is written.
-    fn note(&self, txn: &mut Txn<'_>, about: About, before: &Known, after: &Known) -> Result<(), StoreError> {
+    pub(in crate::service) fn note(
+        &self,
+        txn: &mut Txn<'_>,
+        about: About,
+        before: &Known,
+        after: &Known,
+    ) -> Result<(), StoreError> {
         let what = What::Administered { by: self.who.to_string(), command: self.command.to_owned() };
         note(txn, about, what, Change::between(before, after))
     }
@@ -312,7 +354,8 @@ impl By {
         self.note(txn, about, &of_extension(record), &Known::new())?;
         // Or they would be of an extension that gets the same number later.
         end_sessions(txn, &record.login)?;
-        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)
+        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)?;
+        index::release(txn, &Indexed::of(record), None)
     }
 }
 
@@ -345,6 +388,15 @@ fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal
 /// As [`record`], with its revision.
 fn row(view: &View<'_>, login: &LoginName) -> Result<Stored<ExtensionRecord>, Refusal> {
     tables::extension(view, login)?.ok_or_else(|| no_extension(view, login))
+}
+
+impl From<ClaimError> for Refusal {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken(number) => Self::NumberTaken(number),
+            ClaimError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for Refusal {

@@ -34,6 +34,12 @@ pub enum Refusal {
     /// The password breaks these rules of the tenant's policy, all that it breaks.
     #[error("the password is refused: {}", .0.join("; "))]
     WeakPassword(Vec<String>),
+    /// The PIN breaks these rules, all that it breaks.
+    #[error("the PIN is refused: {}", .0.join("; "))]
+    WeakPin(Vec<String>),
+    /// Another extension, or another tenant, has the number.
+    #[error("{0} is taken")]
+    NumberTaken(String),
     /// No such device.
     #[error("extension {login} has no device {device}")]
     NoSuchDevice {
@@ -51,7 +57,7 @@ pub enum Refusal {
     /// No mail can be sent as the server is configured.
     #[error("no mail can be sent: {0}")]
     NoMail(String),
-    /// The link of an invitation does not work, or not any more.
+    /// The link of an invitation or a reset does not work, or not any more.
     #[error("the link does not work, or not any more")]
     NoInvitation,
     /// Two-step verification would lock the tenant's last administrator out for good, if their phone is lost.
@@ -62,6 +68,12 @@ pub enum Refusal {
     /// There is no second factor.
     #[error("two-step verification of extension {0} is not on")]
     NoSecondFactor(String),
+    /// Fields are not what they must be, each with its reason.
+    #[error("{}", Fields(.0))]
+    BadFields(Vec<(String, String)>),
+    /// The security question is not answered, or wrongly.
+    #[error("the security question must be answered")]
+    WrongAnswer,
     /// An argument is not what it must be.
     #[error("{what}: {reason}")]
     BadValue {
@@ -120,6 +132,17 @@ impl fmt::Display for RowFault {
             write!(f, ", {}", self.column)?;
         }
         write!(f, ": {}", self.reason)
+    }
+}
+
+struct Fields<'a>(&'a [(String, String)]);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (field, reason)) in self.0.iter().enumerate() {
+            write!(f, "{}{field}: {reason}", if at > 0 { "; " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

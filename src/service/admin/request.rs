@@ -13,40 +13,153 @@ use std::net::IpAddr;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // each is the command of its name; its fields are that command's arguments
 pub enum Request {
-    TenantAdd { code: TenantCode, settings: TenantSettings },
-    TenantShow { code: TenantCode },
-    TenantList { after: Option<TenantCode>, limit: Option<usize> },
-    TenantSet { code: TenantCode, settings: TenantSettings },
-    TenantSuspend { code: TenantCode },
-    TenantResume { code: TenantCode },
-    TenantRemove { code: TenantCode, extensions: Expect },
-    ExtensionAdd { login: LoginName, name: String, email: Option<String>, password: Option<Password> },
-    ExtensionShow { login: LoginName },
-    ExtensionList { tenant: Option<TenantCode>, search: Search, page: Page },
-    ExtensionSet { login: LoginName, name: Option<String>, email: Option<String>, role: Option<Role> },
-    ExtensionDisable { login: LoginName },
-    ExtensionEnable { login: LoginName },
-    ExtensionInvite { login: LoginName },
-    ExtensionRemove { login: LoginName },
-    PasswordSet { login: LoginName, password: NewPassword },
-    AppEnable { login: LoginName, email: Option<String>, password: NewPassword },
-    AppDisable { login: LoginName },
-    DeviceList { login: LoginName },
-    DeviceRename { login: LoginName, device: u32, name: String },
-    DeviceRevoke { login: LoginName, device: u32 },
-    DeviceAnyAlgorithm { login: LoginName, device: u32 },
-    BindingList { login: LoginName },
-    BindingRemove { login: LoginName, contact: Option<String> },
-    LockList { tenant: Option<TenantCode>, number: Option<Number> },
-    LockClear { login: LoginName },
-    BanClear { source: IpAddr },
-    AuditList { tenant: Option<TenantCode>, number: Option<Number>, last: usize },
-    KeyAdd { login: Option<LoginName>, name: String },
-    KeyList { login: Option<LoginName> },
-    KeyRemove { login: Option<LoginName>, id: KeyId },
-    SecondShow { login: LoginName },
-    SecondClear { login: LoginName },
-    Import { csv: Password },
+    TenantAdd {
+        code: TenantCode,
+        settings: TenantSettings,
+    },
+    TenantShow {
+        code: TenantCode,
+    },
+    TenantList {
+        after: Option<TenantCode>,
+        limit: Option<usize>,
+    },
+    TenantSet {
+        code: TenantCode,
+        settings: TenantSettings,
+    },
+    TenantSuspend {
+        code: TenantCode,
+    },
+    TenantResume {
+        code: TenantCode,
+    },
+    TenantRemove {
+        code: TenantCode,
+        extensions: Expect,
+    },
+    ExtensionAdd {
+        login: LoginName,
+        name: String,
+        email: Option<String>,
+        password: Option<Password>,
+    },
+    ExtensionShow {
+        login: LoginName,
+    },
+    ExtensionList {
+        tenant: Option<TenantCode>,
+        search: Search,
+        page: Page,
+    },
+    ExtensionSet {
+        login: LoginName,
+        name: Option<String>,
+        email: Option<String>,
+        role: Option<Role>,
+        #[serde(default)]
+        numbers: NumberChanges,
+    },
+    ExtensionDisable {
+        login: LoginName,
+    },
+    ExtensionEnable {
+        login: LoginName,
+    },
+    ExtensionInvite {
+        login: LoginName,
+    },
+    ExtensionRemove {
+        login: LoginName,
+    },
+    PasswordSet {
+        login: LoginName,
+        password: NewPassword,
+    },
+    PasswordReset {
+        login: LoginName,
+    },
+    PinSet {
+        login: LoginName,
+        pin: Password,
+    },
+    PinRemove {
+        login: LoginName,
+    },
+    QuestionSet {
+        login: LoginName,
+        question: String,
+        answer: Password,
+    },
+    QuestionRemove {
+        login: LoginName,
+    },
+    AppEnable {
+        login: LoginName,
+        email: Option<String>,
+        password: NewPassword,
+    },
+    AppDisable {
+        login: LoginName,
+    },
+    DeviceList {
+        login: LoginName,
+    },
+    DeviceRename {
+        login: LoginName,
+        device: u32,
+        name: String,
+    },
+    DeviceRevoke {
+        login: LoginName,
+        device: u32,
+    },
+    DeviceAnyAlgorithm {
+        login: LoginName,
+        device: u32,
+    },
+    BindingList {
+        login: LoginName,
+    },
+    BindingRemove {
+        login: LoginName,
+        contact: Option<String>,
+    },
+    LockList {
+        tenant: Option<TenantCode>,
+        number: Option<Number>,
+    },
+    LockClear {
+        login: LoginName,
+    },
+    BanClear {
+        source: IpAddr,
+    },
+    AuditList {
+        tenant: Option<TenantCode>,
+        number: Option<Number>,
+        last: usize,
+    },
+    KeyAdd {
+        login: Option<LoginName>,
+        name: String,
+    },
+    KeyList {
+        login: Option<LoginName>,
+    },
+    KeyRemove {
+        login: Option<LoginName>,
+        id: KeyId,
+    },
+    SecondShow {
+        login: LoginName,
+    },
+    SecondClear {
+        login: LoginName,
+    },
+    Import {
+        csv: Password,
+    },
 }
 
 impl Request {
@@ -70,6 +183,11 @@ impl Request {
             Self::ExtensionInvite { .. } => "extension invite",
             Self::ExtensionRemove { .. } => "extension remove",
             Self::PasswordSet { .. } => "password set",
+            Self::PasswordReset { .. } => "password reset",
+            Self::PinSet { .. } => "pin set",
+            Self::PinRemove { .. } => "pin remove",
+            Self::QuestionSet { .. } => "question set",
+            Self::QuestionRemove { .. } => "question remove",
             Self::AppEnable { .. } => "app enable",
             Self::AppDisable { .. } => "app disable",
             Self::DeviceList { .. } => "device list",
@@ -124,6 +242,50 @@ pub struct TenantSettings {
     pub duration_s: Option<u32>,
     /// The language that its people are written to in.
     pub language: Option<Language>,
+    /// Its main number, with its country's code; empty for none.
+    #[serde(default)]
+    pub main_number: Option<String>,
+    /// What passwords must be like: `alphanumeric` or `basic`. It counts for new ones.
+    #[serde(default)]
+    pub password_policy: Option<String>,
+    /// Whether who has forgotten the password must answer the security question.
+    #[serde(default)]
+    pub question_required: Option<bool>,
+    /// Whether a reset mails a random password.
+    #[serde(default)]
+    pub random_password_by_mail: Option<bool>,
+    /// Whether two-step verification cannot be left off.
+    #[serde(default)]
+    pub two_step_required: Option<bool>,
+    /// What stands before the subject of mails; empty for nothing.
+    #[serde(default)]
+    pub mail_prefix: Option<String>,
+    /// Who sends mails; empty for the configuration's.
+    #[serde(default)]
+    pub mail_sender: Option<String>,
+    /// Whether people are told of new devices.
+    #[serde(default)]
+    pub mail_new_device: Option<bool>,
+    /// Whether people are told that they are locked out.
+    #[serde(default)]
+    pub mail_locked: Option<bool>,
+}
+
+/// Direct numbers that an extension gets and loses, as people write them.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct NumberChanges {
+    /// Those it gets.
+    pub add: Vec<String>,
+    /// Those it loses.
+    pub remove: Vec<String>,
+}
+
+impl NumberChanges {
+    /// Whether nothing changes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
 }
 
 /// Whether something that would go too is expected to be there.

@@ -29,6 +29,7 @@ impl Answer {
         let mut object = match &self.response {
             Response::Generated { login, password } => json!({ "login": login, "password": password }),
             Response::Invited { email, until } => json!({ "email": email, "until": until }),
+            Response::Reset { email, until } => json!({ "email": email, "until": until }),
             Response::Imported { extensions } => json!({ "imported": extensions }),
             Response::Key { id, secret } => json!({ "id": id, "secret": secret }),
             Response::Tenant(view) => json!(view),

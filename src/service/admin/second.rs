@@ -1,8 +1,9 @@
 //! Two-step verification of others: how it stands, and its end where somebody has lost their phone.
 
+use super::app::owe;
 use super::view::{Response, SecondView};
 use super::{Admin, By, Refusal, record};
-use crate::account::LoginName;
+use crate::account::{LoginName, MailKind};
 use crate::base::time::Wall;
 use crate::service::portal::{SecondStanding, factors};
 
@@ -21,10 +22,11 @@ impl Admin {
 
     /// Takes the second factor away: from now on the password alone opens the portal.
     pub(super) async fn second_clear(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
-        self.change(by, login, |record, _| {
+        self.change(by, login, |record, txn| {
             if !factors::clear(record) {
                 return Err(Refusal::NoSecondFactor(record.login.to_string()));
             }
+            owe(record, txn, MailKind::SecondFactorCleared);
             Ok(Response::Done.into())
         })
         .await

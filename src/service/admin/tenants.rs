@@ -1,19 +1,16 @@
 //! Tenants.
 
-use super::check::{self, bad, within};
-use super::view::{Response, TenantView};
-use super::{Admin, By, Defaults, Expect, Refusal, Stored, TenantSettings, tenant};
+use super::settings::{self, show};
+use super::view::Response;
+use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
-use crate::lockout::FAILURES_MAX;
 use crate::service::audit::{About, Known, of_tenant};
+use crate::service::index;
 use crate::service::tables::{EXTENSIONS, TENANTS};
 use crate::store::{self, Txn};
 use std::sync::Arc;
-
-/// Longest window and lock, in seconds: a day.
-const LOCK_S_MAX: u32 = 86_400;
 
 /// Extensions that one job removes.
 const REMOVE_AT_ONCE: usize = 500;
@@ -26,14 +23,17 @@ impl Admin {
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
-        apply(&mut tenant, settings)?;
+        settings::apply(&mut tenant, settings)?;
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
                 return Err(Refusal::TenantExists(tenant.code.to_string()));
             }
             by.note(txn, About::Tenant(tenant.code.clone()), &Known::new(), &of_tenant(&tenant))?;
-            scope.saw(TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?);
+            index::renew_main(txn, None, &tenant, |txn| {
+                scope.saw(TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?);
+                Ok(())
+            })?;
             Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
@@ -69,7 +69,7 @@ impl Admin {
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        self.tenant_change(by, code, move |tenant| apply(tenant, settings)).await
+        self.tenant_change(by, code, move |tenant| settings::apply(tenant, settings)).await
     }
 
     pub(super) async fn tenant_activate(
@@ -95,10 +95,14 @@ impl Admin {
         let job = move |txn: &mut Txn<'_>| {
             let Stored { revision, value: mut tenant } = tenant(txn, &code)?;
             scope.check(revision)?;
-            let before = of_tenant(&tenant);
+            let (before, main) = (of_tenant(&tenant), tenant.main_number.clone());
             decide(&mut tenant)?;
-            by.note(txn, About::Tenant(code.clone()), &before, &of_tenant(&tenant))?;
-            scope.saw(TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?);
+            let after = of_tenant(&tenant);
+            index::renew_main(txn, main.as_ref().map(|main| &main.number), &tenant, |txn| {
+                by.note(txn, About::Tenant(code.clone()), &before, &after)?;
+                scope.saw(TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?);
+                Ok(())
+            })?;
             Ok(tenant)
         };
         self.commit(job, put).await.map(|_| Response::Done)
@@ -129,6 +133,9 @@ impl Admin {
                 let gone = if logins.is_empty() {
                     by.note(txn, About::Tenant(code.clone()), &of_tenant(&tenant.value), &Known::new())?;
                     TENANTS.remove(txn, &[code.as_str()], store::Expect::Any)?;
+                    if let Some(main) = &tenant.value.main_number {
+                        index::release_main(txn, &code, &main.number)?;
+                    }
                     Some(code)
                 } else {
                     None
@@ -153,41 +160,4 @@ impl Admin {
 
 fn put(directory: &Directory, tenant: &Tenant) {
     directory.put_tenant(tenant.clone());
-}
-
-/// Takes the settings over that are given.
-fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
-    let TenantSettings { name, max_devices, max_failures, window_s, duration_s, language } = settings;
-    let devices_most = u16::try_from(limit::BINDINGS_MAX).unwrap_or(u16::MAX);
-    within("--max-devices", max_devices.map(u16::from), 1, devices_most)?;
-    within("--max-failures", max_failures, 1, FAILURES_MAX)?;
-    within("--lock-window-s", window_s, 1, LOCK_S_MAX)?;
-    within("--lock-duration-s", duration_s, 1, LOCK_S_MAX)?;
-    if let Some(name) = name {
-        check::name(&name).map_err(|reason| bad("--name", reason))?;
-        tenant.name = name.into();
-    }
-    let policies = &mut tenant.policies;
-    policies.max_devices = max_devices.map(u16::from).or(policies.max_devices);
-    policies.max_failures = max_failures.or(policies.max_failures);
-    policies.window_s = window_s.or(policies.window_s);
-    policies.duration_s = duration_s.or(policies.duration_s);
-    policies.language = language.or(policies.language);
-    Ok(())
-}
-
-fn show(row: &Stored<Tenant>, defaults: Defaults) -> TenantView {
-    let Stored { revision, value: tenant } = row;
-    let lockout = defaults.lockout.of_tenant(&tenant.policies);
-    TenantView {
-        code: tenant.code.to_string(),
-        name: tenant.name.to_string(),
-        state: if tenant.active { "active" } else { "suspended" }.to_owned(),
-        max_devices: tenant.policies.max_devices.unwrap_or(defaults.devices_max).into(),
-        max_failures: lockout.failures_max.into(),
-        window_s: lockout.window.as_secs(),
-        duration_s: lockout.duration.as_secs(),
-        language: tenant.policies.language.unwrap_or(defaults.mailing.language).code().to_owned(),
-        revision: revision.0,
-    }
 }

@@ -22,6 +22,14 @@ pub enum Response {
         /// When its link ends.
         until: String,
     },
+    /// The person of an extension is sent the link of a reset, or a random password if their tenant
+    /// insists on that.
+    Reset {
+        /// To which address.
+        email: String,
+        /// When its link ends; none for a password.
+        until: Option<String>,
+    },
     /// A new access key, or a new secret of one; it is shown this once.
     Key {
         /// Its id.
@@ -92,6 +100,12 @@ impl Cell for u64 {
     }
 }
 
+impl Cell for bool {
+    fn cell(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
+}
+
 impl<T: Cell> Cell for Option<T> {
     fn cell(&self) -> String {
         self.as_ref().map(Cell::cell).unwrap_or_default()
@@ -134,6 +148,24 @@ view!(
         duration_s: u64,
         /// The language that its people are written to in: `en` or `fr`.
         language: String,
+        /// Its main number.
+        main_number: Option<String>,
+        /// What passwords must be like: `alphanumeric` or `basic`.
+        password_policy: String,
+        /// Whether who has forgotten the password must answer the security question.
+        question_required: bool,
+        /// Whether a reset mails a random password.
+        random_password_by_mail: bool,
+        /// Whether two-step verification cannot be left off.
+        two_step_required: bool,
+        /// What stands before the subject of mails.
+        mail_prefix: String,
+        /// Who sends mails, if not whom the configuration says.
+        mail_sender: Option<String>,
+        /// Whether people are told of new devices.
+        mail_new_device: bool,
+        /// Whether people are told that they are locked out.
+        mail_locked: bool,
         /// The revision of its record.
         revision: u64,
     }
@@ -152,6 +184,8 @@ view!(
         name: String,
         /// Its e-mail.
         email: Option<String>,
+        /// Its direct numbers, with a space between two.
+        numbers: String,
         /// `user` or `admin`.
         role: String,
         /// `invite`, `pending`, `expired`, `active` or `disabled`.
@@ -180,7 +214,7 @@ view!(
         state: String,
         /// Since when it is on.
         since: Option<String>,
-        /// What may be shown at sign-in: `totp`, `recovery`.
+        /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
         methods: String,
         /// Recovery codes that were not used.
         recovery_codes_left: u64,

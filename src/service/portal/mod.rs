@@ -1,5 +1,4 @@
-//! What people do by themselves: they sign in, look after their sessions, change their password, turn
-//! two-step verification on.
+//! What people do by themselves.
 //!
 //! | flow | where |
 //! |------|-------|
@@ -7,6 +6,10 @@
 //! | sessions: entered, listed, ended | [`sessions`] |
 //! | a new password | [`password`] |
 //! | two-step verification | [`factors`], `pending` |
+//! | a forgotten password: who asks for a link | [`forgot`] |
+//! | the link is used | [`reset`] |
+//! | the PIN of phone access | [`pin`] |
+//! | the security question | [`question`] |
 //! | Argon2, and one sign-in after another for each person | [`argon`], [`turns`] |
 //!
 //! Known and unknown names get the same answers for the same work: an extension that there is not, that
@@ -14,8 +17,12 @@
 
 pub mod argon;
 pub mod factors;
+pub mod forgot;
 pub mod password;
 mod pending;
+pub mod pin;
+pub mod question;
+pub mod reset;
 pub mod sessions;
 pub mod sign_in;
 pub mod turns;
@@ -23,7 +30,7 @@ pub mod turns;
 #[cfg(test)]
 mod tests;
 
-pub use factors::{Begun, LastAdministrator, SecondStanding};
+pub use factors::{Begun, LastAdministrator, Method, SecondStanding};
 pub use sessions::{Here, SessionView};
 pub use sign_in::{Entered, Knock, Opened};
 
@@ -31,8 +38,7 @@ use super::Services;
 use super::admin::{Admin, Refusal};
 use super::tables::extension;
 use crate::account::portal::{BrowserId, PortalPassword};
-use crate::account::{Life, LoginName, Token};
-use crate::base::limit;
+use crate::account::{Life, LoginName, Token, Typed};
 use crate::base::private::Secret;
 use crate::base::time::Now;
 use crate::digest::Ha1;
@@ -162,13 +168,12 @@ impl Desk {
         salt
     }
 
-    /// Whom a login name means, as people type it: **the** place where its forms are told apart.
-    #[allow(clippy::unused_self, reason = "a direct number is looked up")]
+    /// Whom a login name means, as people type it.
     fn whose(&self, typed: &str) -> Whose {
-        let typed = typed.trim();
-        let name: String = typed.chars().take(limit::LOGIN_NAME_CHARS_MAX).collect();
-        let name = name.to_lowercase();
-        Whose { login: LoginName::parse(&name).ok(), name: name.into() }
+        let typed = Typed::read(typed);
+        let login = self.services().directory.identify(&typed);
+        let name = login.as_ref().map_or_else(|| typed.stand_in(), ToString::to_string);
+        Whose { name: name.into(), login }
     }
 
     /// The record of an extension, if there is one.

@@ -26,6 +26,7 @@ use crate::lockout::{Acquaintance, Bar, Before, Begun, Lock, Previous, Scope};
 use crate::service::admin::{Password, Refusal};
 use crate::service::commit::{note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
+use crate::service::telling;
 use crate::store::{Expect, Txn};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
@@ -256,6 +257,8 @@ impl Desk {
             let told =
                 What::LockedOut { scope: lock.scope, until: lock.until, source: lock.source.to_string() };
             record.tell(txn.now(), told);
+            let tenant = memory.tenant(record.login.tenant());
+            telling::locked(&mut record, tenant.as_deref(), &lock);
             record.locks.retain(|known| known.scope != lock.scope);
             record.locks.push(lock);
             put_extension(txn, &record, Expect::At(row.revision))?;

@@ -22,7 +22,7 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
     let new = || NewPassword::Given(Password::new(GOOD.into()));
     let text = |text: &str| Some(text.to_owned());
     let csv = format!("tenant,extension,name,email,password\nacme,300,Bell,b@example.test,{GOOD}\n");
-    let set = Request::ExtensionSet { login: who(), name: text("Ada L."), email: text("a@example.test"), role: None };
+    let set = Request::ExtensionSet { login: who(), name: text("Ada L."), email: text("a@example.test"), role: None, numbers: Default::default() };
     vec![
         (Request::TenantAdd { code: code("beta"), settings: TenantSettings { name: text("Beta"), ..TenantSettings::default() } }, None, "", "name=\"Beta\" state=active"),
         (Request::TenantRemove { code: code("beta"), extensions: Expect::None }, None, "name=\"Beta\" state=active", ""),
@@ -31,7 +31,7 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (Request::TenantSuspend { code: code("acme") }, None, "state=active", "state=suspended"),
         (Request::TenantResume { code: code("acme") }, None, "state=suspended", "state=active"),
         (add("201-acme", None), Some("201"), "", "name=\"Ada\" role=user state=invite app=disabled generation=0"),
-        (Request::ExtensionSet { login: login("201-acme"), name: None, email: text("b@example.test"), role: None }, Some("201"), "", "email=b@example.test"),
+        (Request::ExtensionSet { login: login("201-acme"), name: None, email: text("b@example.test"), role: None, numbers: Default::default() }, Some("201"), "", "email=b@example.test"),
         (Request::ExtensionInvite { login: login("201-acme") }, Some("201"), "state=invite", "state=pending invited_until=2027-01-22T08:00:00Z"),
         (Request::ExtensionRemove { login: login("201-acme") }, Some("201"), "name=\"Ada\" email=b@example.test role=user state=pending app=disabled generation=0 invited_until=2027-01-22T08:00:00Z", ""),
         (set, Some("200"), "name=\"Ada\"", "name=\"Ada L.\" email=a@example.test"),

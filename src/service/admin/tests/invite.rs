@@ -11,24 +11,24 @@ use tempfile::TempDir;
 const DAY: u64 = 24 * 3600;
 
 /// A bench with the invited extension 201, and a spool.
-struct Post {
-    bench: Bench,
+pub(super) struct Post {
+    pub(super) bench: Bench,
     folder: TempDir,
 }
 
 impl Post {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let post = Self { bench: Bench::with_extension(), folder: tempfile::tempdir().unwrap() };
         let (name, email, password) = ("Zoé".into(), Some("zoe@example.test".into()), None);
         post.bench.done(Request::ExtensionAdd { login: login("201-acme"), name, email, password });
         post
     }
 
-    fn spool(&self) -> std::path::PathBuf {
+    pub(super) fn spool(&self) -> std::path::PathBuf {
         self.folder.path().join("mail")
     }
 
-    fn send_to(&self, folder: &Path) -> bool {
+    pub(super) fn send_to(&self, folder: &Path) -> bool {
         let sender = Sender {
             carrier: Carrier::Spool(Spool::new(folder.to_owned())),
             texts: Language::ALL.map(|language| Texts::load(language, None).unwrap()),
@@ -51,7 +51,7 @@ impl Post {
         self.newest_token()
     }
 
-    fn mails(&self) -> Vec<String> {
+    pub(super) fn mails(&self) -> Vec<String> {
         let Ok(files) = std::fs::read_dir(self.spool()) else { return Vec::new() };
         let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         files.sort();
@@ -59,9 +59,14 @@ impl Post {
     }
 
     fn newest_token(&self) -> String {
-        let mail = self.mails().pop().unwrap();
-        let (_, rest) = mail.split_once("https://x/invitation#").unwrap_or_else(|| panic!("{mail}"));
-        rest.get(..40).unwrap().to_owned()
+        self.newest("https://x/invitation#", 40)
+    }
+
+    /// So many characters behind a text in the newest mail.
+    pub(super) fn newest(&self, after: &str, length: usize) -> String {
+        let mail = self.mails().pop().unwrap().replace("=\r\n", "");
+        let (_, rest) = mail.split_once(after).unwrap_or_else(|| panic!("{mail}"));
+        rest.get(..length).unwrap().to_owned()
     }
 
     fn accept(&self, token: &str, password: &str) -> Result<LoginName, Refusal> {
@@ -73,11 +78,11 @@ impl Post {
         self.bench.show("201-acme").state
     }
 
-    fn owed(&self) -> usize {
+    pub(super) fn owed(&self) -> usize {
         self.bench.record("201-acme").unwrap().mails.waiting().len()
     }
 
-    fn wait(&self, seconds: u64) {
+    pub(super) fn wait(&self, seconds: u64) {
         self.bench.later.fetch_add(seconds, Ordering::Relaxed);
     }
 }

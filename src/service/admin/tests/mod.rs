@@ -1,6 +1,10 @@
 mod audit;
+mod faults;
+mod forgot;
 mod import;
 mod invite;
+mod numbers;
+mod reset;
 
 use super::*;
 use crate::account::Life;
@@ -336,6 +340,7 @@ fn an_extension_is_changed_in_what_is_given_only() {
         name: name.map(Into::into),
         email: email.map(Into::into),
         role,
+        numbers: NumberChanges::default(),
     };
     bench.done(set(Some("Ada L."), None, None));
     bench.done(set(None, Some("a@b.example"), Some(crate::account::Role::Admin)));
