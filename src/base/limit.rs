@@ -249,9 +249,6 @@ pub const SESSIONS_MAX: usize = 16;
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
 
-/// What is looked at of a login name that is typed, in characters; what is longer is nobody's.
-pub const LOGIN_NAME_CHARS_MAX: usize = 128;
-
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;
 

@@ -6,8 +6,8 @@
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
 //! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
-//! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as [`portal`] says |
+//! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
 //! It refuses: connections over [`limit::HTTP_CONNECTIONS_MAX`](crate::base::limit::HTTP_CONNECTIONS_MAX),
@@ -85,8 +85,8 @@ fn health_pages(health: Arc<dyn Health>) -> Router {
 
 /// All pages of `[http]`; what is not there, or not to be asked so, is a problem.
 pub fn pages(health: Arc<dyn Health>, api: Api) -> Router {
-    let asked = Api::routes().merge(invitations::pages()).merge(forgotten::pages()).merge(portal::routes());
-    let asked = asked.with_state(api);
+    let people = portal::routes().merge(invitations::pages()).merge(forgotten::pages());
+    let asked = Api::routes().merge(people).with_state(api);
     health_pages(health).merge(asked).fallback(api::not_found).method_not_allowed_fallback(api::not_allowed)
 }
 

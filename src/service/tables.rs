@@ -6,8 +6,8 @@
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
-//! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
 //! | `session` | tenant, number, hash of its secret | [`Session`], gone when it is not used |
+//! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
 //! | `key`     | `op` or `ext`, id | [`AccessKey`]; one of an extension counts only if its record says so too |
 //! | `once`    | whose, hash of the idempotency key | [`Sealed`], what was answered, kept 24 hours |

@@ -6,10 +6,12 @@
 mod accounts;
 mod keys;
 mod phones;
+mod second;
 
 pub(super) use accounts::{App, Extension, Password, Pin, Policy, Role, Tenant};
 pub(super) use keys::Key;
 pub(super) use phones::{Audit, Binding, Device, Lock};
+pub(super) use second::Second;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -68,6 +70,9 @@ pub enum Command {
     /// Keys by which programs use the HTTP API
     #[command(subcommand, arg_required_else_help = true)]
     Key(Key),
+    /// Two-step verification of people
+    #[command(subcommand, arg_required_else_help = true)]
+    Second(Second),
     /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
     Import {
         /// The file; - is standard input

@@ -8,7 +8,7 @@ use super::who::Misnamed;
 use super::{Exit, password};
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
-use accounts::{app, extension, pin, set_password, tenant};
+use accounts::{app, extension, pin, second, set_password, tenant};
 use phones::{audit, binding, device, key, lock};
 use std::io::Read;
 use std::path::Path;
@@ -56,6 +56,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Binding(verb) => binding(verb)?,
         Command::Audit(verb) => audit(&verb)?,
         Command::Key(verb) => key(verb)?,
+        Command::Second(verb) => second(&verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))

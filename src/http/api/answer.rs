@@ -89,9 +89,9 @@ impl From<Refusal> for Problem {
             | R::TenantNotEmpty { .. }
             | R::NoPassword(_)
             | R::NoEmail(_)
-            | R::NumberTaken(_)
             | R::LastAdministrator(_)
             | R::NoSecondFactor(_)
+            | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             R::WeakPassword(_)

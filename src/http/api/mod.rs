@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`], [`own`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -26,6 +26,7 @@ mod names;
 mod own;
 mod phones;
 mod query;
+mod second;
 mod tenants;
 
 pub(super) use body::Body;
@@ -152,6 +153,7 @@ impl Api {
             .merge(phones::routes())
             .merge(lookouts::routes())
             .merge(keys::routes())
+            .merge(second::routes())
             .merge(own::routes())
     }
 }

@@ -5,7 +5,7 @@ use super::super::problem::Problem;
 use super::guard::{Member, with_field};
 use super::{Api, answer, nothing};
 use crate::service::admin::Password;
-use crate::service::portal::LastAdministrator;
+use crate::service::portal::{self, LastAdministrator, Method};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -35,7 +35,7 @@ struct Standing {
     state: String,
     /// Since when it is on.
     since: Option<String>,
-    /// What may be shown at sign-in: `totp`, `recovery`.
+    /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
     methods: Vec<&'static str>,
     /// Recovery codes that were not used.
     recovery_codes_left: usize,
@@ -48,17 +48,22 @@ struct Begin {
     /// The password.
     #[schema(max_length = 1024, write_only)]
     password: String,
+    /// `totp` (an authenticator app, if nothing is said) or `mail` (codes by mail).
+    #[schema(pattern = "^(totp|mail)$", max_length = 8)]
+    method: Option<String>,
     /// That the last administrator of a tenant has been warned: nobody there could clear it.
     confirm: Option<bool>,
 }
 
-/// A secret for an authenticator app, shown this once.
-#[derive(Serialize, ToSchema)]
+/// A secret for an authenticator app, shown this once; or where a code was mailed to.
+#[derive(Default, Serialize, ToSchema)]
 struct Begun {
-    /// In base 32, to be typed.
-    secret: String,
-    /// As `otpauth:` URI, for a picture.
-    uri: String,
+    /// Of an app: in base 32, to be typed.
+    secret: Option<String>,
+    /// Of an app: as `otpauth:` URI, for a picture.
+    uri: Option<String>,
+    /// The address that a code was mailed to.
+    email: Option<String>,
 }
 
 /// A code of the app.
@@ -101,20 +106,28 @@ async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Res
 }
 
 #[utoipa::path(post, path = "/api/v1/me/second", tag = "me", security(("session" = [])), request_body = Begin,
-    responses((status = 200, description = "A secret for an app; a code of it turns it on", body = Begun)))]
+    responses((status = 200, description = "A first code turns it on", body = Begun)))]
 /// Set up two-step verification
 async fn begin(
     State(api): State<Api>,
     member: Member,
-    Body(Begin { password, confirm }): Body<Begin>,
+    Body(Begin { password, method, confirm }): Body<Begin>,
 ) -> Result<Response, Problem> {
     let last = match confirm {
         Some(true) => LastAdministrator::Warned,
         _ => LastAdministrator::Refuse,
     };
-    let begun = api.desk()?.second_begin(&member.here, member.caller(), Password::new(password), last).await;
-    let begun = begun.map_err(with_field("password", NOT_PRESENT))?;
-    let body = Begun { secret: begun.secret.expose().clone(), uri: begun.uri.expose().clone() };
+    let method = if method.as_deref() == Some("mail") { Method::Mail } else { Method::App };
+    let password = Password::new(password);
+    let begun = api.desk()?.second_begin(&member.here, member.caller(), password, method, last).await;
+    let body = match begun.map_err(with_field("password", NOT_PRESENT))? {
+        portal::Begun::App { secret, uri } => Begun {
+            secret: Some(secret.expose().clone()),
+            uri: Some(uri.expose().clone()),
+            ..Begun::default()
+        },
+        portal::Begun::Mail(email) => Begun { email: Some(email), ..Begun::default() },
+    };
     Ok(answer(StatusCode::OK, &body))
 }
 

@@ -15,13 +15,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 #[derive(OpenApi)]
-#[openapi(paths(sign_in, second, show, sign_out, list, end_others, end_one))]
+#[openapi(paths(sign_in, second, mail, show, sign_out, list, end_others, end_one))]
 pub(super) struct Doc;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/v1/session", post(sign_in).get(show).delete(sign_out))
         .route("/api/v1/session/second", post(second))
+        .route("/api/v1/session/second/mail", post(mail))
         .route("/api/v1/sessions", get(list).delete(end_others))
         .route("/api/v1/sessions/{id}", delete(end_one))
 }
@@ -45,9 +46,18 @@ struct Second {
     /// What the sign-in was answered with.
     #[schema(max_length = 128)]
     pending: String,
-    /// A code of the app, or a recovery code.
+    /// A code of the app or by mail, or a recovery code.
     #[schema(max_length = 64)]
     code: String,
+}
+
+/// A sign-in that waits for its second factor.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Pending {
+    /// What the sign-in was answered with.
+    #[schema(max_length = 128)]
+    pending: String,
 }
 
 /// A session.
@@ -74,7 +84,7 @@ struct SecondRequired {
     state: &'static str,
     /// What is to be shown with the code, within five minutes.
     pending: String,
-    /// What may be shown: `totp`, `recovery`.
+    /// What may be shown: `totp`, `mail`, `recovery`.
     methods: Vec<&'static str>,
 }
 
@@ -171,6 +181,33 @@ async fn second(
     let opened = api.desk()?.sign_in_second(&pending, Password::new(code), source.0).await?;
     api.give_back(source);
     Ok(opened_answer(&opened))
+}
+
+#[utoipa::path(post, path = "/api/v1/session/second/mail", tag = "session", security(()),
+    request_body = Pending,
+    responses(
+        (status = 204, description = "A code is on its way"),
+        (status = 401, description = "The sign-in must begin anew", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 403, description = "Asked by a page of another origin", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "Codes by mail are not set up", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "The store is away, or no mail can be sent", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ))]
+/// Have a code mailed, as second factor of a sign-in
+async fn mail(
+    State(api): State<Api>,
+    source: Source,
+    _: Browser,
+    request: Request,
+) -> Result<Response, Problem> {
+    api.admit(source)?;
+    let Body(Pending { pending }) = Body::from_request(request, &()).await?;
+    api.desk()?.mail_code(&pending, source.0).await?;
+    api.give_back(source);
+    Ok(nothing())
 }
 
 fn opened_answer(opened: &Opened) -> Response {

@@ -100,6 +100,8 @@ rows! {
     KeyList { login: None } => OPERATOR,
     KeyRemove { login: Some(login()), id: id() } => USER,
     KeyRemove { login: None, id: id() } => OPERATOR,
+    SecondShow { login: login() } => USER,
+    SecondClear { login: login() } => ADMINISTRATOR,
     Import { csv: Password::new(String::new()) } => OPERATOR,
 }
 
@@ -113,6 +115,14 @@ fn every_request_by_every_role_in_the_own_tenant_and_another() {
             assert_eq!(may(&actor, &request).is_ok(), allowed, "{who}: {request:?}");
         }
     }
+}
+
+#[test]
+fn an_administrator_clears_the_second_factor_of_others_only() {
+    let own = Actor::of(LoginName::parse("100-acme").unwrap(), Role::Admin);
+    let clear = |login: &str| Request::SecondClear { login: login.parse().unwrap() };
+    assert_eq!(may(&own, &clear("200-acme")), Ok(()));
+    assert!(may(&own, &clear("100-acme")).is_err());
 }
 
 #[test]

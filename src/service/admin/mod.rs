@@ -26,6 +26,7 @@ mod request;
 mod reset;
 mod scope;
 mod search;
+mod second;
 mod settings;
 mod tenants;
 mod view;
@@ -33,7 +34,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub(super) use app::{owe_password_changed, set_password};
+pub(in crate::service) use app::{owe_password_changed, set_password};
 pub use authority::Actor;
 pub use caller::{Caller, Via, Who};
 pub(super) use check::password as check_password;
@@ -44,7 +45,8 @@ pub use request::{Expect, NewPassword, NumberChanges, Password, Peer, Request, T
 pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
-    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, TenantView,
+    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, SecondView,
+    TenantView,
 };
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
@@ -94,12 +96,12 @@ pub struct Admin {
 }
 
 /// A change of an extension's record, and what memory must be told besides the record.
-pub(super) struct Changed<T> {
-    pub(super) told: T,
+pub(in crate::service) struct Changed<T> {
+    pub(in crate::service) told: T,
     /// The password, if it was changed.
-    pub(super) credentials: Option<Credentials>,
+    pub(in crate::service) credentials: Option<Credentials>,
     /// Whether failures are forgotten.
-    pub(super) unlocked: bool,
+    pub(in crate::service) unlocked: bool,
 }
 
 impl<T> From<T> for Changed<T> {
@@ -122,7 +124,7 @@ impl Admin {
         &self.services
     }
 
-    /// What the configuration says where a tenant says nothing.
+    /// What counts where a tenant says nothing.
     #[must_use]
     pub const fn defaults(&self) -> &Defaults {
         &self.defaults
@@ -208,13 +210,15 @@ impl Admin {
             R::KeyAdd { login, name } => self.key_add(by, login, name).await,
             R::KeyList { login } => self.key_list(login).await,
             R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
+            R::SecondShow { login } => self.second_show(login).await,
+            R::SecondClear { login } => self.second_clear(by, login).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }
 
     /// Runs `job` on the committer; once it is durable, `apply` on the same thread, before any later
     /// job's `apply`. So memory sees the changes in the order of the store.
-    pub(super) async fn commit<T: Send + 'static>(
+    pub(in crate::service) async fn commit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -251,7 +255,7 @@ impl Admin {
 
     /// Changes one extension's record, and memory with it. What is told is answered if it is a
     /// [`Response`], else that it is done.
-    pub(super) async fn change<T: Send + 'static>(
+    pub(in crate::service) async fn change<T: Send + 'static>(
         &self,
         by: By,
         login: LoginName,
@@ -307,12 +311,17 @@ impl Admin {
 
 /// Who changes something, and by which command.
 #[derive(Clone, Debug)]
-pub(super) struct By {
+pub(in crate::service) struct By {
     who: Who,
     command: &'static str,
 }
 
 impl By {
+    /// Somebody over HTTP.
+    pub(in crate::service) const fn caller(caller: Caller, command: &'static str) -> Self {
+        Self { who: Who::Caller(caller), command }
+    }
+
     /// Whoever has a link, from this address.
     pub(super) const fn link(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Link(from), command }
@@ -321,11 +330,6 @@ impl By {
     /// Anybody, from this address.
     pub(super) const fn anybody(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Anybody(from), command }
-    }
-
-    /// Somebody over HTTP.
-    pub(super) const fn caller(caller: Caller, command: &'static str) -> Self {
-        Self { who: Who::Caller(caller), command }
     }
 
     /// Writes the line of the audit: before the change itself is written.

@@ -151,6 +151,12 @@ pub enum Request {
         login: Option<LoginName>,
         id: KeyId,
     },
+    SecondShow {
+        login: LoginName,
+    },
+    SecondClear {
+        login: LoginName,
+    },
     Import {
         csv: Password,
     },
@@ -196,6 +202,8 @@ impl Request {
             Self::KeyAdd { .. } => "key add",
             Self::KeyList { .. } => "key list",
             Self::KeyRemove { .. } => "key remove",
+            Self::SecondShow { .. } => "second show",
+            Self::SecondClear { .. } => "second clear",
             Self::Import { .. } => "import",
         }
     }
@@ -214,6 +222,7 @@ impl Request {
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
                 | Self::KeyList { .. }
+                | Self::SecondShow { .. }
         )
     }
 }

@@ -34,6 +34,7 @@ impl Answer {
             Response::Key { id, secret } => json!({ "id": id, "secret": secret }),
             Response::Tenant(view) => json!(view),
             Response::Extension(view) => json!(view),
+            Response::Second(view) => json!(view),
             _ => json!({ "done": true }),
         };
         if let (Some(object), Some(revision)) = (object.as_object_mut(), self.revision) {

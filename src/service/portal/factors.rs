@@ -3,20 +3,21 @@
 //! Whatever weakens it asks for the password once more, and its failures count. A code is used up in the
 //! job that lets its person in, so that no two sign-ins share one.
 
-use super::sign_in::{Opened, Verdict};
+use super::sign_in::{Entry, Opened, Verdict};
 use super::{Desk, Here, Refused, Visitor, Whose};
 use crate::account::portal::{CodeHash, Enrolling, SecondFactor};
-use crate::account::second::{TotpSecret, Used, mint_recovery};
-use crate::account::{Life, LoginName, Portal, Role, Token};
+use crate::account::second::{MAILED_FOR, TotpSecret, Used, mint_mailed, mint_recovery};
+use crate::account::{LoginName, MailKind, Portal, Role, Token, TokenHash};
 use crate::base::private::Secret;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::lockout::Acquaintance;
-use crate::service::admin::{By, Caller, Password, Refusal};
+use crate::service::admin::{By, Caller, Carries, Password, Refusal};
+use crate::service::mailing;
 use crate::service::tables::EXTENSIONS;
 use crate::store::{Key, View};
 use std::net::IpAddr;
-use std::sync::PoisonError;
+use std::sync::{Arc, OnceLock, PoisonError};
 
 /// Extensions read at a time.
 const PAGE: usize = 1_000;
@@ -30,13 +31,27 @@ pub enum LastAdministrator {
     Warned,
 }
 
-/// A secret for an authenticator app.
+/// What is to be set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// An authenticator app.
+    App,
+    /// Codes by mail.
+    Mail,
+}
+
+/// What was begun to be set up.
 #[derive(Debug)]
-pub struct Begun {
-    /// In base 32.
-    pub secret: Secret<String>,
-    /// As `otpauth:` URI.
-    pub uri: Secret<String>,
+pub enum Begun {
+    /// A secret for an authenticator app.
+    App {
+        /// In base 32.
+        secret: Secret<String>,
+        /// As `otpauth:` URI.
+        uri: Secret<String>,
+    },
+    /// A code goes to this address.
+    Mail(String),
 }
 
 /// How it stands with a person's two-step verification.
@@ -74,8 +89,9 @@ pub(super) fn methods(portal: &Portal) -> Vec<&'static str> {
         return Vec::new();
     };
     let totp = second.totp.is_some().then_some("totp");
+    let mail = second.by_mail.then_some("mail");
     let recovery = (!portal.recovery.is_empty()).then_some("recovery");
-    totp.into_iter().chain(recovery).collect()
+    totp.into_iter().chain(mail).chain(recovery).collect()
 }
 
 /// What the seal of an app's secret is bound to.
@@ -98,12 +114,7 @@ impl Desk {
         code: Password,
         from: IpAddr,
     ) -> Result<Opened, Refused> {
-        let hash = Token::parse(pending).ok_or(Refused::NotPending)?.hash();
-        let found = {
-            let pendings = self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner);
-            pendings.get(&hash, self.now().mono).cloned()
-        };
-        let mut entry = found.ok_or(Refused::NotPending)?;
+        let (hash, mut entry) = self.pending(pending)?;
         let visitor = Visitor {
             whose: Whose { name: entry.login.as_str().into(), login: Some(entry.login.clone()) },
             acquaintance: Acquaintance::Known,
@@ -126,6 +137,73 @@ impl Desk {
                 Ok(opened)
             }
         }
+    }
+
+    fn pending(&self, pending: &str) -> Result<(TokenHash, Entry), Refused> {
+        let hash = Token::parse(pending).ok_or(Refused::NotPending)?.hash();
+        let pendings = self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = pendings.get(&hash, self.now().mono).cloned();
+        found.map(|entry| (hash, entry)).ok_or(Refused::NotPending)
+    }
+
+    /// Mails a code to whoever signs in, as second factor.
+    ///
+    /// # Errors
+    /// [`Refused::NotPending`]; [`Refused::TooSoon`] if one was mailed just before; [`Refusal::NoEmail`] if
+    /// codes by mail are not set up.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn mail_code(&self, pending: &str, from: IpAddr) -> Result<(), Refused> {
+        let (_, entry) = self.pending(pending)?;
+        let by = By::anybody(from, "second mail");
+        self.change_mailing(by, entry.login, |second| second.by_mail).await.map(drop)
+    }
+
+    /// Owes a code by mail, if `may` lets it; says to which address.
+    async fn change_mailing(
+        &self,
+        by: By,
+        login: LoginName,
+        may: impl FnOnce(&mut SecondFactor) -> bool + Send + 'static,
+    ) -> Result<String, Refused> {
+        if self.admin().defaults().mailing.carrier == Carries::Nothing {
+            return Err(Refusal::NoMail("mails have nowhere to go".into()).into());
+        }
+        let (desk, wait) = (self.clone(), Arc::new(OnceLock::new()));
+        let told = Arc::clone(&wait);
+        let changed = self.admin().change(by, login, move |record, txn| {
+            let no_email = || Refusal::NoEmail(record.login.to_string());
+            let email = record.email.clone().ok_or_else(no_email)?;
+            let (code, sealed) = desk.mint_mailed(record);
+            let hash = CodeHash::of(&desk.0.code_key, &record.login, code.expose());
+            let no_mail = || Refusal::NoEmail(record.login.to_string());
+            let portal = record.portal.get_or_insert_default();
+            let second = portal.second.get_or_insert_default();
+            if !may(second) {
+                return Err(no_mail());
+            }
+            if let Err(wait) = second.mail(hash, txn.now()) {
+                let _ = told.set(wait);
+                return Err(Refusal::Denied("a code was mailed just before".into()));
+            }
+            let until = txn.now() + MAILED_FOR;
+            record.mails.owe(txn.now(), email.clone(), MailKind::Code { code: sealed, until });
+            Ok(email.into())
+        });
+        changed.await.map_err(|refusal| match wait.get() {
+            Some(wait) => Refused::TooSoon(*wait),
+            None => refusal.into(),
+        })
+    }
+
+    /// A new code, sealed for the next mail of this record.
+    fn mint_mailed(&self, record: &ExtensionRecord) -> (Secret<String>, Vec<u8>) {
+        let mut rng = self.services().rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = mint_mailed(&mut rng);
+        let id = mailing::seal_id(&record.login, record.mails.next());
+        let sealed = self.services().sealer.seal(&mut rng, &id, code.expose().as_bytes());
+        (code, sealed)
     }
 
     /// Uses a code up in a record; whether it was good.
@@ -152,7 +230,7 @@ impl Desk {
         Ok(SecondStanding::of(record.as_ref().and_then(|record| record.portal.as_deref())))
     }
 
-    /// Begins to set up an authenticator app; it counts once [`second_verify`](Self::second_verify) was
+    /// Begins to set up an authenticator app, or codes by mail; it counts once [`second_verify`](Self::second_verify) was
     /// shown a code of it.
     ///
     /// # Errors
@@ -165,30 +243,38 @@ impl Desk {
         here: &Here,
         caller: Caller,
         password: Password,
+        method: Method,
         last: LastAdministrator,
     ) -> Result<Begun, Refused> {
         self.prove(here, &password, caller.from).await?;
         let login = here.login().clone();
+        if here.role == Role::Admin && last == LastAdministrator::Refuse && !here.second {
+            self.warn_last(&login).await?;
+        }
+        let by = By::caller(caller, "second begin");
+        if method == Method::Mail {
+            let begin = |second: &mut SecondFactor| {
+                second.enrolling = Some(Enrolling::Mail);
+                true
+            };
+            return self.change_mailing(by, login, begin).await.map(Begun::Mail);
+        }
         let (secret, sealed) = {
             let mut rng = self.services().rng.lock().unwrap_or_else(PoisonError::into_inner);
             let secret = TotpSecret::mint(&mut rng);
             let sealed = self.services().sealer.seal(&mut rng, &seal_id(&login), secret.expose());
             (secret, sealed)
         };
-        if here.role == Role::Admin && last == LastAdministrator::Refuse && !here.second {
-            self.warn_last(&login).await?;
-        }
         let tenant = self.services().directory.tenant(login.tenant());
         let issuer = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.trim().is_empty());
         let uri = secret.uri(issuer.as_deref().unwrap_or_else(|| login.tenant()), &login);
-        let by = By::caller(caller, "second begin");
         let begun = self.admin().change(by, login, move |record, _| {
             let second = record.portal.get_or_insert_default().second.get_or_insert_default();
             second.enrolling = Some(Enrolling::Totp(sealed));
             Ok(().into())
         });
         begun.await?;
-        Ok(Begun { secret: secret.base32(), uri })
+        Ok(Begun::App { secret: secret.base32(), uri })
     }
 
     /// That there is another administrator, who could clear what this one may lose.
@@ -223,8 +309,11 @@ impl Desk {
             let wrong = || Refusal::Denied("the code is wrong".into());
             let portal = record.portal.as_mut().ok_or_else(wrong)?;
             let enrolling = portal.second.as_ref().and_then(|second| second.enrolling.as_ref());
-            let Some(Enrolling::Totp(sealed)) = enrolling else { return Err(wrong()) };
-            let secret = desk.totp_of(&record.login, sealed);
+            let secret = match enrolling {
+                None => return Err(wrong()),
+                Some(Enrolling::Mail) => None,
+                Some(Enrolling::Totp(sealed)) => desk.totp_of(&record.login, sealed),
+            };
             if !portal.confirm(secret.as_ref(), hash, code.expose(), txn.now()) {
                 return Err(wrong());
             }
@@ -310,7 +399,9 @@ fn has_other(view: &View<'_>, own: &LoginName) -> Result<bool, Refusal> {
     loop {
         let page = EXTENSIONS.scan(view, &[own.tenant()], after.as_ref(), PAGE)?;
         after = page.last().map(|(key, _)| key.clone());
-        let admin = |record: &ExtensionRecord| record.role == Role::Admin && record.life == Life::Active;
+        let admin = |record: &ExtensionRecord| {
+            record.role == Role::Admin && record.life == crate::account::Life::Active
+        };
         if page.iter().any(|(_, row)| admin(&row.value) && row.value.login != *own) {
             return Ok(true);
         }

@@ -1,5 +1,4 @@
-//! What people do by themselves: they sign in, look after their sessions, change their password, turn
-//! two-step verification on.
+//! What people do by themselves.
 //!
 //! | flow | where |
 //! |------|-------|
@@ -7,8 +6,10 @@
 //! | sessions: entered, listed, ended | [`sessions`] |
 //! | a new password | [`password`] |
 //! | two-step verification | [`factors`], `pending` |
-//! | a forgotten password: who asks for a link, its use | [`forgot`], [`reset`] |
-//! | the PIN of phone access, the security question | [`pin`], [`question`] |
+//! | a forgotten password: who asks for a link | [`forgot`] |
+//! | the link is used | [`reset`] |
+//! | the PIN of phone access | [`pin`] |
+//! | the security question | [`question`] |
 //! | Argon2, and one sign-in after another for each person | [`argon`], [`turns`] |
 //!
 //! Known and unknown names get the same answers for the same work: an extension that there is not, that
@@ -29,7 +30,7 @@ pub mod turns;
 #[cfg(test)]
 mod tests;
 
-pub use factors::{Begun, LastAdministrator, SecondStanding};
+pub use factors::{Begun, LastAdministrator, Method, SecondStanding};
 pub use sessions::{Here, SessionView};
 pub use sign_in::{Entered, Knock, Opened};
 
@@ -167,13 +168,12 @@ impl Desk {
         salt
     }
 
-    /// Whom a login name means, as people type it: a login name, a direct number, main number with extension.
+    /// Whom a login name means, as people type it.
     fn whose(&self, typed: &str) -> Whose {
         let typed = Typed::read(typed);
-        match self.services().directory.identify(&typed) {
-            Some(login) => Whose { name: login.as_str().into(), login: Some(login) },
-            None => Whose { name: typed.stand_in().into(), login: typed.login },
-        }
+        let login = self.services().directory.identify(&typed);
+        let name = login.as_ref().map_or_else(|| typed.stand_in(), ToString::to_string);
+        Whose { name: name.into(), login }
     }
 
     /// The record of an extension, if there is one.

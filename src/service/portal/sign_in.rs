@@ -26,6 +26,7 @@ use crate::lockout::{Acquaintance, Bar, Before, Begun, Lock, Previous, Scope};
 use crate::service::admin::{Password, Refusal};
 use crate::service::commit::{note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
+use crate::service::telling;
 use crate::store::{Expect, Txn};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
@@ -257,7 +258,7 @@ impl Desk {
                 What::LockedOut { scope: lock.scope, until: lock.until, source: lock.source.to_string() };
             record.tell(txn.now(), told);
             let tenant = memory.tenant(record.login.tenant());
-            crate::service::telling::locked(&mut record, tenant.as_deref(), &lock);
+            telling::locked(&mut record, tenant.as_deref(), &lock);
             record.locks.retain(|known| known.scope != lock.scope);
             record.locks.push(lock);
             put_extension(txn, &record, Expect::At(row.revision))?;

@@ -27,13 +27,10 @@ impl Ada {
         let bench = Bench::new();
         let here = bench.enter(&bench.sign_in("201-acme", GOOD, 1).unwrap()).unwrap();
         let begun = bench.begin(&here, GOOD, LastAdministrator::Refuse).unwrap();
-        let secret = secret_of(begun.uri.expose());
-        assert_eq!(&secret.base32(), &begun.secret);
-        assert!(
-            begun.uri.expose().starts_with("otpauth://totp/acme:201-acme?secret="),
-            "{:?}",
-            begun.uri.expose()
-        );
+        let Begun::App { secret: typed, uri } = begun else { panic!("{begun:?}") };
+        let secret = secret_of(uri.expose());
+        assert_eq!(secret.base32(), typed);
+        assert!(uri.expose().starts_with("otpauth://totp/acme:201-acme?secret="), "{:?}", uri.expose());
         let codes = bench.verify(&here, &secret.code(bench.now())).unwrap();
         bench.wait(30);
         Self { bench, secret, codes, here }
@@ -70,7 +67,7 @@ impl Bench {
     }
 
     fn begin(&self, here: &Here, text: &str, last: LastAdministrator) -> Result<Begun, Refused> {
-        self.runtime.block_on(self.desk.second_begin(here, caller(here), password(text), last))
+        self.runtime.block_on(self.desk.second_begin(here, caller(here), password(text), Method::App, last))
     }
 
     fn verify(&self, here: &Here, code: &str) -> Result<Vec<String>, Refused> {
@@ -183,14 +180,8 @@ fn a_pending_sign_in_ends_with_its_time_and_with_its_password() {
 fn the_last_administrator_of_a_tenant_is_warned() {
     let bench = Bench::new();
     let administrator = |name: &str| {
-        let (login, role) = (login(name), Some(Role::Admin));
-        bench.done(Request::ExtensionSet {
-            login,
-            name: None,
-            email: None,
-            role,
-            numbers: Default::default(),
-        });
+        let (login, role, numbers) = (login(name), Some(Role::Admin), Default::default());
+        bench.done(Request::ExtensionSet { login, name: None, email: None, role, numbers });
     };
     administrator("201-acme");
     bench.add("202-acme", Some(GOOD));
@@ -218,4 +209,92 @@ fn its_person_turns_it_off_by_the_password() {
     assert_eq!(clear(GOOD), Ok(()));
     assert!(ada.bench.sign_in("201-acme", GOOD, 1).is_ok());
     assert_eq!(ada.bench.record("201-acme").portal.unwrap().recovery, []);
+}
+
+/// The code of the mail that is owed.
+fn mailed(bench: &Bench) -> String {
+    let record = bench.record("201-acme");
+    let mail = record.mails.waiting().iter().find_map(|mail| match &mail.kind {
+        crate::account::MailKind::Code { code, .. } => Some((mail.number, code.clone())),
+        _ => None,
+    });
+    let (number, sealed) = mail.unwrap();
+    let id = crate::service::mailing::seal_id(&record.login, number);
+    let opened = bench.desk.services().sealer.open(&id, &sealed).unwrap();
+    String::from_utf8(opened.expose().clone()).unwrap()
+}
+
+#[test]
+fn or_a_code_by_mail() {
+    let bench = Bench::new();
+    let here = bench.enter(&bench.sign_in("201-acme", GOOD, 1).unwrap()).unwrap();
+    let begin = || {
+        let last = LastAdministrator::Refuse;
+        let begun = bench.desk.second_begin(&here, caller(&here), password(GOOD), Method::Mail, last);
+        bench.runtime.block_on(begun)
+    };
+    let begun = begin();
+    assert!(matches!(&begun, Ok(Begun::Mail(to)) if to == "ada@example.test"), "{begun:?}");
+    assert_eq!(begin().unwrap_err(), Refused::TooSoon(Duration::from_secs(60)));
+    assert_eq!(bench.verify(&here, "000000"), Err(Refused::Wrong));
+    assert_eq!(bench.verify(&here, &mailed(&bench)).unwrap().len(), 10);
+
+    bench.wait(60);
+    let pending = match bench.try_in("201-acme", GOOD, 1, None) {
+        Ok(Entered::Second { pending, methods }) => {
+            assert_eq!(methods, ["mail", "recovery"]);
+            pending.expose().clone()
+        }
+        other => panic!("{other:?}"),
+    };
+    let mail = |pending: &str| bench.runtime.block_on(bench.desk.mail_code(pending, [192, 0, 2, 1].into()));
+    assert_eq!(mail("x"), Err(Refused::NotPending));
+    assert_eq!(mail(&pending), Ok(()));
+    assert_eq!(mail(&pending), Err(Refused::TooSoon(Duration::from_secs(60))));
+    let code = mailed(&bench);
+    let second = |pending: &str, code: &str| {
+        let from = [192, 0, 2, 1].into();
+        bench.runtime.block_on(bench.desk.sign_in_second(pending, password(code), from))
+    };
+    assert!(second(&pending, &code).is_ok());
+    let Ok(Entered::Second { pending, .. }) = bench.try_in("201-acme", GOOD, 1, None) else { panic!() };
+    assert_eq!(second(pending.expose(), &code).unwrap_err(), Refused::Wrong, "it is good once");
+    let stored = postcard::to_stdvec(&bench.record("201-acme")).unwrap();
+    assert!(!stored.windows(code.len()).any(|part| part == code.as_bytes()));
+}
+
+#[test]
+fn without_an_app_by_mail_no_code_is_mailed() {
+    let ada = Ada::new();
+    let pending = ada.pending();
+    let mail = ada.bench.runtime.block_on(ada.bench.desk.mail_code(&pending, [192, 0, 2, 1].into()));
+    assert_eq!(mail, Err(Refusal::NoEmail("201-acme".into()).into()));
+    assert!(ada.bench.record("201-acme").mails.waiting().is_empty());
+}
+
+#[test]
+fn an_administrator_can_clear_anothers_secret_and_its_person_is_told() {
+    let ada = Ada::new();
+    let show = || match ada.bench.ask(Request::SecondShow { login: login("201-acme") }) {
+        Ok(Response::Second(view)) => view,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (show().state.as_str(), show().methods.as_str(), show().recovery_codes_left),
+        ("on", "totp recovery", 10)
+    );
+    ada.bench.done(Request::SecondClear { login: login("201-acme") });
+    assert_eq!((show().state.as_str(), show().methods.as_str()), ("off", ""));
+    assert!(ada.bench.sign_in("201-acme", GOOD, 1).is_ok());
+    let kinds: Vec<_> =
+        ada.bench.record("201-acme").mails.waiting().iter().map(|mail| mail.kind.clone()).collect();
+    assert_eq!(kinds, [crate::account::MailKind::SecondFactorCleared]);
+    let again = ada.bench.ask(Request::SecondClear { login: login("201-acme") });
+    assert_eq!(again, Err(Refusal::NoSecondFactor("201-acme".into())));
+    let Ok(Response::Audit(lines)) =
+        ada.bench.ask(Request::AuditList { tenant: None, number: None, last: 1 })
+    else {
+        panic!()
+    };
+    assert_eq!((lines[0].action.as_str(), lines[0].before.as_str()), ("second clear", "second_factor=on"));
 }

@@ -46,20 +46,10 @@ fn unknown_identities_behave_exactly_like_known_ones() {
     assert!(known.iter().all(|(_, runs)| *runs == 1), "{known:?}");
     assert_eq!(known.iter().filter(|(refused, _)| *refused == Refused::Wrong).count(), 4);
     let long = "9".repeat(10_000);
-    let names = [
-        "202-acme",
-        "203-acme",
-        "204-acme",
-        "205-acme",
-        "999-acme",
-        "201-none",
-        "bob",
-        "",
-        "+1 604 555",
-        &long,
-    ];
+    let names =
+        ["202-acme", "203-acme", "204-acme", "205-acme", "999-acme", "201-none", "bob", "+1 604 555", &long];
     for (block, name) in (1..).zip(names) {
-        assert_eq!(tries(&bench, name, block), known, "{name:?}");
+        assert_eq!(tries(&bench, name, block), known, "{name:.20}");
     }
 }
 
