@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use support::http::Client;
 use support::phone::{Challenge, Phone};
 use support::server::{Server, Setup};
 use support::sip::{Message, Peer};
@@ -35,6 +36,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_call_setup_seconds", &["le"]),
     ("stationmaster_store_commit_seconds", &["le"]),
     ("stationmaster_mails_total", &["outcome"]),
+    ("stationmaster_http_sign_in_failures_total", &[]),
     ("stationmaster_shed_total", &["why"]),
     ("stationmaster_queue_depth", &["queue"]),
 ];
@@ -61,6 +63,7 @@ const MOVED: &[&str] = &[
     "parse_errors_total{kind=\"start_line\"}", "parse_errors_total{kind=\"truncated\"}",
     "parse_errors_total{kind=\"stream_content_length\"}", "parse_errors_total{kind=\"stray_response\"}",
     "retransmissions_total", "shed_total{why=\"streams_of_source_full\"}",
+    "shed_total{why=\"http_too_many\"}", "http_sign_in_failures_total",
     "mails_total{outcome=\"handed_over\"}",
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
     "device_clones_total", "bindings_suspect",
@@ -98,6 +101,11 @@ fn clones(server: &Server) {
     for phone in [&mut other, &mut one] {
         assert_eq!(phone.register().status(), 200);
     }
+}
+
+fn wrong_keys(server: &Server) {
+    let wrong = Client::nobody(server).with("Authorization", "Bearer x");
+    until("wrong keys are refused", || (wrong.get("/api/v1/tenants").status == 429).then_some(()));
 }
 
 fn mails(server: &Server) {
@@ -138,6 +146,7 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     bad_input(&server);
     locks(&server);
     mails(&server);
+    wrong_keys(&server);
     clones(&server);
     let question = asked.awaits("OPTIONS");
     asked.answers(&question, 200, "OK");

@@ -15,6 +15,7 @@ use super::reload::Reload;
 use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
 use crate::account::portal::Cost;
+use crate::base::prefix::Prefix;
 use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, ConfigErrors, Fault};
@@ -160,19 +161,25 @@ async fn run(
     let portal_door = http::PortalDoor::default();
     if let Some(listener) = health_listener {
         let api = http::Api::new(Arc::clone(&door), Arc::clone(&portal_door), &config.http.proxies);
-        serve_pages(&late_tasks, "health pages", listener, http::pages(pulse.clone(), api));
+        let pages = http::pages(pulse.clone(), api);
+        serve_pages(&late_tasks, "health pages", listener, pages, &config.http.proxies);
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
         let render = Arc::new(move || metrics.render(&pulse.readings(clock.now())));
-        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
+        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render), &[]);
     }
 
     let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));
-    let admin = Admin::new(services.clone(), config.defaults());
+    let post = server.post();
+    let admin = Admin::new(services.clone(), config.defaults()).ending(Arc::new(move |stream, login| {
+        if post.end(stream, login.as_str()).is_err() {
+            tracing::warn!("the connection of a phone that is shut out stays: its shard is too busy");
+        }
+    }));
     let _ = door.set(admin.clone()); // the only time
     let _ = portal_door.set(desk(&admin, clock, &settings)?);
     let socket = AdminSocket::open(&config.admin.socket)?;
@@ -401,13 +408,19 @@ async fn upkeep(metrics: Metrics, stop: Stop) {
     }
 }
 
-fn serve_pages(tasks: &Tasks, name: &'static str, listener: TcpListener, pages: axum::Router) {
+fn serve_pages(
+    tasks: &Tasks,
+    name: &'static str,
+    listener: TcpListener,
+    pages: axum::Router,
+    proxies: &[Prefix],
+) {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "{name}");
     }
-    let stop = tasks.stop();
+    let (proxies, stop) = (Arc::from(proxies), tasks.stop());
     tasks.spawn(name, async move {
-        if let Err(error) = http::serve(listener, pages, stop).await {
+        if let Err(error) = http::serve(listener, pages, proxies, stop).await {
             tracing::error!(%error, listener = name, "a listener failed");
         }
     });

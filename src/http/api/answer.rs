@@ -94,6 +94,7 @@ impl From<Refusal> for Problem {
             | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            R::BadValue { what, .. } if option(what).is_none() => StatusCode::CONFLICT,
             R::WeakPassword(_)
             | R::WeakPin(_)
             | R::WrongAnswer
@@ -116,8 +117,12 @@ impl From<Refusal> for Problem {
             }
             R::BadFields(fields) => Self::new(status, "some fields are wrong")
                 .with_errors(fields.into_iter().map(|(field, reason)| Fault::new(&field, reason)).collect()),
-            R::BadValue { what, reason } => Self::new(status, format!("{what}: {reason}"))
-                .with_errors(vec![Fault::new(field(&what), reason)]),
+            R::BadValue { what, reason } => {
+                let field = option(&what);
+                let detail = format!("{}: {reason}", field.as_deref().unwrap_or(&what));
+                let errors = field.map(|field| Fault::new(field, reason));
+                Self::new(status, detail).with_errors(errors.into_iter().collect())
+            }
             R::BadRows(rows) => {
                 let fault = |row: &crate::service::admin::RowFault| Fault::new(&row.column, row.to_string());
                 Self::new(status, "nothing was imported").with_errors(rows.iter().map(fault).collect())
@@ -132,10 +137,11 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// The name of a field from that of the command's option.
-fn field(what: &str) -> String {
-    let name = what.strip_prefix("--").unwrap_or(what);
-    name.strip_prefix("lock-").unwrap_or(name).replace('-', "_").to_lowercase()
+/// The name of a field from that of the command's option; none if it is another thing that is wrong, as
+/// the state of an extension.
+fn option(what: &str) -> Option<String> {
+    let name = what.strip_prefix("--")?;
+    Some(name.strip_prefix("lock-").unwrap_or(name).replace('-', "_"))
 }
 
 /// Something was done.
@@ -235,10 +241,13 @@ mod tests {
 
     #[test]
     fn an_option_is_called_as_its_field() {
-        for (option, name) in
-            [("--name", "name"), ("--lock-window-s", "window_s"), ("--max-devices", "max_devices")]
-        {
-            assert_eq!(field(option), name);
+        for (what, name) in [
+            ("--name", Some("name")),
+            ("--lock-window-s", Some("window_s")),
+            ("--max-devices", Some("max_devices")),
+            ("200-acme", None),
+        ] {
+            assert_eq!(option(what).as_deref(), name);
         }
     }
 }

@@ -104,8 +104,14 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let changes = method != "get";
     let open = operation["security"] == json!([{}]);
     let own = operation["security"].is_array() && !open;
+    // Handlers of different things may have the same name.
+    let name =
+        [&operation["tags"][0], &operation["operationId"]].map(|part| part.as_str().unwrap_or_default());
+    operation["operationId"] = json!(name.join("_"));
     let mut refusals = if open { vec!["429"] } else { vec!["401", "403", "429", "503"] };
-    if !open && !own {
+    if open {
+        operation["security"] = json!([]);
+    } else if !own {
         operation["security"] = json!([{ "key": [] }, { "session": [] }]);
     }
     if operation["requestBody"].is_object() {

@@ -226,7 +226,9 @@ mod tests {
             ("127.0.0.1", &["2001:db8::9"], "2001:db8::9"),
         ] {
             let mut headers = HeaderMap::new();
-            said.iter().for_each(|text| drop(headers.append("x-forwarded-for", text.parse().unwrap())));
+            for text in said {
+                headers.append("x-forwarded-for", text.parse().unwrap());
+            }
             let found = Source::behind(&proxies, remote.parse().unwrap(), &headers);
             assert_eq!(found.0.to_string(), source, "{remote} {said:?}");
         }

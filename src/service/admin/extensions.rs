@@ -3,7 +3,7 @@
 use super::check::{self, bad};
 use super::invite::invited_until;
 use super::view::{ExtensionView, Response};
-use super::{Admin, By, ExtensionChange, Password, Refusal, row, tenant_of};
+use super::{Admin, By, ExtensionChange, Password, Refusal, end, row, shut_out, tenant_of};
 use crate::account::life::{Event, Facts, Link, Logins};
 use crate::account::{LoginName, Role};
 use crate::base::time::{Now, Wall};
@@ -111,8 +111,11 @@ impl Admin {
             by.remove(txn, &row.value)?;
             Ok(login)
         };
-        let apply = |directory: &Directory, login: &LoginName| {
+        let lines = self.lines.clone();
+        let apply = move |directory: &Directory, login: &LoginName| {
+            let shut_out = shut_out(directory, login, |_| false);
             directory.remove(login.as_str());
+            end(lines.as_ref(), login, &shut_out);
         };
         self.commit(job, apply).await.map(|_| Response::Done)
     }

@@ -53,10 +53,13 @@ use super::audit::{About, Change, Known, note, note_outbox, of_extension};
 use super::index::{self, ClaimError, Indexed};
 use super::tables::{EXTENSIONS, TENANTS, end_sessions, extension, overlay, put_extension};
 use super::{Services, opens_phones, tables};
-use crate::account::{LoginName, Role, Tenant, TenantCode};
+use crate::account::{Life, LoginName, Role, Tenant, TenantCode};
+use crate::base::flow::FlowId;
 use crate::base::time::Wall;
+
 use crate::directory::record::What;
-use crate::directory::{Credentials, Directory, ExtensionRecord};
+use crate::directory::{Credentials, Directory, Entry, ExtensionRecord};
+use crate::licence::DeviceId;
 use crate::lockout;
 use crate::store::{self, Row as Stored, StoreError, Txn, View};
 use once::Once;
@@ -93,7 +96,11 @@ pub struct Admin {
     services: Services,
     defaults: Defaults,
     terms: Terms,
+    lines: Option<Lines>,
 }
+
+/// Ends a connection over which a phone of this extension registered that may not use it any more.
+pub type Lines = Arc<dyn Fn(FlowId, &LoginName) + Send + Sync>;
 
 /// A change of an extension's record, and what memory must be told besides the record.
 pub(in crate::service) struct Changed<T> {
@@ -115,7 +122,13 @@ impl Admin {
     #[must_use]
     pub fn new(services: Services, defaults: Defaults) -> Self {
         let terms = Terms { scope: Arc::default(), once: Arc::new(Once::new()) };
-        Self { services, defaults, terms }
+        Self { services, defaults, terms, lines: None }
+    }
+
+    /// The same, which also ends the connections of phones that are shut out.
+    #[must_use]
+    pub fn ending(self, lines: Lines) -> Self {
+        Self { lines: Some(lines), ..self }
     }
 
     /// What it executes on.
@@ -276,7 +289,9 @@ impl Admin {
             index::release(txn, &indexed, Some(&record))?;
             Ok((record, changed))
         };
-        let apply = |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+        let lines = self.lines.clone();
+        let apply = move |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+            let shut_out = shut_out(directory, &record.login, |device| may_connect(record, device));
             match &changed.credentials {
                 Some(credentials) => {
                     let credentials = Some(credentials.clone()).filter(|_| opens_phones(record));
@@ -288,6 +303,7 @@ impl Admin {
                 directory.with(record.login.as_str(), |entry| entry.unlock());
                 directory.forget_person(record.login.as_str());
             }
+            end(lines.as_ref(), &record.login, &shut_out);
         };
         let told = |(_, changed): &(ExtensionRecord, Changed<T>)| {
             let told: &dyn Any = &changed.told;
@@ -356,6 +372,28 @@ impl By {
         end_sessions(txn, &record.login)?;
         EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)?;
         index::release(txn, &Indexed::of(record), None)
+    }
+}
+
+/// Whether a device of an extension may have a connection at all: others may sign in anew over theirs.
+fn may_connect(record: &ExtensionRecord, device: DeviceId) -> bool {
+    let activated = || record.licence.device(device).is_some_and(|known| !known.revoked);
+    record.life == Life::Active && record.licence.enabled && activated()
+}
+
+/// The connections of an extension that only devices have which may not.
+fn shut_out(directory: &Directory, login: &LoginName, may: impl Fn(DeviceId) -> bool) -> Vec<FlowId> {
+    let of = |entry: &mut Entry| {
+        let over = |stream: FlowId| entry.bindings.iter().filter(move |known| known.stream == Some(stream));
+        let streams = entry.bindings.iter().filter_map(|binding| binding.stream);
+        streams.filter(|stream| over(*stream).all(|binding| !may(binding.device))).collect()
+    };
+    directory.with(login.as_str(), of).unwrap_or_default()
+}
+
+fn end(lines: Option<&Lines>, login: &LoginName, streams: &[FlowId]) {
+    if let Some(lines) = lines {
+        streams.iter().for_each(|stream| lines(*stream, login));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::settings::{self, show};
 use super::view::Response;
-use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, tenant};
+use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, end, shut_out, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
@@ -144,9 +144,13 @@ impl Admin {
                 };
                 Ok((logins, gone))
             };
-            let apply = |directory: &Directory, (logins, gone): &(Vec<LoginName>, Option<TenantCode>)| {
+            let lines = self.lines.clone();
+            let apply = move |directory: &Directory,
+                              (logins, gone): &(Vec<LoginName>, Option<TenantCode>)| {
                 for login in logins {
+                    let shut_out = shut_out(directory, login, |_| false);
                     directory.remove(login.as_str());
+                    end(lines.as_ref(), login, &shut_out);
                 }
                 if let Some(code) = gone {
                     directory.remove_tenant(code.as_str());
