@@ -82,6 +82,28 @@ pub struct SecondFactor {
     pub by_mail: bool,
     /// The code that was mailed last.
     pub mailed: Option<MailedCode>,
+    /// What is being set up, and not yet confirmed by a code.
+    pub enrolling: Option<Enrolling>,
+}
+
+impl SecondFactor {
+    /// The sealed secrets of apps, to be sealed anew.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        let enrolling = match &mut self.enrolling {
+            Some(Enrolling::Totp(sealed)) => Some(sealed),
+            Some(Enrolling::Mail) | None => None,
+        };
+        self.totp.iter_mut().map(|totp| &mut totp.sealed).chain(enrolling)
+    }
+}
+
+/// A second factor that is being set up.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Enrolling {
+    /// An authenticator app, with its sealed secret.
+    Totp(Vec<u8>),
+    /// Codes by mail.
+    Mail,
 }
 
 /// The secret of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
