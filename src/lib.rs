@@ -36,6 +36,10 @@
 //! - A place that is adopted from another address gets a new device id: a nonce kept from before would
 //!   lead its former phone back to it, and two would share one place ([`licence::Licence::adopt`]).
 //! - A command's line stands in the audit before its change, in the same job: no change is without one.
+//! - A station is an entry of the directory like an extension, with one phone instead of a licence; so
+//!   sign-in, journal, committer and lock know nothing of it ([`directory::Kind`]).
+//! - What became of a registration is written behind it, once a second, and is in no record that promises
+//!   anything ([`service::history`]).
 //! - What failures of the store leave open is not left to whoever asked: the committer tells memory,
 //!   and has the records read as soon as it can ([`store::Doubts`]).
 

@@ -8,6 +8,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
+use support::http::Client;
 use support::phone::{Challenge, Phone};
 use support::server::{Server, Setup};
 use support::sip::{Message, Peer};
@@ -37,6 +38,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_store_commit_seconds", &["le"]),
     ("stationmaster_mails_total", &["outcome"]),
     ("stationmaster_argon2_runs_total", &[]),
+    ("stationmaster_http_sign_in_failures_total", &[]),
     ("stationmaster_shed_total", &["why"]),
     ("stationmaster_queue_depth", &["queue"]),
 ];
@@ -63,6 +65,7 @@ const MOVED: &[&str] = &[
     "parse_errors_total{kind=\"start_line\"}", "parse_errors_total{kind=\"truncated\"}",
     "parse_errors_total{kind=\"stream_content_length\"}", "parse_errors_total{kind=\"stray_response\"}",
     "retransmissions_total", "shed_total{why=\"streams_of_source_full\"}",
+    "shed_total{why=\"http_too_many\"}", "http_sign_in_failures_total",
     "mails_total{outcome=\"handed_over\"}", "argon2_runs_total",
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
     "device_clones_total", "bindings_suspect",
@@ -100,6 +103,11 @@ fn clones(server: &Server) {
     for phone in [&mut other, &mut one] {
         assert_eq!(phone.register().status(), 200);
     }
+}
+
+fn wrong_keys(server: &Server) {
+    let wrong = Client::nobody(server).with("Authorization", "Bearer x");
+    until("wrong keys are refused", || (wrong.get("/api/v1/tenants").status == 429).then_some(()));
 }
 
 fn mails(server: &Server) {
@@ -157,6 +165,7 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     locks(&server);
     mails(&server);
     people(&server);
+    wrong_keys(&server);
     clones(&server);
     let question = asked.awaits("OPTIONS");
     asked.answers(&question, 200, "OK");

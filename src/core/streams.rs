@@ -35,6 +35,15 @@ impl Core {
         }
     }
 
+    /// An extension's phone may not use a connection any more; whether nobody else registered over it,
+    /// so that it can be closed. A proxy's connection, which others use too, stays.
+    #[must_use]
+    pub fn left(&mut self, stream: FlowId, login: &str) -> bool {
+        let Some(logins) = self.streams.0.get_mut(&stream) else { return false };
+        logins.retain(|known| **known != *login);
+        logins.is_empty()
+    }
+
     /// A connection is gone: nothing rings over it, and what waits for answers on it has failed.
     pub(super) fn stream_closed(&mut self, now: Now, stream: FlowId) {
         if let Some(logins) = self.streams.0.remove(&stream) {

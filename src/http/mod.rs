@@ -10,9 +10,8 @@
 //! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
-//! It refuses: connections over [`limit::HTTP_CONNECTIONS_MAX`](crate::base::limit::HTTP_CONNECTIONS_MAX),
-//! which wait, and any that is older than
-//! [`limit::HTTP_CONNECTION_AGE_MAX`](crate::base::limit::HTTP_CONNECTION_AGE_MAX).
+//! It refuses: connections past the bounds that [`bounded`] lists, and requests from sources that ask too
+//! often ([`rate`]).
 
 pub mod api;
 mod bounded;
@@ -22,6 +21,7 @@ mod portal;
 mod problem;
 mod rate;
 
+use crate::base::prefix::Prefix;
 use crate::service::admin::Admin;
 use crate::service::portal::Desk;
 use crate::task::Stop;
@@ -105,16 +105,22 @@ pub fn metrics_page(render: Arc<dyn Fn() -> String + Send + Sync>) -> Router {
     Router::new().route("/metrics", get(typed))
 }
 
-/// Answers on a listener until `stop`, and then a second more for answers under way.
+/// Answers on a listener until `stop`, and then a second more for answers under way. `proxies` may have any
+/// number of connections.
 ///
 /// # Errors
 /// If the listener cannot be used.
 ///
 /// # Cancel safety
 /// Cancel safe; answers under way are lost.
-pub async fn serve(listener: TcpListener, pages: Router, stop: Stop) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    pages: Router,
+    proxies: Arc<[Prefix]>,
+    stop: Stop,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?, proxies);
     let until = stop.clone();
     let pages = pages.into_make_service_with_connect_info::<Remote>();
     let served = axum::serve(listener, pages).with_graceful_shutdown(async move { until.stopped().await });
@@ -168,7 +174,7 @@ mod tests {
         let (stopper, stop) = Stop::new();
         let tasks = crate::task::Tasks::new(stop.clone());
         let _guard = runtime.enter();
-        tasks.spawn("http", async move { serve(listener, pages, stop).await.unwrap() });
+        tasks.spawn("http", async move { serve(listener, pages, Arc::from([]), stop).await.unwrap() });
         drop(_guard);
         (address, stopper, runtime, tasks)
     }

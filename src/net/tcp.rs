@@ -182,6 +182,14 @@ impl Streams {
         }
     }
 
+    /// Ends a connection of this shard, if it is still there.
+    pub fn end(&self, id: FlowId) {
+        if let Some(connection) = self.flows.find(id) {
+            connection.close();
+            connection.end();
+        }
+    }
+
     /// Ends the connections that took too long by `now`; the silent ones only if not `held`.
     pub fn sweep(&self, now: Instant, held: impl Fn(FlowId) -> bool) {
         for connection in self.flows.iter().filter(|connection| !connection.is_ended()) {

@@ -45,6 +45,12 @@ pub trait ShardCore {
         let _ = flow;
         false
     }
+
+    /// An extension's phone may not use a connection any more; whether nobody else does.
+    fn left(&mut self, flow: FlowId, login: &str) -> bool {
+        let _ = (flow, login);
+        false
+    }
 }
 
 impl ShardCore for Core {
@@ -70,6 +76,10 @@ impl ShardCore for Core {
 
     fn holds(&self, flow: FlowId) -> bool {
         Core::holds(self, flow)
+    }
+
+    fn left(&mut self, flow: FlowId, login: &str) -> bool {
+        Core::left(self, flow, login)
     }
 }
 
@@ -139,6 +149,11 @@ impl<C: ShardCore> Driver<C> {
             Mail::Letter(letter) => self.feed(now, Inbound::Letter(letter)),
             Mail::Inbound(inbound) => self.feed(now, inbound),
             Mail::Write { flow, bytes, from } => self.ports.write(flow, bytes, from),
+            Mail::End { flow, login } => {
+                if self.core.left(flow, &login) {
+                    self.ports.streams.end(flow);
+                }
+            }
             Mail::Call(visit) => {
                 visit(&mut self.core, now);
                 self.drain(now);

@@ -41,6 +41,13 @@ pub enum Mail<C> {
         /// Who is told if the connection is gone.
         from: ShardId,
     },
+    /// An extension's phone may not use a connection that this shard holds any more.
+    End {
+        /// The connection.
+        flow: FlowId,
+        /// Whose phone.
+        login: Box<str>,
+    },
     /// An input for the core.
     Inbound(Inbound),
     /// A visit to the core.
@@ -59,6 +66,7 @@ impl<C> fmt::Debug for Mail<C> {
                 .field("length", &bytes.len())
                 .field("from", from)
                 .finish(),
+            Self::End { flow, .. } => f.debug_struct("End").field("flow", flow).finish_non_exhaustive(),
             Self::Inbound(inbound) => f.debug_tuple("Inbound").field(inbound).finish(),
             Self::Call(_) => f.write_str("Call"),
             Self::Wake => f.write_str("Wake"),
@@ -179,6 +187,17 @@ impl<C> Post<C> {
                 Mail::Call(visit) => PostError::Full(visit),
                 _ => PostError::Stopped, // no other mail was put
             },
+            PostError::Stopped => PostError::Stopped,
+        })
+    }
+
+    /// Has a connection ended, unless others than this extension's phones use it.
+    ///
+    /// # Errors
+    /// As [`Post::send`]: then it stays.
+    pub fn end(&self, flow: FlowId, login: &str) -> Result<(), PostError<()>> {
+        self.put(flow.shard, Mail::End { flow, login: login.into() }).map_err(|error| match error {
+            PostError::Full(_) => PostError::Full(()),
             PostError::Stopped => PostError::Stopped,
         })
     }

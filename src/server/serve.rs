@@ -15,6 +15,7 @@ use super::reload::Reload;
 use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
 use crate::account::portal::Cost;
+use crate::base::prefix::Prefix;
 use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
 use crate::config::{Config, ConfigErrors, Fault};
@@ -33,7 +34,7 @@ use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::portal::argon::Argon;
 use crate::service::portal::{self, Desk};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping, mailing, outbox};
+use crate::service::{Services, commit, history, housekeeping, mailing, outbox, rotation};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -160,19 +161,25 @@ async fn run(
     let portal_door = http::PortalDoor::default();
     if let Some(listener) = health_listener {
         let api = http::Api::new(Arc::clone(&door), Arc::clone(&portal_door), &config.http.proxies);
-        serve_pages(&late_tasks, "health pages", listener, http::pages(pulse.clone(), api));
+        let pages = http::pages(pulse.clone(), api);
+        serve_pages(&late_tasks, "health pages", listener, pages, &config.http.proxies);
     }
     if let Some(listener) = metrics_listener {
         let (metrics, pulse) = (metrics.clone(), Arc::clone(&pulse));
         let render = Arc::new(move || metrics.render(&pulse.readings(clock.now())));
-        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render));
+        serve_pages(&late_tasks, "metrics page", listener, http::metrics_page(render), &[]);
     }
 
     let Opened { services, suspects, .. } = open_services(config, clock)?;
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));
-    let admin = Admin::new(services.clone(), config.defaults());
+    let post = server.post();
+    let admin = Admin::new(services.clone(), config.defaults()).ending(Arc::new(move |stream, login| {
+        if post.end(stream, login.as_str()).is_err() {
+            tracing::warn!("the connection of a phone that is shut out stays: its shard is too busy");
+        }
+    }));
     let _ = door.set(admin.clone()); // the only time
     let _ = portal_door.set(desk(&admin, clock, &settings)?);
     let socket = AdminSocket::open(&config.admin.socket)?;
@@ -192,12 +199,14 @@ async fn run(
             mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
         );
     }
+    tasks.spawn("rotation", rotation::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
     let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
     let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
-    late_tasks.spawn("events", events::run(events, late));
+    late_tasks.spawn("events", events::run(events, late.clone()));
+    late_tasks.spawn("histories", history::run(services.clone(), late));
 
     for listen in &listens {
         tracing::info!(%listen, "listening");
@@ -401,13 +410,19 @@ async fn upkeep(metrics: Metrics, stop: Stop) {
     }
 }
 
-fn serve_pages(tasks: &Tasks, name: &'static str, listener: TcpListener, pages: axum::Router) {
+fn serve_pages(
+    tasks: &Tasks,
+    name: &'static str,
+    listener: TcpListener,
+    pages: axum::Router,
+    proxies: &[Prefix],
+) {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "{name}");
     }
-    let stop = tasks.stop();
+    let (proxies, stop) = (Arc::from(proxies), tasks.stop());
     tasks.spawn(name, async move {
-        if let Err(error) = http::serve(listener, pages, stop).await {
+        if let Err(error) = http::serve(listener, pages, proxies, stop).await {
             tracing::error!(%error, listener = name, "a listener failed");
         }
     });

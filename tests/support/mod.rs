@@ -9,6 +9,7 @@
 
 pub(crate) mod baresip;
 pub(crate) mod chance;
+pub(crate) mod http;
 pub(crate) mod mails;
 pub(crate) mod phone;
 pub(crate) mod running;

@@ -4,8 +4,8 @@ use super::condition::tag;
 use super::{AGAIN, Api};
 use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{
-    Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, KeyView, LockView, Refusal,
-    Request, Response, TenantView, Who,
+    Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, HistoryView, KeyView,
+    LockView, Refusal, Request, Response, StationView, TenantView, Who,
 };
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response as Page};
@@ -55,6 +55,9 @@ fn page(status: StatusCode, answer: &Answer) -> Page {
     let body = match &answer.response {
         Response::Tenants { rows, next } => json!({ "items": rows, "next": next }),
         Response::Extensions { rows, next } => json!({ "items": rows, "next": next }),
+        Response::Stations { rows, next } => json!({ "items": rows, "next": next }),
+        Response::AuditPage { rows, next } => json!({ "items": rows, "next": next }),
+        Response::History(rows) => items(rows),
         Response::Devices(rows) => items(rows),
         Response::Bindings(rows) => items(rows),
         Response::Locks(rows) => items(rows),
@@ -80,6 +83,7 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             R::NoSuchTenant(_)
             | R::NoSuchExtension(_)
+            | R::NoSuchStation(_)
             | R::NoSuchDevice { .. }
             | R::NoSuchBinding(_)
             | R::NoSuchKey(_)
@@ -87,6 +91,11 @@ impl From<Refusal> for Problem {
             R::TenantExists(_)
             | R::ExtensionExists(_)
             | R::TenantNotEmpty { .. }
+            | R::TenantHasStations(_)
+            | R::StationExists(_)
+            | R::StationNotRegistered(_)
+            | R::StationInUse { .. }
+            | R::NotActive(_)
             | R::NoPassword(_)
             | R::NoEmail(_)
             | R::LastAdministrator(_)
@@ -94,6 +103,7 @@ impl From<Refusal> for Problem {
             | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            R::BadValue { what, .. } if option(what).is_none() => StatusCode::CONFLICT,
             R::WeakPassword(_)
             | R::WeakPin(_)
             | R::WrongAnswer
@@ -116,8 +126,12 @@ impl From<Refusal> for Problem {
             }
             R::BadFields(fields) => Self::new(status, "some fields are wrong")
                 .with_errors(fields.into_iter().map(|(field, reason)| Fault::new(&field, reason)).collect()),
-            R::BadValue { what, reason } => Self::new(status, format!("{what}: {reason}"))
-                .with_errors(vec![Fault::new(field(&what), reason)]),
+            R::BadValue { what, reason } => {
+                let field = option(&what);
+                let detail = format!("{}: {reason}", field.as_deref().unwrap_or(&what));
+                let errors = field.map(|field| Fault::new(field, reason));
+                Self::new(status, detail).with_errors(errors.into_iter().collect())
+            }
             R::BadRows(rows) => {
                 let fault = |row: &crate::service::admin::RowFault| Fault::new(&row.column, row.to_string());
                 Self::new(status, "nothing was imported").with_errors(rows.iter().map(fault).collect())
@@ -132,10 +146,11 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// The name of a field from that of the command's option.
-fn field(what: &str) -> String {
-    let name = what.strip_prefix("--").unwrap_or(what);
-    name.strip_prefix("lock-").unwrap_or(name).replace('-', "_").to_lowercase()
+/// The name of a field from that of the command's option; none if it is another thing that is wrong, as
+/// the state of an extension.
+fn option(what: &str) -> Option<String> {
+    let name = what.strip_prefix("--")?;
+    Some(name.strip_prefix("lock-").unwrap_or(name).replace('-', "_"))
 }
 
 /// Something was done.
@@ -223,10 +238,12 @@ macro_rules! list {
 
 list!(/** Tenants by code. */ Tenants of pages of TenantView);
 list!(/** Extensions by tenant and number. */ Extensions of pages of ExtensionView);
+list!(/** Stations by tenant and ID. */ Stations of pages of StationView);
+list!(/** What became of registrations, the newest last. */ History of HistoryView);
 list!(/** Activated devices. */ Devices of DeviceView);
 list!(/** Live bindings. */ Bindings of BindingView);
 list!(/** Locks and bans. */ Locks of LockView);
-list!(/** Lines of the audit, the newest last. */ Audit of AuditView);
+list!(/** Lines of the audit, the newest last; in pages the oldest first. */ Audit of pages of AuditView);
 list!(/** Access keys, without their secrets. */ Keys of KeyView);
 
 #[cfg(test)]
@@ -235,10 +252,13 @@ mod tests {
 
     #[test]
     fn an_option_is_called_as_its_field() {
-        for (option, name) in
-            [("--name", "name"), ("--lock-window-s", "window_s"), ("--max-devices", "max_devices")]
-        {
-            assert_eq!(field(option), name);
+        for (what, name) in [
+            ("--name", Some("name")),
+            ("--lock-window-s", Some("window_s")),
+            ("--max-devices", Some("max_devices")),
+            ("200-acme", None),
+        ] {
+            assert_eq!(option(what).as_deref(), name);
         }
     }
 }

@@ -85,7 +85,9 @@ mod tests {
             (&[("if-match", "\"1\""), ("if-match", "\"2\"")], None, None, &["if-match"]),
         ] {
             let mut headers = HeaderMap::new();
-            fields.iter().for_each(|(name, value)| drop(headers.append(*name, value.parse().unwrap())));
+            for (name, value) in fields {
+                headers.append(*name, value.parse().unwrap());
+            }
             let found = read(&headers);
             let names: Vec<_> =
                 found.as_ref().err().into_iter().flatten().map(|fault| fault.field.as_str()).collect();

@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`], [`own`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`], [`own`], [`stations`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -27,6 +27,7 @@ mod own;
 mod phones;
 mod query;
 mod second;
+mod stations;
 mod tenants;
 
 pub(super) use body::Body;
@@ -155,6 +156,7 @@ impl Api {
             .merge(lookouts::routes())
             .merge(keys::routes())
             .merge(second::routes())
+            .merge(stations::routes())
             .merge(own::routes())
     }
 }
@@ -227,7 +229,9 @@ mod tests {
             ("127.0.0.1", &["2001:db8::9"], "2001:db8::9"),
         ] {
             let mut headers = HeaderMap::new();
-            said.iter().for_each(|text| drop(headers.append("x-forwarded-for", text.parse().unwrap())));
+            for text in said {
+                headers.append("x-forwarded-for", text.parse().unwrap());
+            }
             let found = Source::behind(&proxies, remote.parse().unwrap(), &headers);
             assert_eq!(found.0.to_string(), source, "{remote} {said:?}");
         }

@@ -3,7 +3,7 @@
 use super::check::{self, bad};
 use super::invite::invited_until;
 use super::view::{ExtensionView, Response};
-use super::{Admin, By, ExtensionChange, Password, Refusal, row, tenant_of};
+use super::{Admin, By, ExtensionChange, Password, Refusal, end, row, shut_out, tenant_of};
 use crate::account::life::{Event, Facts, Link, Logins};
 use crate::account::{LoginName, Role};
 use crate::base::time::{Now, Wall};
@@ -29,6 +29,9 @@ impl Admin {
         let (services, scope) = (self.services.clone(), Arc::clone(&self.terms.scope));
         let job = move |txn: &mut Txn<'_>| {
             let tenant = tenant_of(txn, &login)?;
+            if login.is_station() {
+                return Err(Refusal::NoSuchExtension(login.to_string()));
+            }
             if let Some(password) = &password {
                 check::password(tenant.policies.password, password.expose(), login.as_str())?;
             }
@@ -110,8 +113,11 @@ impl Admin {
             by.remove(txn, &row.value)?;
             Ok(login)
         };
-        let apply = |directory: &Directory, login: &LoginName| {
+        let lines = self.lines.clone();
+        let apply = move |directory: &Directory, login: &LoginName| {
+            let shut_out = shut_out(directory, login, |_| false);
             directory.remove(login.as_str());
+            end(lines.as_ref(), login, &shut_out);
         };
         self.commit(job, apply).await.map(|_| Response::Done)
     }
@@ -210,6 +216,7 @@ pub(super) fn show(
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
+        station: record.station.as_deref().map(str::to_owned),
         locked_until: locked_until(record, now).map(Wall::rfc3339),
         revision: revision.0,
     }

@@ -2,13 +2,13 @@
 
 use super::settings::{self, show};
 use super::view::Response;
-use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, tenant};
+use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, end, shut_out, tenant};
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
 use crate::service::audit::{About, Known, of_tenant};
 use crate::service::index;
-use crate::service::tables::{EXTENSIONS, TENANTS};
+use crate::service::tables::{EXTENSIONS, STATIONS, TENANTS};
 use crate::store::{self, Txn};
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ impl Admin {
         self.commit(job, put).await.map(|_| Response::Done)
     }
 
-    /// Removes a tenant. Its extensions go first, so that a crash leaves none without a tenant.
+    /// Removes a tenant. Its extensions and stations go first, so that a crash leaves none without a tenant.
     pub(super) async fn tenant_remove(
         &self,
         by: By,
@@ -121,10 +121,16 @@ impl Admin {
             let job = move |txn: &mut Txn<'_>| {
                 let tenant = tenant(txn, &code)?;
                 scope.check(tenant.revision)?;
-                let page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
+                let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
                     return Err(Refusal::TenantNotEmpty { code, extensions });
+                }
+                if page.is_empty() {
+                    page = STATIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
+                    if extensions == Expect::None && !page.is_empty() {
+                        return Err(Refusal::TenantHasStations(code.to_string()));
+                    }
                 }
                 for (_, row) in &page {
                     by.remove(txn, &row.value)?;
@@ -142,9 +148,13 @@ impl Admin {
                 };
                 Ok((logins, gone))
             };
-            let apply = |directory: &Directory, (logins, gone): &(Vec<LoginName>, Option<TenantCode>)| {
+            let lines = self.lines.clone();
+            let apply = move |directory: &Directory,
+                              (logins, gone): &(Vec<LoginName>, Option<TenantCode>)| {
                 for login in logins {
+                    let shut_out = shut_out(directory, login, |_| false);
                     directory.remove(login.as_str());
+                    end(lines.as_ref(), login, &shut_out);
                 }
                 if let Some(code) = gone {
                     directory.remove_tenant(code.as_str());

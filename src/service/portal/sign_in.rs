@@ -279,7 +279,9 @@ impl Desk {
     }
 
     async fn write_ban(&self, begun: Begun) -> Result<(), Refusal> {
-        self.admin().commit(move |txn: &mut Txn<'_>| Ok(note_ban(txn, &begun)?), |_, ()| ()).await
+        let memory = Arc::clone(&self.services().directory);
+        let job = move |txn: &mut Txn<'_>| Ok(note_ban(txn, &memory, txn.now(), &begun)?);
+        self.admin().commit(job, |_, ()| ()).await
     }
 
     /// Opens a session for whoever has shown all that is asked for.
@@ -339,7 +341,10 @@ impl Desk {
 
 /// The mark of a record's password.
 pub(super) fn mark(record: &ExtensionRecord) -> Option<Mark> {
-    record.credentials.as_ref().map(|credentials| Mark::of(&credentials.sealed))
+    record
+        .credentials
+        .as_ref()
+        .map(|credentials| Mark { epoch: credentials.epoch, set_at: credentials.set_at })
 }
 
 /// Ends what a new session takes the place of: those of the same browser and of older passwords, and

@@ -1,0 +1,283 @@
+//! Whoever may not ask something gets no answer: the API's own document is walked, and each of its
+//! requests is sent by everybody who may not, with the names of another tenant's things.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use support::http::{Answer, Client};
+use support::server::Server;
+use support::until;
+
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "options", "trace"];
+
+/// One request that the document describes.
+#[derive(Clone, Debug)]
+struct Operation {
+    method: String,
+    path: String,
+    described: Value,
+}
+
+impl Operation {
+    /// Whether it needs no sign-in.
+    fn is_open(&self) -> bool {
+        self.described["security"].as_array().is_none_or(Vec::is_empty)
+    }
+
+    /// Its path with these names in it.
+    fn path_of(&self, names: &BTreeMap<&str, String>) -> String {
+        let mut path = self.path.clone();
+        for (name, value) in names {
+            path = path.replace(&format!("{{{name}}}"), value);
+        }
+        assert!(!path.contains('{'), "{path}: a name that this test does not know");
+        path
+    }
+
+    /// A body as it is described, or none.
+    fn body(&self, document: &Value) -> Option<Value> {
+        let schema = &self.described["requestBody"]["content"]["application/json"]["schema"];
+        let name = schema["$ref"].as_str()?.rsplit('/').next()?.to_owned();
+        let schema = &document["components"]["schemas"][&name];
+        let field = |(field, kind): (&String, &Value)| (field.clone(), example(field, kind));
+        Some(Value::Object(
+            schema["properties"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(name, _)| *name != "generate")
+                .map(field)
+                .collect(),
+        ))
+    }
+
+    fn ask(&self, client: &Client, names: &BTreeMap<&str, String>, body: Option<&Value>) -> Answer {
+        let (method, path) = (self.method.to_uppercase(), self.path_of(names));
+        match body {
+            Some(body) => client.put(&method, &path, body),
+            None => client.ask(&method, &path),
+        }
+    }
+}
+
+/// A good value of a field.
+fn example(name: &str, kind: &Value) -> Value {
+    let types = [&kind["type"], &kind["oneOf"][0]["type"], &kind["oneOf"][1]["type"]];
+    let is = |wanted: &str| {
+        types.iter().any(|kind| {
+            *kind == wanted || kind.as_array().is_some_and(|kinds| kinds.contains(&json!(wanted)))
+        })
+    };
+    let words =
+        kind["oneOf"].as_array().into_iter().flatten().chain([kind]).find_map(|kind| kind["enum"].as_array());
+    match (name, words) {
+        (_, Some(words)) => words[0].clone(),
+        ("number", _) => json!("299"),
+        ("code", _) => json!("gamma"),
+        ("email", _) => json!("eve@example.test"),
+        ("password", _) => json!("Evil-Horse7"),
+        _ if is("integer") => kind["minimum"].as_u64().map_or(json!(1), |least| json!(least)),
+        _ if is("boolean") => json!(true),
+        _ if is("array") => json!([]),
+        _ => json!("Eve"),
+    }
+}
+
+fn document(server: &Server) -> Value {
+    Client::nobody(server).get("/api/v1/openapi.json").is(200)
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, described) in item.as_object().unwrap() {
+            let (method, described) = (method.clone(), described.clone());
+            found.push(Operation { method, path: path.clone(), described });
+        }
+    }
+    assert!(found.len() > 35, "{}", found.len());
+    found
+}
+
+/// Two tenants that have the same extensions, each with an administrator (100) and a user (200).
+fn two_tenants() -> Server {
+    let server = Server::start();
+    for tenant in ["acme", "beta"] {
+        server.cli(&["tenant", "add", tenant, "--name", tenant], "");
+        for (number, role) in [("100", "admin"), ("200", "user"), ("201", "user")] {
+            let login = format!("{number}-{tenant}");
+            server.cli(&["extension", "add", &login, "--name", "Ada", "--password-stdin"], "Right-Horse7");
+            server.cli(&["extension", "set", &login, "--role", role], "");
+        }
+    }
+    server
+}
+
+/// All that an operator sees.
+fn everything(server: &Server) -> Vec<Vec<Value>> {
+    let lists: [&[&str]; 3] = [&["tenant", "list"], &["extension", "list"], &["key", "list"]];
+    lists.map(|list| server.list(list)).into()
+}
+
+#[test]
+fn no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
+    let server = two_tenants();
+    let document = document(&server);
+    let key = server.cli(&["key", "add", "200-beta", "--name", "theirs", "--json"], "");
+    let theirs = serde_json::from_str::<Value>(&key).unwrap()["id"].as_str().unwrap().to_owned();
+    let names: BTreeMap<&str, String> =
+        [("tenant", "beta"), ("number", "200"), ("device", "1"), ("key", &theirs), ("source", "192.0.2.1")]
+            .map(|(name, value)| (name, value.to_owned()))
+            .into();
+    let wrong = Client {
+        head: format!("Authorization: Bearer {}.{}\r\n", "0".repeat(20), "0".repeat(64)),
+        at: server.http(),
+    };
+    let people = ["100-acme", "200-acme", "201-beta"].map(|login| (login, Client::person(&server, login)));
+    let before = everything(&server);
+    let mut asked = 0;
+    for operation in operations(&document).iter().filter(|operation| !operation.is_open()) {
+        let body = operation.body(&document);
+        for (who, client) in [("nobody", &Client::nobody(&server)), ("a wrong key", &wrong)] {
+            let answer = operation.ask(client, &names, body.as_ref());
+            assert!(matches!(answer.status, 401 | 429), "{who}: {operation:?}: {answer:?}");
+            answer.problem(answer.status);
+        }
+        for (who, client) in &people {
+            // What is of no tenant is the operators'; what concerns a person themselves is their own.
+            if operation.path.starts_with("/api/v1/me") || operation.path.starts_with("/api/v1/session") {
+                continue;
+            }
+            let answer = operation.ask(client, &names, body.as_ref());
+            assert_eq!(answer.problem(403), [""; 0], "{who}: {} {}", operation.method, operation.path);
+            asked += 1;
+            // Nor does the answer tell whether the thing is there.
+            let mut nowhere = names.clone();
+            nowhere.insert("tenant", "nowhere".into());
+            if *who != "201-beta" {
+                let there = operation.ask(client, &nowhere, body.as_ref());
+                assert_eq!((there.status, &there.body), (answer.status, &answer.body), "{operation:?}");
+            }
+        }
+    }
+    assert!(asked > 100, "{asked}");
+    assert_eq!(everything(&server), before);
+    server.stop();
+}
+
+#[test]
+fn a_user_sees_and_changes_only_what_is_theirs() {
+    let server = two_tenants();
+    let document = document(&server);
+    let user = Client::person(&server, "200-beta");
+    let own: BTreeMap<&str, String> = [
+        ("tenant", "beta"),
+        ("number", "200"),
+        ("device", "1"),
+        ("key", "0123456789abcdef0123"),
+        ("source", "192.0.2.1"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into();
+    let mut allowed = Vec::new();
+    for operation in operations(&document).iter().filter(|operation| !operation.is_open()) {
+        if !operation.path.starts_with("/api/v1/tenants/{tenant}") {
+            continue;
+        }
+        let answer = operation.ask(&user, &own, operation.body(&document).as_ref());
+        if answer.status != 403 {
+            let path = operation.path.trim_start_matches("/api/v1/tenants/{tenant}/extensions/{number}");
+            allowed.push(format!("{} {path}", operation.method));
+        }
+    }
+    allowed.sort();
+    let expected = [
+        "delete /devices/{device}",
+        "delete /keys/{key}",
+        "get ",
+        "get /bindings",
+        "get /devices",
+        "get /keys",
+        "patch /devices/{device}",
+        "post /keys",
+    ];
+    assert_eq!(allowed, expected);
+    server.stop();
+}
+
+#[test]
+fn the_document_and_the_server_know_the_same_requests() {
+    let server = two_tenants();
+    let document = document(&server);
+    let operator = Client::operator(&server);
+    let names: BTreeMap<&str, String> = [
+        ("tenant", "none"),
+        ("number", "99"),
+        ("device", "1"),
+        ("key", "0123456789abcdef0123"),
+        ("source", "192.0.2.1"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into();
+    let mut ids = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let known = item.as_object().unwrap();
+        for method in METHODS {
+            let asked = Operation { method: method.into(), path: path.clone(), described: Value::Null };
+            if let Some(described) = known.get(method) {
+                ids.push(described["operationId"].as_str().unwrap().to_owned());
+                assert!(described["summary"].is_string(), "{method} {path}");
+                assert!(
+                    described["responses"].as_object().unwrap().keys().any(|status| status.starts_with('2'))
+                );
+            } else {
+                let answer = asked.ask(&operator, &names, None);
+                assert_eq!(answer.problem(405), [""; 0], "{method} {path} is not described");
+                let mut allowed: Vec<_> = answer
+                    .header("allow")
+                    .unwrap()
+                    .split(',')
+                    .filter(|method| *method != "head")
+                    .map(str::to_owned)
+                    .collect();
+                let mut described: Vec<_> = known.keys().cloned().collect();
+                described.sort();
+                allowed.sort();
+                assert_eq!(allowed, described, "{path}");
+            }
+        }
+    }
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "an operationId is there twice");
+    server.stop();
+}
+
+#[test]
+fn what_needs_no_sign_in_is_bounded_by_source() {
+    let server = two_tenants();
+    let document = document(&server);
+    let open: Vec<_> = operations(&document).into_iter().filter(Operation::is_open).collect();
+    assert!(open.len() >= 2, "{open:?}");
+    for operation in open {
+        assert!(operation.described["responses"]["429"].is_object(), "{operation:?}");
+        // A source of its own for each, so that one is not refused for what another was asked.
+        let server = Server::start();
+        let nobody = Client::nobody(&server);
+        let body = operation.body(&document);
+        let refused = until("it is refused", || {
+            let answer = operation.ask(&nobody, &BTreeMap::new(), body.as_ref());
+            assert!(answer.status < 500 || answer.status == 503, "{answer:?}");
+            (answer.status == 429).then_some(answer)
+        });
+        assert_eq!(refused.problem(429), [""; 0], "{operation:?}");
+        assert!(refused.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1, "{refused:?}");
+        assert_eq!(server.health("/healthz").0, 200);
+        server.stop();
+    }
+    server.stop();
+}
