@@ -70,7 +70,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// `door` is open once accounts can be changed, `desk` once people can sign in; `proxies` say in `X-Forwarded-For` who asks.
+    /// `door` is open once accounts can be changed, `desk` once people can sign in; `proxies` say in
+    /// `X-Forwarded-For` who asks.
     #[must_use]
     pub fn new(door: Door, desk: PortalDoor, proxies: &[Prefix]) -> Self {
         metrics::describe_counter!(
