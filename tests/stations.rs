@@ -132,7 +132,7 @@ fn stations_have_their_own_credentials_and_do_not_count() {
     for _ in 0..4 {
         Phone::new(&server, "201").registered();
     }
-    let mut desk = Phone::new(&server, "desk1").registered();
+    let desk = Phone::new(&server, "desk1").registered();
     assert_eq!(server.devices("acme", "201").len(), 4);
     assert_eq!(server.metric("stationmaster_devices_activated"), 4);
     assert_eq!(desk.with_password(&password("201")).register().status(), 401);

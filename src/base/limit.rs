@@ -284,3 +284,7 @@ pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
 
 /// Addresses of one shard that are kept alive; one more is not.
 pub const KEPT_MAX: usize = 1 << 20;
+
+/// Longest request that goes to a phone in a datagram where it has a connection as well, in bytes (RFC 3261
+/// §18.1.1); one to a phone that has none is sent all the same, and the network cuts it in pieces.
+pub const DATAGRAM_BYTES_WISHED: usize = 1_300;

@@ -37,7 +37,7 @@ use crate::licence::{Device, DeviceId, Rung, Who};
 use crate::registrar::Temporary;
 use crate::route::{self, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
-use crate::sip::{Contacts, Message, Method, Name, NameAddr, Uri};
+use crate::sip::{Contacts, Message, Method, Name, NameAddr, Scheme, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -119,6 +119,8 @@ impl Core {
             match output {
                 call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
+                call::Output::Hold(stream) => self.directory.hold(stream),
+                call::Output::Release(stream) => self.directory.release(stream),
                 call::Output::Unreachable { aor, binding, flow } => {
                     self.unreachable(now, &aor, binding, flow);
                 }
@@ -271,7 +273,14 @@ impl Core {
     /// Rings for a call of this caller.
     fn place(&mut self, now: Now, flow: Flow, message: &Message, caller: &LoginName, known: &Caller) {
         let (called, gruu) = self.dialled(caller, message).unzip();
-        let (found, name) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
+        let (mut found, name) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
+        if Scheme::of(self.asked_for(message)) == Some(Scheme::Sips) {
+            found = found.only_secure();
+            if !flow.transport.is_secure() {
+                // It has come here in the clear: there is nothing to be kept any more.
+                found = Route::nobody(Reason::NotSecure);
+            }
+        }
         for passed in &found.passed_over {
             self.meters.passed_over(passed.reason);
         }
@@ -290,7 +299,14 @@ impl Core {
                 candidates: Vec::new(),
             };
             self.call_over(Box::new(record), Some(reason));
-            return self.calls.refuse(now, message, flow, reason.status(), None, |_| {});
+            let host = self.settings.host();
+            return self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
+                if reason == Reason::NotSecure {
+                    // RFC 5630 §5.1.1.
+                    let warning = format!("380 {host} \"SIPS Not Allowed\"");
+                    writer.field(Name::Warning, warning.as_bytes());
+                }
+            });
         }
         let Some(called) = called else { return };
         let host = Bytes::copy_from_slice(self.settings.host().as_bytes());

@@ -90,6 +90,7 @@ impl Refusal {
             Self::Register(RegisterError::PathUnsupported) => "Bad Extension",
             Self::Register(RegisterError::FirstHop) => "First Hop Lacks Outbound Support",
             Self::Register(RegisterError::ContactIsOurs) => "Contact Is Ours",
+            Self::Register(RegisterError::NotSecure) => "SIPS Contact Needs TLS",
             Self::StoreUnavailable => "Store Unavailable",
             Self::Overload => "Overload",
             Self::Draining => "Server Stopping",
@@ -122,6 +123,7 @@ impl Refusal {
             Self::Register(RegisterError::FirstHop) => (18, 0),
             Self::Register(RegisterError::ContactIsOurs) => (19, 0),
             Self::NoAgent => (20, 0),
+            Self::Register(RegisterError::NotSecure) => (21, 0),
         };
         kind << DETAIL_BITS | detail.min((1 << DETAIL_BITS) - 1)
     }
@@ -151,6 +153,7 @@ impl Refusal {
             18 => Self::Register(RegisterError::FirstHop),
             19 => Self::Register(RegisterError::ContactIsOurs),
             20 => Self::NoAgent,
+            21 => Self::Register(RegisterError::NotSecure),
             _ => Self::Overload,
         }
     }

@@ -30,7 +30,7 @@ use crate::directory::{Entry, Kind};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
 use crate::lockout::Origin;
 use crate::registrar::history::{Happened, Happening};
-use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
+use crate::registrar::{self, Asked, AskedContact, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
 use crate::sip::{Message, Scheme, Uri};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -325,6 +325,12 @@ impl Request<'_, '_> {
             return Some(RegisterError::PathUnsupported);
         }
         let Wanted::Contacts(contacts) = &asked.wanted else { return None };
+        if !self.flow.transport.is_secure() {
+            let sips = |contact: &AskedContact<'_>| Scheme::of(contact.uri) == Some(Scheme::Sips);
+            if contacts.iter().any(|contact| contact.expires_s > 0 && sips(contact)) {
+                return Some(RegisterError::NotSecure);
+            }
+        }
         let ours = contacts.iter().any(|contact| {
             let uri = memchr::memmem::find(contact.uri, b"gr").and_then(|_| Uri::parse(contact.uri));
             uri.is_some_and(|uri| uri.gruu().is_some() && self.settings.is_ours(&uri))

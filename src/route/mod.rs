@@ -8,6 +8,7 @@
 //! | 2    | else the licence | `app_disabled` |
 //! | 3    | each device   | `not_registered`, `device_revoked` |
 //! | 4    | each binding  | `binding_expired`, `flow_dead` |
+//! | 5    | each binding, if a sips URI is called | `not_secure` |
 //!
 //! Of several flows of one device (RFC 5626) one rings: the one that was heard last; the others stand
 //! by, to be tried if it fails. What is suspect ([`crate::registrar::Proof`]) comes last. A call to a GRUU asks one device only; `unknown_device` if its instance
@@ -43,11 +44,12 @@ pub enum Reason {
     NotRegistered,
     BindingExpired,
     FlowDead,
+    NotSecure,
 }
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownNumber,
         Self::TenantSuspended,
         Self::ExtensionPending,
@@ -61,6 +63,7 @@ impl Reason {
         Self::NotRegistered,
         Self::BindingExpired,
         Self::FlowDead,
+        Self::NotSecure,
     ];
 
     /// The reason code, as in call records, logs and metrics.
@@ -80,6 +83,7 @@ impl Reason {
             Self::NotRegistered => "not_registered",
             Self::BindingExpired => "binding_expired",
             Self::FlowDead => "flow_dead",
+            Self::NotSecure => "not_secure",
         }
     }
 
@@ -169,7 +173,8 @@ pub struct Route {
 
 impl Route {
     /// Nobody rings, for this reason alone.
-    fn nobody(reason: Reason) -> Self {
+    #[must_use]
+    pub fn nobody(reason: Reason) -> Self {
         let passed_over = SmallVec::from_iter([PassedOver { device: None, reason }]);
         Self { targets: SmallVec::new(), passed_over }
     }
@@ -189,6 +194,26 @@ impl Route {
             return None;
         }
         Some(self.passed_over.iter().map(|passed| passed.reason).max().unwrap_or(Reason::NotRegistered))
+    }
+}
+
+impl Route {
+    /// What of it a call to a sips URI may ring: only what is reached over an encrypted flow (RFC 3261
+    /// §26.2.2, RFC 5630 §5).
+    #[must_use]
+    pub fn only_secure(mut self) -> Self {
+        for mut target in std::mem::take(&mut self.targets) {
+            target.spares.retain(|spare| spare.flow.transport.is_secure());
+            if target.flow.transport.is_secure() {
+                self.targets.push(target);
+            } else if target.spares.is_empty() {
+                self.passed_over.push(PassedOver { device: Some(target.device), reason: Reason::NotSecure });
+            } else {
+                let first = target.spares.remove(0);
+                self.targets.push(Target { spares: target.spares, ..first });
+            }
+        }
+        self
     }
 }
 
@@ -388,6 +413,29 @@ mod tests {
         let found = route(Some(called), NOW);
         assert_eq!(&*found.targets[1].routes, b"Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n");
         assert!(found.targets[0].routes.is_empty());
+    }
+
+    #[test]
+    fn a_sips_call_rings_what_is_encrypted() {
+        let on = licence(true);
+        let over = |transport: Transport, binding: Binding| {
+            let stream = Some(FlowId { shard: Default::default(), slot: 0, generation: 0 });
+            Binding { transport, stream: stream.filter(|_| transport.is_reliable()), ..binding }
+        };
+        let bindings = vec![
+            over(Transport::Tcp, flow(1, 1, 30)),
+            over(Transport::Wss, flow(2, 1, 20)),
+            over(Transport::Udp, flow(3, 1, 10)),
+            over(Transport::Ws, binding(4, 3, 2000, Transport::Ws)),
+            over(Transport::Tls, binding(5, 3, 2000, Transport::Tls)),
+        ];
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+        let found = route(Some(called), NOW).only_secure();
+        let numbers: Vec<_> = found.targets.iter().map(|t| (t.number, t.spares.len())).collect();
+        assert_eq!((numbers, found.refusal()), (vec![(5, 0), (2, 0)], None));
+        let called =
+            Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings[3..4] };
+        assert_eq!(route(Some(called), NOW).only_secure().refusal(), Some(Reason::NotSecure));
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn register(
     let before = record.bindings.clone();
     let changed = change(&mut record, directory, settings, at, request);
     match changed {
-        Ok(Some(_)) => {
+        Ok(Change::Of { .. }) => {
             put_extension(txn, &record, Expect::At(row.revision))?;
             let streams = record
                 .bindings
@@ -195,7 +195,7 @@ fn register(
                 .filter_map(|binding| binding.stream.map(|stream| (binding.number, binding.turn, stream)));
             directory.with(request.login.as_str(), |entry| entry.doubt.stage(streams.collect()));
         }
-        Ok(None) => {}
+        Ok(Change::Nothing) => {}
         // It may have been changed halfway.
         Err(_) => {
             if let Some(row) = account(txn, &request.login)? {
@@ -204,8 +204,11 @@ fn register(
             }
         }
     }
-    let seen = changed.ok().flatten().map_or(Seen::Usual, |(_, seen)| seen);
-    let result = changed.map(|changed| changed.map(|(device, _)| device));
+    let (result, seen) = match changed {
+        Ok(Change::Of { device, seen }) => (Ok(device), seen),
+        Ok(Change::Nothing) => (Ok(None), Seen::Usual),
+        Err(refusal) => (Err(refusal), Seen::Usual),
+    };
     let news =
         if result.is_ok() { news_of(&before, &record.bindings, request.flow.remote, at) } else { Vec::new() };
     Ok(Staged { record: Some(record), result, seen, news })
@@ -236,15 +239,27 @@ fn news_of(before: &[Binding], after: &[Binding], address: SocketAddr, now: Wall
     news
 }
 
-/// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to
-/// do.
+/// What a REGISTER did to the record.
+enum Change {
+    /// Nothing: there was nothing to do.
+    Nothing,
+    /// Something.
+    Of {
+        /// For which device; none if it was only taken for one by its looks, and signed out.
+        device: Option<DeviceId>,
+        /// What it shows of that.
+        seen: Seen,
+    },
+}
+
+/// Does to the record what a REGISTER asks.
 fn change(
     record: &mut ExtensionRecord,
     directory: &Directory,
     settings: &Settings,
     at: Wall,
     request: &Register,
-) -> Result<Option<(DeviceId, Seen)>, Refusal> {
+) -> Result<Change, Refusal> {
     // The password was right when it was looked at; if it was changed since, it is not.
     if record.life != Life::Active || record.credentials.as_ref().is_none_or(|c| c.epoch != request.epoch) {
         return Err(Refusal::ExtensionNotActive);
@@ -266,12 +281,16 @@ fn change(
         record.bindings.clear();
     }
     let device = match admit(&record.licence, who, devices_max) {
-        Admission::Activate
-        | Admission::Adopt(_)
-        | Admission::Refuse(licence::Refusal::CapReached { .. })
-            if nothing_to_do =>
-        {
-            return Ok(None);
+        Admission::Activate | Admission::Refuse(licence::Refusal::CapReached { .. }) if nothing_to_do => {
+            return Ok(Change::Nothing);
+        }
+        // Who only signs out takes nobody's place, nor gets a nonce that leads to it.
+        Admission::Adopt(like) if nothing_to_do => {
+            let plan = registrar::plan(&record.bindings, like, &asked, request.flow, false, 0, at)
+                .map_err(Refusal::Register)?;
+            registrar::apply(&mut record.bindings, &mut 0, &plan, like, &asked, request.flow);
+            let ended = !plan.ops.is_empty();
+            return Ok(if ended { Change::Of { device: None, seen: Seen::Usual } } else { Change::Nothing });
         }
         Admission::Known(device) => {
             if !record.licence.device(device).is_some_and(|known| evidence.is_kept_in(known)) {
@@ -320,5 +339,5 @@ fn change(
         let named = |call_id: &[u8], cseq| *call_id == *asked.call_id && cseq == asked.cseq;
         record.bindings.retain(|binding| binding.device != device || named(&binding.call_id, binding.cseq));
     }
-    Ok(Some((device, plan.seen)))
+    Ok(Change::Of { device: Some(device), seen: plan.seen })
 }
