@@ -220,16 +220,25 @@ fn connections_fail_in_every_state() {
 }
 
 /// The committed seeds of the fuzz targets that run whole programs; `fuzz/` makes more of them.
+/// `PROGRAM=fuzz/artifacts/calls/crash-…` runs that one alone and shows all of it.
 #[test]
 fn programs_of_the_fuzzer() {
+    let alone = std::env::var_os("PROGRAM").map(std::path::PathBuf::from);
     for (kind, target) in [(Kind::Register, "register"), (Kind::Calls, "calls")] {
         let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
-        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(files.len() > 3, "{folder}: {files:?}");
+        if let Some(file) = &alone {
+            let of_this_kind = file.components().any(|part| part.as_os_str() == target);
+            files = of_this_kind.then(|| file.clone()).into_iter().collect();
+        }
+        let lines = if alone.is_some() { usize::MAX } else { 400 };
         for file in files {
             let (mut world, plan) = bytes::world(kind, &std::fs::read(&file).unwrap());
             let wrong = program::run(&mut world, &plan);
-            assert!(wrong.is_empty(), "{file:?}:\n{}\n{}", wrong.join("\n"), world.trace.ladder(400));
+            let ladder = || world.trace.ladder(lines);
+            assert!(wrong.is_empty(), "{file:?}:\n{}\n{plan:?}\n{}", wrong.join("\n"), ladder());
         }
     }
 }

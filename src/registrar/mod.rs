@@ -16,6 +16,7 @@ mod extra;
 #[cfg(test)]
 mod flow_tests;
 mod gruu;
+pub mod history;
 mod plan;
 mod proof;
 mod told;

@@ -325,11 +325,16 @@ impl Phone {
 
     fn forget(&mut self, now: Mono, on: bool) {
         self.on = on;
-        self.clients.clear();
+        for client in self.clients.drain(..).filter(|client| client.answered.is_none()) {
+            if let Purpose::Bye(id) = client.purpose {
+                self.calls[id as usize].left = true;
+            }
+        }
         self.servers.clear();
         self.alarms.clear();
         self.line = Line::default();
         for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
+            call.left = true;
             call.end(now, Ended::PowerLost);
         }
         self.registration.lost_power();
@@ -421,7 +426,8 @@ impl Phone {
                 self.end(now, call, ended);
             }
             Purpose::Reinvite(call) => self.hang_up(now, call),
-            Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Info | Purpose::Probe(_) => {}
+            Purpose::Bye(call) => self.call(call).left |= end == ClientEnd::Broken,
+            Purpose::Cancel(_) | Purpose::Info | Purpose::Probe(_) => {}
         }
     }
 
