@@ -5,7 +5,8 @@
 //! committer, where nothing else can come between: so a race of many new devices fills the cap and
 //! no more.
 
-use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
+use super::audit::{self, About};
+use super::tables::{BANS, DECOYS, account, overlay, put_extension};
 use super::telling;
 use crate::account::{Life, LoginName};
 use crate::base::private::Private;
@@ -16,10 +17,12 @@ use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::lockout::{Begun, Lock};
-use crate::registrar::{self, Asked, Seen, Wanted};
+use crate::registrar::history::{Happened, Happening};
+use crate::registrar::{self, Asked, Binding, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +33,15 @@ struct Staged {
     result: Result<Option<DeviceId>, Refusal>,
     /// Whether it shows that several phones use the instance of the device.
     seen: Seen,
+    /// What the history is to have.
+    news: Vec<Happened>,
+}
+
+impl Staged {
+    /// Of no extension, or of one that nothing but its lock was changed of.
+    fn of(record: Option<ExtensionRecord>) -> Self {
+        Self { record, result: Ok(None), seen: Seen::Usual, news: Vec::new() }
+    }
 }
 
 /// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
@@ -74,7 +86,12 @@ fn settle(
     result: Result<Staged, StoreError>,
 ) -> (Result<Option<DeviceId>, Refusal>, Option<u32>) {
     match result {
-        Ok(Staged { record, result, seen }) => {
+        Ok(Staged { record, result, seen, news }) => {
+            if let Some(record) = &record {
+                for happened in news {
+                    directory.news.tell(record.login.clone(), happened);
+                }
+            }
             if let (Some(record), Ok(Some(device))) = (&record, &result) {
                 tell_clones(record, *device, seen);
             }
@@ -119,8 +136,14 @@ fn stage(
             if let Some(dropped) = dropped {
                 BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
             }
+            if directory.may_tell_ban(at) {
+                let what = What::Banned { until: ban.until };
+                audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
+            } else {
+                metrics::counter!("stationmaster_shed_total", "why" => "audit_bans").increment(1);
+            }
             BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
-            Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
+            Ok(Staged::of(None))
         }
     }
 }
@@ -128,7 +151,7 @@ fn stage(
 /// The lock of a stranger takes as long to answer as that of an extension.
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
     DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
-    Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
+    Ok(Staged::of(None))
 }
 
 fn put_lock(
@@ -138,14 +161,14 @@ fn put_lock(
     login: &LoginName,
     lock: Lock,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = extension(txn, login)? else { return decoy(txn) };
+    let Some(row) = account(txn, login)? else { return decoy(txn) };
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
     telling::locked(&mut record, directory.tenant(login.tenant()).as_deref(), &lock);
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), result: Ok(None), seen: Seen::Usual })
+    Ok(Staged::of(Some(record)))
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -156,11 +179,12 @@ fn register(
     at: Wall,
     request: &Register,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = extension(txn, &request.login)? else {
-        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive), seen: Seen::Usual });
+    let Some(row) = account(txn, &request.login)? else {
+        return Ok(Staged { result: Err(Refusal::ExtensionNotActive), ..Staged::of(None) });
     };
     let mut record = row.value;
     overlay(&mut record, directory);
+    let before = record.bindings.clone();
     let changed = change(&mut record, directory, settings, at, request);
     match changed {
         Ok(Change::Of { .. }) => {
@@ -174,7 +198,7 @@ fn register(
         Ok(Change::Nothing) => {}
         // It may have been changed halfway.
         Err(_) => {
-            if let Some(row) = extension(txn, &request.login)? {
+            if let Some(row) = account(txn, &request.login)? {
                 record = row.value;
                 overlay(&mut record, directory);
             }
@@ -185,7 +209,34 @@ fn register(
         Ok(Change::Nothing) => (Ok(None), Seen::Usual),
         Err(refusal) => (Err(refusal), Seen::Usual),
     };
-    Ok(Staged { record: Some(record), result, seen })
+    let news =
+        if result.is_ok() { news_of(&before, &record.bindings, request.flow.remote, at) } else { Vec::new() };
+    Ok(Staged { record: Some(record), result, seen, news })
+}
+
+/// What the history is to have of bindings that began and ended. One that makes room for another of the
+/// same device is no event of its own.
+fn news_of(before: &[Binding], after: &[Binding], address: SocketAddr, now: Wall) -> Vec<Happened> {
+    let is_in = |bindings: &[Binding], one: &Binding| bindings.iter().any(|other| other.number == one.number);
+    let begun = || after.iter().filter(|binding| !is_in(before, binding));
+    let mut news = Vec::new();
+    for ended in before.iter().filter(|binding| !is_in(after, binding)) {
+        let (at, what) = if !ended.is_live(now) {
+            (ended.expires, Happening::Expired)
+        } else if begun().any(|binding| binding.device == ended.device) {
+            continue;
+        } else {
+            (now, Happening::Unregistered)
+        };
+        news.push(Happened { at, device: Some(ended.device), address: Some(ended.remote), what });
+    }
+    news.extend(begun().map(|binding| Happened {
+        at: now,
+        device: Some(binding.device),
+        address: Some(address),
+        what: Happening::Registered,
+    }));
+    news
 }
 
 /// What a REGISTER did to the record.
@@ -216,11 +267,19 @@ fn change(
     let asked = Asked::of(&request.message, &settings.terms).map_err(Refusal::Register)?;
     let evidence = evidence(&request.message, Some(&asked), request.flow, request.nonce_device);
     let who = identify(&evidence, &record.licence, &record.bindings, at);
+    let station = record.login.is_station();
     let tenant = directory.tenant(request.login.tenant());
     let tenant = tenant.filter(|tenant| tenant.active).ok_or(Refusal::TenantSuspended)?;
-    let devices_max = tenant.policies.max_devices.unwrap_or(settings.devices_max);
+    let devices_max = if station { 1 } else { tenant.policies.max_devices.unwrap_or(settings.devices_max) };
     let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
     let mut adopted = false;
+    let address = || request.flow.source().to_string();
+    // Another phone at a station, which has one: the former goes, with all it had.
+    if station && who == Who::New && !nothing_to_do && !record.licence.devices.is_empty() {
+        adopted = true;
+        record.licence.devices.clear();
+        record.bindings.clear();
+    }
     let device = match admit(&record.licence, who, devices_max) {
         Admission::Activate | Admission::Refuse(licence::Refusal::CapReached { .. }) if nothing_to_do => {
             return Ok(Change::Nothing);
@@ -243,15 +302,24 @@ fn change(
             adopted = true;
             let device = record.licence.adopt(former, evidence.newcomer(), at).unwrap_or(former);
             record.bindings.retain(|binding| binding.device != former || device == former);
+            if device != former {
+                record.tell(at, What::Adopted { device: device.0, address: address() });
+            }
             device
         }
         Admission::Activate => {
             let device =
                 record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
-            let address = request.flow.source().to_string();
-            record.tell(at, What::Activated { device: device.0, address });
-            let model = record.licence.device(device).map(|device| device.model.clone()).unwrap_or_default();
-            telling::new_device(record, Some(&tenant), at, &model, request.flow.source());
+            match (station, adopted) {
+                (false, _) => {
+                    record.tell(at, What::Activated { device: device.0, address: address() });
+                    let model =
+                        record.licence.device(device).map(|device| device.model.clone()).unwrap_or_default();
+                    telling::new_device(record, Some(&tenant), at, &model, request.flow.source());
+                }
+                (true, true) => record.tell(at, What::Adopted { device: device.0, address: address() }),
+                (true, false) => {} // the first phone of a station is no activation
+            }
             device
         }
         Admission::Refuse(why) => return Err(Refusal::from(why)),
@@ -260,12 +328,11 @@ fn change(
         known.sha256 |= request.sha256;
     }
     // What an adopted device had before ends: else the phone that had it could come back beside it.
-    let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
+    let replaces = station || adopted || record.licence.device(device).is_some_and(Device::has_good_key);
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
     if plan.seen == Seen::Cloned {
-        let address = request.flow.source().to_string();
-        record.tell(at, What::Cloned { device: device.0, address });
+        record.tell(at, What::Cloned { device: device.0, address: address() });
     }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {

@@ -76,6 +76,8 @@ pub(crate) enum Action {
     Move(SocketAddr),
     /// Its connection breaks.
     Break,
+    /// Its connection stands still for so long.
+    Stall(Duration),
     /// It closes its half of its connection, and opens another.
     HangUp,
     /// Do not refresh any more.
@@ -194,7 +196,7 @@ impl Phone {
     pub(crate) fn act(&mut self, now: Mono, action: Action) {
         let fits = match action {
             Action::Boot(_) => !self.on,
-            Action::Move(_) | Action::Quiet | Action::Break => true,
+            Action::Move(_) | Action::Quiet | Action::Break | Action::Stall(_) => true,
             _ => self.on,
         };
         if !fits {
@@ -212,7 +214,7 @@ impl Phone {
                 self.register(now, Ask::Bind(expires_s));
             }
             Action::Move(public) => self.setup.public = public,
-            Action::Break => {}
+            Action::Break | Action::Stall(_) => {}
             Action::HangUp => self.hang_up_line(now),
             Action::Quiet => {
                 self.quiet = true;

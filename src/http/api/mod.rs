@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`], [`stations`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -26,6 +26,7 @@ mod names;
 mod own;
 mod phones;
 mod query;
+mod stations;
 mod tenants;
 
 pub(super) use body::Body;
@@ -146,6 +147,7 @@ impl Api {
             .merge(phones::routes())
             .merge(lookouts::routes())
             .merge(keys::routes())
+            .merge(stations::routes())
             .merge(own::routes())
     }
 }
