@@ -231,6 +231,7 @@ fn lists_are_arrays_of_flat_objects_and_empty_ones_are_empty_arrays() {
         "revision",
         "role",
         "state",
+        "station",
         "tenant",
     ];
     assert_eq!(fields(&extensions[0]), names);
@@ -255,8 +256,8 @@ fn people_get_tables() {
     let place = Place::with_extension();
     assert_eq!(
         place.good("tenant list", ""),
-        "CODE  NAME  STATE   MAX_DEVICES  MAX_FAILURES  WINDOW_S  DURATION_S  LANGUAGE\n\
-         acme  Acme  active  4            5             900       900         en\n"
+        "CODE  NAME  STATE   MAX_DEVICES  MAX_FAILURES  WINDOW_S  DURATION_S  LANGUAGE  REVISION\n\
+         acme  Acme  active  4            5             900       900         en        3\n"
     );
     let sheet = place.good("extension show acme 200", "");
     assert!(sheet.contains("\nstate          active\n"), "{sheet}");

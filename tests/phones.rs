@@ -152,7 +152,8 @@ fn registered_phone(server: &Server, number: &str, transport: &str, says: f64) -
 
 fn phone(server: &Server, number: &str, password: &str, transport: &str, says: f64) -> Phone {
     let user = format!("{number}-acme");
-    Phone::start(server, &Account { user: &user, password, transport, says })
+    let (server, authority) = (server.sip(), None);
+    Phone::start(&Account { user: &user, password, transport, server, authority, regint: 60, says })
 }
 
 fn sip_uri(number: &str) -> String {

@@ -425,3 +425,72 @@ fn bad_requests_are_named_fault_by_fault_and_too_many_are_refused() {
     assert_eq!(Browser::new(&server, 11).try_in("201-acme", &password("201")).status, 201, "others get in");
     server.stop();
 }
+
+/// What an authenticator app shows for a secret, so many steps from now.
+fn code_of(secret: &str, steps: i64) -> String {
+    let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+    let app = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    app.generate(now.checked_add_signed(30 * steps).unwrap()).to_string()
+}
+
+#[test]
+fn two_step_verification_from_its_beginning_to_its_end() {
+    let server = server();
+    let ada = Browser::new(&server, 10).signed_in("201");
+    let proof = json!({ "password": password("201") });
+    let wrong = ada.post("/api/v1/me/second", &json!({ "password": "wrong" }));
+    wrong.problem(422);
+    let begun = ada.post("/api/v1/me/second", &proof);
+    assert_eq!(begun.status, 200, "{begun:?}");
+    let secret = begun.json()["secret"].as_str().unwrap().to_owned();
+    let uri = begun.json()["uri"].as_str().unwrap().to_owned();
+    assert!(uri.starts_with("otpauth://totp/A%20tenant:201-acme?secret="), "{uri}");
+    assert_eq!(ada.get("/api/v1/me/second").json()["state"], "pending");
+    let verify = |code: &str| ada.post("/api/v1/me/second/verify", &json!({ "code": code }));
+    verify("000000").problem(422);
+    let on = verify(&code_of(&secret, 0));
+    assert_eq!(on.status, 200, "{on:?}");
+    let recovery = on.json()["recovery_codes"].as_array().unwrap().clone();
+    assert_eq!((recovery.len(), &ada.get("/api/v1/me/second").json()["state"]), (10, &json!("on")));
+
+    // Another key for the secrets in the store changes nothing for people.
+    server.cli(&["secrets", "rotate"], "");
+    until("the secret is sealed anew", || server.output().contains("sealed with the new key").then_some(()));
+
+    let mut elsewhere = Browser::new(&server, 11);
+    let asked = elsewhere.try_in("201-acme", &password("201"));
+    assert_eq!(asked.status, 200, "{asked:?}");
+    assert!(asked.cookie_line("__Host-session").is_none());
+    assert_eq!(asked.json()["state"], "second_factor_required");
+    assert_eq!(asked.json()["methods"], json!(["totp", "recovery"]));
+    let pending = asked.json()["pending"].clone();
+    let second = |browser: &Browser, code: &str| {
+        browser.post("/api/v1/session/second", &json!({ "pending": pending, "code": code }))
+    };
+    second(&elsewhere, "000000").problem(401);
+    elsewhere.post("/api/v1/session/second/mail", &json!({ "pending": pending })).problem(409);
+    // The step that was used to turn it on is spent; the next one is good already.
+    let code = code_of(&secret, 1);
+    let opened = second(&elsewhere, &code);
+    elsewhere.keep(&opened);
+    assert_eq!(elsewhere.get("/api/v1/me").json()["second_factor"], true);
+    second(&Browser::new(&server, 12), &code).problem(401);
+    // The phone's password is the same, and asks for nothing more.
+    Phone::new(&server, "201").registered();
+
+    let shown = server.cli(&["second", "show", "acme", "201", "--json"], "");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["state"], &shown["methods"]), (&json!("on"), &json!("totp recovery")));
+    assert_eq!(ada.get("/api/v1/tenants/acme/extensions/201/second").json()["state"], "on");
+    ada.ask("DELETE", "/api/v1/tenants/acme/extensions/201/second", None).problem(403);
+    server.cli(&["second", "clear", "201-acme"], "");
+    assert_eq!(Browser::new(&server, 13).try_in("201-acme", &password("201")).status, 201);
+    let output = server.try_cli(&["second", "clear", "201-acme"], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let recovery: Vec<&str> = recovery.iter().map(|code| code.as_str().unwrap()).collect();
+    for secret in std::iter::once(secret.as_str()).chain(recovery) {
+        assert!(!server.output().contains(secret), "the log has {secret}");
+    }
+    server.stop();
+}

@@ -11,6 +11,8 @@ mod bench;
 mod digest;
 #[path = "shard/doubts.rs"]
 mod doubts;
+#[path = "shard/history.rs"]
+mod history;
 #[path = "shard/keep.rs"]
 mod keep;
 #[path = "shard/loops.rs"]
@@ -24,3 +26,5 @@ mod refusals;
 #[allow(dead_code, reason = "other test programs use the rest")]
 #[path = "world/sip.rs"]
 mod sip;
+#[path = "shard/stations.rs"]
+mod stations;

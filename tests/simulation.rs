@@ -193,17 +193,52 @@ fn call_programs() {
     assert!(enough || std::env::var_os("SEED").is_some(), "too few calls are answered: {tally:?}");
 }
 
+/// A connection that stands still, that its phone closes its half of, or that breaks, at each moment of two
+/// registrations and a call with a hold and a key: whatever state that finds things in, each request gets
+/// its answer or its sender knows why not, both sides end, and nothing is left.
+#[test]
+fn connections_fail_in_every_state() {
+    let mut talked = 0;
+    for step in 0..100 {
+        let when = at(1) + Duration::from_millis(30 * step);
+        let actions = [
+            Action::Break,
+            Action::HangUp,
+            Action::Stall(Duration::from_secs(3)),
+            Action::Stall(Duration::from_secs(40)),
+        ];
+        for (who, action) in (0..2).flat_map(|who| actions.iter().map(move |action| (who, action.clone()))) {
+            let bytewise = step % 3 == 0;
+            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), bytewise);
+            let wrong = program::run(&mut world, &plan);
+            let ladder = || world.trace.ladder(400);
+            assert!(wrong.is_empty(), "{action:?} of {who} at {when:?}:\n{}\n{}", wrong.join("\n"), ladder());
+            talked += usize::from(world.phones[0].calls.iter().any(|call| call.was_up));
+        }
+    }
+    assert!((250..800).contains(&talked), "{talked} of 800 calls were answered");
+}
+
 /// The committed seeds of the fuzz targets that run whole programs; `fuzz/` makes more of them.
+/// `PROGRAM=fuzz/artifacts/calls/crash-…` runs that one alone and shows all of it.
 #[test]
 fn programs_of_the_fuzzer() {
+    let alone = std::env::var_os("PROGRAM").map(std::path::PathBuf::from);
     for (kind, target) in [(Kind::Register, "register"), (Kind::Calls, "calls")] {
         let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
-        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(files.len() > 3, "{folder}: {files:?}");
+        if let Some(file) = &alone {
+            let of_this_kind = file.components().any(|part| part.as_os_str() == target);
+            files = of_this_kind.then(|| file.clone()).into_iter().collect();
+        }
+        let lines = if alone.is_some() { usize::MAX } else { 400 };
         for file in files {
             let (mut world, plan) = bytes::world(kind, &std::fs::read(&file).unwrap());
             let wrong = program::run(&mut world, &plan);
-            assert!(wrong.is_empty(), "{file:?}:\n{}\n{}", wrong.join("\n"), world.trace.ladder(400));
+            let ladder = || world.trace.ladder(lines);
+            assert!(wrong.is_empty(), "{file:?}:\n{}\n{plan:?}\n{}", wrong.join("\n"), ladder());
         }
     }
 }

@@ -15,6 +15,9 @@ use support::sip::Peer;
 use support::{PATIENCE, free_port, until};
 use tempfile::TempDir;
 
+/// RFC 5630 §5.1.1.
+const SIPS_NOT_ALLOWED: &str = "380 example.test \"SIPS Not Allowed\"";
+
 /// Connections of one source with an unfinished handshake.
 const HANDSHAKES_PER_SOURCE: usize = 128;
 
@@ -72,17 +75,22 @@ fn lives(stream: &mut Secure) {
 fn a_phone_registers_refreshes_calls_and_is_called_over_tls() {
     let world = world();
     let server = &world.server;
-    server.populate("acme", &["201", "202"]);
+    server.populate("acme", &["201", "202", "203"]);
     let mut near = world.phone("201").registered();
     assert_eq!(near.register().status(), 200);
     let flow = server.bindings("acme", "201")[0]["flow"].to_string();
     assert!(flow.contains(&format!("tls:{}", near.peer.local())), "{flow}");
     let mut far = Phone::new(server, "202").registered();
+    let mut secure = world.phone("203").registered();
 
-    // The caller speaks TLS; it may ask for a sips URI.
-    for scheme in ["sips", "sip"] {
-        let (caller, called) = (&mut near, &mut far);
-        let request = caller.invite_request("202").with_request_uri(&format!("{scheme}:202@{DOMAIN}"));
+    // The caller speaks TLS; it may ask for a sips URI, which rings nobody in the clear.
+    let unwanted = near.invite_request("202").with_request_uri(&format!("sips:202@{DOMAIN}"));
+    let refused = near.sign_in(&unwanted);
+    assert_eq!((refused.status(), refused.field("Warning")), (480, SIPS_NOT_ALLOWED));
+    for (scheme, number) in [("sips", "203"), ("sip", "202")] {
+        let (caller, called) = (&mut near, if number == "203" { &mut secure } else { &mut far });
+        let uri = format!("{scheme}:{number}@{DOMAIN}");
+        let request = caller.invite_request(number).with_request_uri(&uri);
         let challenge = caller.ask(&request);
         let invite = caller.signed(&request, &challenge);
         caller.send(&invite);
@@ -91,7 +99,9 @@ fn a_phone_registers_refreshes_calls_and_is_called_over_tls() {
         let answer = caller.answer_to(&invite);
         assert_eq!(answer.status(), 200, "{answer}");
         let contact = answer.field("Contact");
-        assert!(contact.contains(&format!("@{};transport=tls", world.tls)), "{contact}");
+        let transport = if scheme == "sip" { ";transport=tls" } else { "" };
+        assert!(contact.starts_with(&format!("<{scheme}:")), "{contact}");
+        assert!(contact.ends_with(&format!("@{}{transport}>", world.tls)), "{contact}");
         let ack = caller.in_dialog("ACK", &invite, &answer);
         caller.send(&ack);
         let bye = called.bye_to(&rung);
@@ -115,6 +125,40 @@ fn a_phone_registers_refreshes_calls_and_is_called_over_tls() {
     drop(near);
     let flow = || server.bindings("acme", "201")[0]["flow"].to_string();
     until("the binding ends with its connection", || flow().contains("(closed)").then_some(()));
+    world.server.stop();
+}
+
+/// RFC 3261 §26.2.2, RFC 5630: a sips URI is a promise of every hop.
+#[test]
+fn a_sips_contact_or_call_in_the_clear_is_refused() {
+    let world = world();
+    let server = &world.server;
+    server.populate("acme", &["201", "202"]);
+    let _called = world.phone("202").registered();
+    let mut phone = Phone::new(server, "201");
+    let mut request = phone.register_request();
+    request.set("Contact", phone.contact().replace("sip:", "sips:"));
+    let refused = phone.sign_in(&request);
+    assert_eq!((refused.status(), refused.reason()), (400, "SIPS Contact Needs TLS"));
+    let mut phone = phone.registered();
+    let invite = phone.invite_request("202").with_request_uri(&format!("sips:202@{DOMAIN}"));
+    let refused = phone.sign_in(&invite);
+    assert_eq!((refused.status(), refused.field("Warning")), (480, SIPS_NOT_ALLOWED));
+
+    // Over TLS it is a contact like any other, and rung as it is written.
+    let mut secure = world.phone("201");
+    let contact = secure.contact().replace("sip:", "sips:").replace(";transport=tls", "");
+    let mut request = secure.register_request();
+    request.set("Contact", &contact);
+    assert_eq!(secure.sign_in(&request).status(), 200);
+    phone.unregister();
+    let mut caller = world.phone("202").registered();
+    let invite = caller.begin_call("201");
+    let rung = secure.awaits("INVITE");
+    assert!(contact.contains(rung.uri()), "{rung}");
+    assert!(rung.field("Contact").starts_with("<sips:"), "{rung}");
+    secure.answers(&rung, 486, "Busy Here");
+    assert_eq!(caller.answer_to(&invite).status(), 486);
     world.server.stop();
 }
 

@@ -5,6 +5,7 @@
 //! same build does the same work, instruction by instruction.
 
 pub(crate) mod call;
+pub(crate) mod device;
 pub(crate) mod digest;
 pub(crate) mod message;
 pub(crate) mod register;
@@ -75,6 +76,8 @@ pub(crate) const ROWS: &[Row] = &[
     at_most(0, "digest/check-reused", digest::check_reused),
     at_most(0, "digest/verify-md5", digest::verify_md5),
     at_most(0, "digest/verify-sha256", digest::verify_sha256),
+    at_most(0, "device/known", device::known),
+    at_most(0, "device/stranger", device::stranger),
     counted("transaction/server", transaction::server),
     counted("transaction/client", transaction::client),
     at_most(0, "register/challenge", register::challenge),

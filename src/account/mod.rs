@@ -27,7 +27,7 @@ pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
 pub use direct::{DirectNumber, MainNumber};
 pub use identity::Typed;
 pub use invitation::{Invitation, Token, TokenHash};
-pub use name::{LoginName, Number, TenantCode};
+pub use name::{LoginName, Number, StationId, TenantCode};
 pub use owed::{MailKind, Matter, OwedMail, OwedMails, Told};
 pub use pin::Pin;
 pub use portal::{CodeHash, Portal};

@@ -16,10 +16,16 @@ pub enum NameError {
     /// A login name is `NUMBER-TENANTCODE`.
     #[error("a login name is NUMBER-TENANTCODE, for example 201-acme")]
     LoginName,
+    /// A station's ID is a letter `a-z` and 1–15 of `a-z` and `0-9`.
+    #[error("a station ID has 2 to 16 characters, a-z and 0-9, the first a letter")]
+    StationId,
 }
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $error:ident, $good:expr) => {
+        name!($(#[$doc])* $name, $error, $good, Self::parse);
+    };
+    ($(#[$doc:meta])* $name:ident, $error:ident, $good:expr, $read:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -45,7 +51,8 @@ macro_rules! name {
         impl TryFrom<String> for $name {
             type Error = NameError;
             fn try_from(text: String) -> Result<Self, NameError> {
-                Self::parse(&text)
+                let read: fn(&str) -> Result<Self, NameError> = $read;
+                read(&text)
             }
         }
 
@@ -84,12 +91,25 @@ name!(
     |text| (2..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 );
 name!(
+    /// A station's ID: 2–16 of `a-z` and `0-9`, the first a letter, so that it is no number.
+    StationId,
+    StationId,
+    |text| (2..=16).contains(&text.len())
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+);
+name!(
     /// `NUMBER-TENANTCODE`: portal user name, SIP user part and digest user name, all three.
+    ///
+    /// A station signs in as `ID-TENANTCODE` (`desk1-acme`), which no extension can have. What people
+    /// type is read by [`LoginName::parse`], which takes extensions only; what phones say and what is
+    /// stored by [`LoginName::of_account`], which takes both.
     LoginName,
     LoginName,
     |text| text
         .split_once('-')
-        .is_some_and(|(number, tenant)| Number::parse(number).is_ok() && TenantCode::parse(tenant).is_ok())
+        .is_some_and(|(number, tenant)| Number::parse(number).is_ok() && TenantCode::parse(tenant).is_ok()),
+    Self::of_account
 );
 
 impl LoginName {
@@ -99,7 +119,30 @@ impl LoginName {
         Self(compact_str::format_compact!("{number}-{tenant}"))
     }
 
-    /// The extension's number.
+    /// The login name of a station.
+    #[must_use]
+    pub fn of_station(station: &StationId, tenant: &TenantCode) -> Self {
+        Self(format!("{station}-{tenant}").into())
+    }
+
+    /// Reads the login name of an extension or of a station.
+    ///
+    /// # Errors
+    /// If the text has neither form.
+    pub fn of_account(text: &str) -> Result<Self, NameError> {
+        let station = |(id, tenant): (&str, &str)| {
+            StationId::parse(id).ok().zip(TenantCode::parse(tenant).ok()).is_some()
+        };
+        if text.split_once('-').is_some_and(station) { Ok(Self(text.into())) } else { Self::parse(text) }
+    }
+
+    /// Whether it is a station's.
+    #[must_use]
+    pub fn is_station(&self) -> bool {
+        self.0.starts_with(|first: char| first.is_ascii_lowercase())
+    }
+
+    /// The extension's number, or the station's ID.
     #[must_use]
     pub fn number(&self) -> &str {
         self.0.split_once('-').map_or("", |(number, _)| number)
@@ -136,5 +179,35 @@ mod tests {
         assert!(TenantCode::parse(&"a".repeat(33)).is_err());
         let login = LoginName::of(&Number::parse("201").unwrap(), &TenantCode::parse("acme").unwrap());
         assert_eq!((login.as_str(), login.number(), login.tenant()), ("201-acme", "201", "acme"));
+    }
+
+    #[test]
+    fn a_station_is_no_extension_and_people_do_not_type_its_login_name() {
+        for (text, station) in [
+            ("desk1-acme", true),
+            ("a1-acme", true),
+            ("a-acme", false),
+            ("1a-acme", false),
+            ("Desk1-acme", false),
+            ("desk-1-acme", false),
+            ("desk1-a", false),
+            ("desk_1-acme", false),
+            ("abcdefghijklmnop-acme", true),
+            ("abcdefghijklmnopq-acme", false),
+        ] {
+            assert_eq!(
+                LoginName::of_account(text).is_ok_and(|login| login.is_station()),
+                station,
+                "{text:?}"
+            );
+            assert!(LoginName::parse(text).is_err(), "{text:?}");
+        }
+        let login = LoginName::of_account("201-acme").unwrap();
+        assert!(!login.is_station());
+        let acme = TenantCode::parse("acme").unwrap();
+        let desk = LoginName::of_station(&StationId::parse("desk1").unwrap(), &acme);
+        assert_eq!((desk.as_str(), desk.number(), desk.tenant()), ("desk1-acme", "desk1", "acme"));
+        let stored: LoginName = postcard::from_bytes(&postcard::to_stdvec(&desk).unwrap()).unwrap();
+        assert_eq!(stored, desk);
     }
 }

@@ -136,6 +136,21 @@ impl OwedMails {
         &self.waiting
     }
 
+    /// The sealed secrets of those that wait, to be sealed anew, each with the number of its mail.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = (u32, &mut Vec<u8>)> {
+        self.waiting.iter_mut().filter_map(|mail| match &mut mail.kind {
+            MailKind::Invitation { token: sealed, .. }
+            | MailKind::Reset { token: sealed, .. }
+            | MailKind::NewPassword { password: sealed }
+            | MailKind::Code { code: sealed, .. } => Some((mail.number, sealed)),
+            MailKind::AppEnabled
+            | MailKind::PasswordChanged
+            | MailKind::NewDevice { .. }
+            | MailKind::Locked { .. }
+            | MailKind::SecondFactorCleared => None,
+        })
+    }
+
     /// This one is sent, or will never be.
     pub fn settle(&mut self, number: u32) {
         self.waiting.retain(|mail| mail.number != number);

@@ -163,6 +163,18 @@ impl Portal {
         self.password.as_ref().filter(|password| password.epoch == epoch)
     }
 
+    /// The sealed secrets of authenticator apps.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        self.second.iter_mut().flat_map(|second| {
+            let app = second.totp.as_mut().map(|app| &mut app.sealed);
+            let enrolling = match &mut second.enrolling {
+                Some(Enrolling::Totp(sealed)) => Some(sealed),
+                Some(Enrolling::Mail) | None => None,
+            };
+            app.into_iter().chain(enrolling)
+        })
+    }
+
     /// Whether a sign-in needs a second factor.
     #[must_use]
     pub fn needs_second(&self) -> bool {

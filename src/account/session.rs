@@ -14,7 +14,6 @@ use super::portal::BrowserId;
 use super::{LoginName, TokenHash};
 use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// How long a session lasts without a request.
@@ -50,16 +49,11 @@ pub struct Session {
 /// Tells one password that was set from any other that ever was or will be: of which text, or of which
 /// extension of the same number, does not matter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Mark([u8; 16]);
-
-impl Mark {
-    /// Of a password as it is sealed, which never looks the same twice.
-    #[must_use]
-    pub fn of(sealed: &[u8]) -> Self {
-        let mut mark = [0; 16];
-        mark.iter_mut().zip(Sha256::digest(sealed)).for_each(|(to, from)| *to = from);
-        Self(mark)
-    }
+pub struct Mark {
+    /// Which of its extension's passwords.
+    pub epoch: u32,
+    /// When it was set.
+    pub set_at: Wall,
 }
 
 /// Whether a session goes on.
@@ -112,14 +106,18 @@ pub fn cut_agent(agent: &str) -> Box<str> {
 mod tests {
     use super::*;
 
+    fn mark(epoch: u32) -> Mark {
+        Mark { epoch, set_at: Wall::from_secs(epoch.into()) }
+    }
+
     /// The rows of the module's table.
     #[test]
     fn a_session_lasts_four_hours_sliding_with_each_request() {
         let opened = Wall::from_secs(1_000_000);
         let session = Session {
             login: LoginName::parse("201-acme").unwrap(),
-            password: Mark::of(b"3"),
-            changed: Some(Mark::of(b"4")),
+            password: mark(3),
+            changed: Some(mark(4)),
             browser: BrowserId(0),
             since: opened,
             seen: opened,
@@ -140,7 +138,7 @@ mod tests {
             ("an older password", Some(2), opened, Goes::Ended),
             ("no password", None, opened, Goes::Ended),
         ] {
-            assert_eq!(session.goes(present.map(|text: u8| Mark::of(&[b'0' + text])), at), goes, "{name}");
+            assert_eq!(session.goes(present.map(mark), at), goes, "{name}");
         }
         assert_eq!(session.until(), opened + IDLE_MAX);
     }

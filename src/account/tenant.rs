@@ -146,6 +146,8 @@ mod tests {
             ("-acme", unreadable),
             ("alice", unreadable),
             ("*97", unreadable),
+            ("desk1", unreadable),
+            ("desk1-acme", unreadable),
             ("", unreadable),
             ("\u{662}\u{660}\u{662}", unreadable),
         ] {

@@ -249,6 +249,18 @@ pub const SESSIONS_MAX: usize = 16;
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
 
+/// Lines of the audit about bans in one hour; further bans hold and are not told there.
+pub const AUDIT_BANS_PER_HOUR: usize = 1_000;
+
+/// Events kept of one device's registrations; the oldest go first.
+pub const HISTORY_EVENTS_MAX: usize = 24;
+
+/// Devices of one extension whose events are kept; those that nothing happened to for longest go first.
+pub const HISTORY_DEVICES_MAX: usize = 8;
+
+/// Events of all extensions that wait to be kept; more are dropped and counted.
+pub const HISTORY_WAITING_MAX: usize = 65_536;
+
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;
 
@@ -289,3 +301,7 @@ pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
 
 /// Addresses of one shard that are kept alive; one more is not.
 pub const KEPT_MAX: usize = 1 << 20;
+
+/// Longest request that goes to a phone in a datagram where it has a connection as well, in bytes (RFC 3261
+/// §18.1.1); one to a phone that has none is sent all the same, and the network cuts it in pieces.
+pub const DATAGRAM_BYTES_WISHED: usize = 1_300;

@@ -89,6 +89,45 @@ impl Wall {
         format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
     }
 
+    /// Reads `2026-01-31T09:05:00Z`, or a day, which begins at midnight UTC: `2026-01-31`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (day, time) = match text.strip_suffix('Z').and_then(|text| text.split_once('T')) {
+            Some((day, time)) => (day, time),
+            None => (text, "00:00:00"),
+        };
+        let numbers = |text: &str, between: char, digits: [usize; 3]| {
+            let mut parts = text.split(between);
+            let mut numbers = [0u64; 3];
+            for (number, digits) in numbers.iter_mut().zip(digits) {
+                let part = parts.next()?;
+                let good = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+                *number = good.then(|| part.parse().ok())??;
+            }
+            parts.next().is_none().then_some(numbers)
+        };
+        let [year, month, of_month] = numbers(day, '-', [4, 2, 2])?;
+        let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+        if !(1970..=9999).contains(&year)
+            || month == 0
+            || of_month == 0
+            || hour > 23
+            || minute > 59
+            || second > 59
+        {
+            return None;
+        }
+        // The other way round than `civil`.
+        let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let era = y / 400;
+        let yoe = y - era * 400;
+        let doe = yoe * 365 + yoe / 4 - yoe / 100 + (153 * m + 2) / 5 + of_month - 1;
+        let days = era * 146_097 + doe - 719_468;
+        let found = Self::from_secs(days * 86_400 + hour * 3_600 + minute * 60 + second);
+        // A 31st of a month that has none would be another day.
+        (found.civil() == (year, month, of_month)).then_some(found)
+    }
+
     /// Year, month and day of the month in UTC, the last two from 1 on.
     #[must_use]
     pub const fn civil(self) -> (u64, u64, u64) {
@@ -103,6 +142,18 @@ impl Wall {
         let month = if mp < 10 { mp + 3 } else { mp - 9 };
         let year = yoe + era * 400 + (month <= 2) as u64;
         (year, month, day)
+    }
+}
+
+/// A text that is no point in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a time is 2026-01-31T09:05:00Z, or a day: 2026-01-31")]
+pub struct NoTime;
+
+impl std::str::FromStr for Wall {
+    type Err = NoTime;
+    fn from_str(text: &str) -> Result<Self, NoTime> {
+        Self::parse(text).ok_or(NoTime)
     }
 }
 
@@ -128,6 +179,28 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(Wall::from_secs(secs).rfc3339(), text);
+            assert_eq!(Wall::parse(text), Some(Wall::from_secs(secs)));
+        }
+        assert_eq!(Wall::parse("2000-02-29"), Some(Wall::from_secs(951_782_400)));
+        for text in [
+            "",
+            "2000",
+            "2001-02-29",
+            "2000-13-01",
+            "2000-00-01",
+            "2000-01-00",
+            "1969-12-31",
+            "2000-1-1",
+            "2000-02-29T24:00:00Z",
+            "2000-02-29T00:60:00Z",
+            "2000-02-29T00:00:00",
+            "2000-02-29T00:00Z",
+            "2000-02-29T00:00:00+01:00",
+            "+000-01-01",
+            "2000-02-29Z",
+            "2000-02-29T00:00:00:00Z",
+        ] {
+            assert_eq!(Wall::parse(text), None, "{text:?}");
         }
     }
 }

@@ -191,11 +191,13 @@ impl Calls {
         let result = act(call, &mut self.desk);
         if call.is_over() {
             let call = self.calls.remove(at.slot as usize);
+            self.desk.told.extend(call.held.iter().map(|stream| Output::Release(*stream)));
             let legs = call.branches.iter().map(|branch| &branch.dialog);
             for dialog in legs.chain([&call.near.dialog]) {
                 self.desk.tags.remove(&dialog.local_tag());
             }
         } else {
+            call.hold(&mut self.desk);
             call.arm(&mut self.desk);
         }
         Some(result)

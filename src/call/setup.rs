@@ -15,6 +15,7 @@ use crate::sip::reply::ToTag;
 use crate::sip::{Message, Method, Name, text};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Max-Breadth of a request that says none (RFC 5393 §5.3.3).
@@ -133,6 +134,7 @@ impl Calls {
             leftover: None,
             relays: SmallVec::new(),
             alarm: None,
+            held: SmallVec::new(),
             again: None,
         });
         call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
@@ -158,7 +160,8 @@ impl Call {
         let rung = targets.len().min(limit::FORKS_MAX).min(breadth);
         for (number, target) in targets.iter().take(rung).enumerate() {
             let share = breadth / rung + usize::from(number < breadth % rung);
-            self.ring_phone(desk, request, [&from, &to], target, share, now);
+            let target = fitting(target, request);
+            self.ring_phone(desk, request, [&from, &to], &target, share, now);
         }
         if targets.iter().any(|target| !target.spares.is_empty()) {
             self.again = Some(Box::new(Again { invite: request.detached(), from, to }));
@@ -249,6 +252,22 @@ pub(super) fn refuse(
         return Some(420);
     }
     None
+}
+
+/// The phone by a connection of it, if it has one and the request would be too long for a datagram
+/// (RFC 3261 §18.1.1); the datagram is what is tried after that.
+fn fitting<'t>(target: &'t Target, request: &Message) -> Cow<'t, Target> {
+    let long = request.bytes().len() > limit::DATAGRAM_BYTES_WISHED;
+    let at = target.spares.iter().position(|spare| spare.flow.transport.is_reliable());
+    match at.filter(|_| long && !target.flow.transport.is_reliable()) {
+        None => Cow::Borrowed(target),
+        Some(at) => {
+            let mut spares = target.spares.clone();
+            let first = spares.remove(at);
+            spares.insert(0, Target { spares: Vec::new(), ..target.clone() });
+            Cow::Owned(Target { spares, ..first })
+        }
+    }
 }
 
 /// How many branches may be rung at a time for a request, by us and whoever comes after us.

@@ -4,7 +4,7 @@ use super::desk::{CallRef, Desk, Output, ReplyTo, Role, User};
 use super::record::{CallRecord, Candidate, End, Outcome};
 use super::setup::{Again, Target};
 use super::verdict::Verdict;
-use crate::base::flow::Flow;
+use crate::base::flow::{Flow, FlowId};
 use crate::base::time::{Mono, Now};
 use crate::dialog::{Dialog, Hop, ReplyHead};
 use crate::sip::{Method, Writer};
@@ -237,6 +237,8 @@ pub(super) struct Call {
     pub(super) relays: SmallVec<[Relay; 1]>,
     /// The alarm that counts; others are stale.
     pub(super) alarm: Option<Mono>,
+    /// The connections of its legs that were told to be held.
+    pub(super) held: SmallVec<[FlowId; 2]>,
     /// Kept where a phone has several flows.
     pub(super) again: Option<Box<Again>>,
 }
@@ -268,6 +270,18 @@ impl Call {
             && self.exchange.is_none()
             && self.leftover.is_none()
             && !self.branches.iter().any(Branch::is_pending)
+    }
+
+    /// Tells which connections must not be closed for their silence, if those are others than before.
+    pub(super) fn hold(&mut self, desk: &mut Desk) {
+        let open = |leg: &&Leg| leg.state != LegState::Closed;
+        let legs = [Some(&self.near), self.far.as_ref()].into_iter().flatten();
+        let streams = legs.filter(open).filter_map(|leg| leg.hop.flow.stream);
+        if !streams.clone().eq(self.held.iter().copied()) {
+            let held = std::mem::replace(&mut self.held, streams.collect());
+            desk.told.extend(self.held.iter().map(|stream| Output::Hold(*stream)));
+            desk.told.extend(held.iter().map(|stream| Output::Release(*stream)));
+        }
     }
 
     /// Asks to be woken when the next of its own times comes, unless that is asked already.

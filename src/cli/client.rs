@@ -1,6 +1,7 @@
 //! Asks the running server; with none running, does it by itself.
 
 use super::NotDone;
+use crate::account::LoginName;
 use crate::base::limit;
 use crate::config::Config;
 use crate::service::admin::{Answer, Page, Refusal, Request, Response};
@@ -43,6 +44,10 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Answer, NotDone>
                 rows.extend(page);
                 *next = further;
             }
+            (Response::Stations { rows, next }, Response::Stations { rows: page, next: further }) => {
+                rows.extend(page);
+                *next = further;
+            }
             _ => return Err(Refusal::Protocol("a page of another kind".into()).into()),
         }
     }
@@ -58,6 +63,10 @@ fn next_page(request: &Request, so_far: &Response) -> Option<Request> {
         (Request::ExtensionList { tenant, search, page }, Response::Extensions { next: Some(next), .. }) => {
             let page = Page { after: Some(next.parse().ok()?), limit: page.limit };
             Some(Request::ExtensionList { tenant: tenant.clone(), search: search.clone(), page })
+        }
+        (Request::StationList { tenant, .. }, Response::Stations { next: Some(next), .. }) => {
+            let after = Some(LoginName::of_account(next).ok()?);
+            Some(Request::StationList { tenant: tenant.clone(), after })
         }
         _ => None,
     }

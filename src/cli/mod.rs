@@ -18,7 +18,9 @@ mod offline;
 mod password;
 mod print;
 mod request;
+mod rows;
 mod serving;
+mod when;
 mod who;
 
 pub use grammar::{Command, Line};
@@ -100,6 +102,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
         }
+        Configured::Pages(pages) => rows::export(&config, pages),
         Configured::Ask(request) => match client::ask(&config, &request) {
             Ok(answer) => print::answer(&answer, line.json),
             Err(not_done) => refuse(not_done),

@@ -71,8 +71,14 @@ fn run(admin: Admin, request: &Request) -> Tried {
         Ok(runtime) => runtime,
         Err(error) => return refused(error),
     };
-    let answer = admin.answer(request.clone(), Who::Peer(peer), Condition::default());
-    Ok(runtime.block_on(answer).map_err(NotDone::Refused))
+    let done = runtime.block_on(async {
+        let done = admin.answer(request.clone(), Who::Peer(peer), Condition::default()).await?;
+        if matches!(request, Request::SecretsRotate) {
+            admin.finish_rotation().await?;
+        }
+        Ok(done)
+    });
+    Ok(done.map_err(NotDone::Refused))
 }
 
 /// Whether this process may use a store in this folder: it owns it, or will have made it.

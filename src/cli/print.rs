@@ -63,10 +63,12 @@ fn as_json(answer: &Answer) -> serde_json::Result<String> {
     match &answer.response {
         Response::Tenants { rows, .. } => array(rows),
         Response::Extensions { rows, .. } => array(rows),
+        Response::Stations { rows, .. } => array(rows),
         Response::Devices(rows) => array(rows),
+        Response::History(rows) => array(rows),
         Response::Bindings(rows) => array(rows),
         Response::Locks(rows) => array(rows),
-        Response::Audit(rows) => array(rows),
+        Response::Audit(rows) | Response::AuditPage { rows, .. } => array(rows),
         Response::Keys(rows) => array(rows),
         _ => serde_json::to_string(&answer.object()),
     }
@@ -87,6 +89,10 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Invited { email, until } => {
             format!("A link goes to {email}; it works once, until {until}.")
         }
+        Response::Rotated { key } => format!(
+            "The secrets in the store are sealed with key {key} from now on, those that there are behind this.\n\
+             Keep a copy of the key file: copies of the store made from now on need it."
+        ),
         Response::Reset { email, until: Some(until) } => {
             format!("A link goes to {email}; it works once, until {until}.")
         }
@@ -105,10 +111,13 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Extension(view) => sheet(view),
         Response::Tenants { rows, .. } => narrow(rows, TENANT_COLUMNS),
         Response::Extensions { rows, .. } => table(rows),
+        Response::Station(view) => sheet(view),
+        Response::Stations { rows, .. } => table(rows),
         Response::Devices(rows) => table(rows),
+        Response::History(rows) => table(rows),
         Response::Bindings(rows) => table(rows),
         Response::Locks(rows) => table(rows),
-        Response::Audit(rows) => table(rows),
+        Response::Audit(rows) | Response::AuditPage { rows, .. } => table(rows),
         Response::Keys(rows) => table(rows),
     })
 }

@@ -1,7 +1,7 @@
 //! How a command names an extension: `TENANT EXT` (two words) or its login name (one word with a
 //! hyphen, which neither a tenant's code nor a number has).
 
-use crate::account::{LoginName, Number, TenantCode};
+use crate::account::{LoginName, Number, StationId, TenantCode};
 use clap::Args;
 
 /// What a command line says wrong about names; exit code 2.
@@ -25,12 +25,36 @@ pub struct WhoDevice {
     words: Vec<String>,
 }
 
+/// All devices of an extension, or one.
+#[derive(Debug, Args)]
+pub struct WhoMaybeDevice {
+    /// The tenant's code and the extension's number, or its login name (200-acme); then a device, or none
+    #[arg(required = true, num_args = 1..=3, value_names = ["TENANT EXT|LOGIN", "ID"])]
+    words: Vec<String>,
+}
+
 /// A device of an extension, and a name for it.
 #[derive(Debug, Args)]
 pub struct WhoDeviceName {
     /// The tenant's code and the extension's number, or its login name (200-acme); then the device
     /// and what it shall be called
     #[arg(required = true, num_args = 3..=4, value_names = ["TENANT EXT|LOGIN", "ID", "NAME"])]
+    words: Vec<String>,
+}
+
+/// A station.
+#[derive(Debug, Args)]
+pub struct Desk {
+    /// The tenant's code and the station's ID, or its login name (desk1-acme)
+    #[arg(required = true, num_args = 1..=2, value_names = ["TENANT STATION|LOGIN"])]
+    words: Vec<String>,
+}
+
+/// An extension, and a station of its tenant.
+#[derive(Debug, Args)]
+pub struct WhoDesk {
+    /// The tenant's code and the extension's number, or its login name (200-acme); then the station's ID
+    #[arg(required = true, num_args = 2..=3, value_names = ["TENANT EXT|LOGIN", "STATION"])]
     words: Vec<String>,
 }
 
@@ -67,6 +91,25 @@ impl WhoDevice {
     }
 }
 
+impl WhoMaybeDevice {
+    /// The extension, or a station, and the device if one is named.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn device(&self) -> Result<(LoginName, Option<u32>), Misnamed> {
+        if let Some(Ok(station)) = station(&self.words) {
+            return Ok((station, None));
+        }
+        let (login, rest) = login(&self.words)?;
+        if rest.is_empty() {
+            return Ok((login, None));
+        }
+        let (device, rest) = device(rest)?;
+        nothing(rest)?;
+        Ok((login, Some(device)))
+    }
+}
+
 impl WhoDeviceName {
     /// The extension, the device and the name.
     ///
@@ -78,6 +121,31 @@ impl WhoDeviceName {
         let (name, rest) = rest.split_first().ok_or_else(|| missing("the device's new name"))?;
         nothing(rest)?;
         Ok((login, device, name.clone()))
+    }
+}
+
+impl Desk {
+    /// The login name of the station.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn login(&self) -> Result<LoginName, Misnamed> {
+        station(&self.words).unwrap_or_else(|| {
+            Err(missing("the station: TENANT STATION, or its login name such as desk1-acme"))
+        })
+    }
+}
+
+impl WhoDesk {
+    /// The extension and the station's ID.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn at(&self) -> Result<(LoginName, StationId), Misnamed> {
+        let (login, rest) = login(&self.words)?;
+        let (word, rest) = rest.split_first().ok_or_else(|| missing("the station's ID"))?;
+        nothing(rest)?;
+        Ok((login, read(word)?))
     }
 }
 
@@ -106,11 +174,14 @@ impl Place {
         if self.words.is_empty() { Ok(None) } else { self.login().map(Some) }
     }
 
-    /// The extension that must be named.
+    /// The extension that must be named, or the station.
     ///
     /// # Errors
     /// If the words name none.
     pub fn login(&self) -> Result<LoginName, Misnamed> {
+        if let Some(Ok(station)) = station(&self.words) {
+            return Ok(station);
+        }
         let (login, rest) = login(&self.words)?;
         nothing(rest)?;
         Ok(login)
@@ -126,6 +197,21 @@ fn login(words: &[String]) -> Result<(LoginName, &[String]), Misnamed> {
             Ok((LoginName::of(&number, &tenant), rest))
         }
         _ => Err(missing("the extension: TENANT EXT, or its login name such as 200-acme")),
+    }
+}
+
+/// The station that one or two words name; `None` if there are none or more.
+fn station(words: &[String]) -> Option<Result<LoginName, Misnamed>> {
+    match words {
+        [login] if login.contains('-') => {
+            let found = LoginName::of_account(login).ok().filter(LoginName::is_station);
+            Some(found.ok_or_else(|| Misnamed(format!("{login:?}: no station, such as desk1-acme"))))
+        }
+        [tenant, id] => {
+            let both = read(tenant).and_then(|tenant: TenantCode| Ok((tenant, read::<StationId>(id)?)));
+            Some(both.map(|(tenant, id)| LoginName::of_station(&id, &tenant)))
+        }
+        _ => None,
     }
 }
 
@@ -180,11 +266,34 @@ mod tests {
         let device = |line| WhoDevice { words: words(line) }.device().ok().map(|(_, id)| id);
         assert_eq!((device("acme 200 3"), device("200-acme 3")), (Some(3), Some(3)));
         assert_eq!((device("acme 200"), device("200-acme x"), device("200-acme 3 4")), (None, None, None));
+        let maybe = |line| WhoMaybeDevice { words: words(line) }.device().ok();
+        let who = |line| maybe(line).map(|(login, device)| (login.to_string(), device));
+        assert_eq!(who("acme 200"), Some(("200-acme".into(), None)));
+        assert_eq!(who("200-acme 3"), Some(("200-acme".into(), Some(3))));
+        assert_eq!(who("acme desk1"), Some(("desk1-acme".into(), None)));
+        assert_eq!((who("acme"), who("200-acme x"), who("acme 200 3 4")), (None, None, None));
         let name =
             |line| WhoDeviceName { words: words(line) }.device_name().ok().map(|(_, id, name)| (id, name));
         assert_eq!(name("200-acme 3 Desk"), Some((3, "Desk".into())));
         assert_eq!(name("acme 200 3 Desk"), Some((3, "Desk".into())));
         assert_eq!(name("acme 200 3"), None);
+    }
+
+    #[test]
+    fn both_ways_to_name_a_station() {
+        let desk = |line| Desk { words: words(line) }.login().ok().map(|login| login.to_string());
+        for line in ["acme desk1", "desk1-acme"] {
+            assert_eq!(desk(line), Some("desk1-acme".into()), "{line}");
+        }
+        for line in ["", "acme", "acme 200", "200-acme", "acme desk1 2", "acme Desk1", "desk1-acme 2"] {
+            assert_eq!(desk(line), None, "{line:?}");
+        }
+        let at = |line| WhoDesk { words: words(line) }.at().ok().map(|(login, id)| format!("{login} {id}"));
+        assert_eq!(at("acme 200 desk1"), Some("200-acme desk1".into()));
+        assert_eq!(at("200-acme desk1"), Some("200-acme desk1".into()));
+        assert_eq!((at("acme 200"), at("acme desk1 200"), at("200-acme 201")), (None, None, None));
+        let place = |line| Place { words: words(line) }.login().ok().map(|login| login.to_string());
+        assert_eq!((place("acme desk1"), place("acme 200")), (desk("desk1-acme"), Some("200-acme".into())));
     }
 
     #[test]

@@ -32,7 +32,9 @@ impl Core {
         self.registered_over(flow, login);
         let options = Options::of(message);
         let (directory, settings) = (Arc::clone(&self.directory), Arc::clone(&self.settings));
-        let gruus = options.gruu.then(|| Arc::clone(&self.gruus));
+        // A station is rung for its agent only, so it has no address of its own.
+        let is_station = login.starts_with(|first: char| first.is_ascii_lowercase());
+        let gruus = (options.gruu && !is_station).then(|| Arc::clone(&self.gruus));
         // Only GRUUs need either.
         let (host, random) = match &gruus {
             Some(_) => (settings.host(), self.rng.bits()),

@@ -164,7 +164,7 @@ impl Core {
                     login: login.clone().into_owned(),
                     lock: lock.clone(),
                 }));
-                Durable::Locked { role, login: LoginName::parse(&login).ok(), lock }
+                Durable::Locked { role, login: LoginName::of_account(&login).ok(), lock }
             }
             Consequence::Banned(begun) => {
                 self.meters.lock_started(LockScope::Source);

@@ -7,6 +7,7 @@
 //! | one of ours that has come back                 | 482 (RFC 5393)                  |
 //! | no credentials, wrong ones, unknown user       | 407                             |
 //! | from no device with a live binding             | 403 Device Not Registered       |
+//! | from a station that no agent is logged in to   | 403 No Agent Logged In; else the call is the agent's |
 //! | app disabled, device revoked, not active       | 403, each with its phrase       |
 //! | From names somebody else                       | 403 Not Your Address            |
 //! | nobody to ring                                 | 404 or 480, the reason recorded |
@@ -30,13 +31,13 @@ use crate::base::time::{Now, Wall};
 use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received, Target, same_peer};
 use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
-use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
+use crate::directory::{Entry, Kind};
 use crate::licence::{Device, DeviceId, Rung, Who};
 use crate::registrar::Temporary;
 use crate::route::{self, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
-use crate::sip::{Contacts, Message, Method, Name, NameAddr, Uri};
+use crate::sip::{Contacts, Message, Method, Name, NameAddr, Scheme, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -45,6 +46,20 @@ struct Caller {
     device: DeviceId,
     display: Box<str>,
     anonymous: bool,
+    /// Whose call it is, if it is a station's: the agent's who is logged in there.
+    agent: Option<LoginName>,
+}
+
+impl Caller {
+    /// Whose call it is; `username` is that of the credentials.
+    fn login(&self, username: &str) -> Option<LoginName> {
+        self.agent.clone().or_else(|| LoginName::parse(username).ok())
+    }
+
+    /// Whether it is this party of a call; `username` is that of the credentials.
+    fn is(&self, username: &[u8], peer: &[u8]) -> bool {
+        self.agent.as_ref().map_or(username, |agent| agent.as_str().as_bytes()) == peer
+    }
 }
 
 /// A GRUU of ours that is called (RFC 5627).
@@ -104,6 +119,8 @@ impl Core {
             match output {
                 call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
+                call::Output::Hold(stream) => self.directory.hold(stream),
+                call::Output::Release(stream) => self.directory.release(stream),
                 call::Output::Unreachable { aor, binding, flow } => {
                     self.unreachable(now, &aor, binding, flow);
                 }
@@ -135,7 +152,7 @@ impl Core {
         let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
         let settled = |core: &Self, outcome| core.nonces.settle(fresh.nonce, fresh.hash, outcome);
         match verdict {
-            Verdict::Good(Ok(caller)) if *fresh.credentials.username.plain() == *peer => {
+            Verdict::Good(Ok(caller)) if caller.is(&fresh.credentials.username.plain(), &peer) => {
                 settled(self, self.right(&fresh.credentials.username.text(), Some(caller.device)));
                 self.calls.in_dialog(now, leg, message, flow);
             }
@@ -153,7 +170,7 @@ impl Core {
             Verdict::Good(Ok(caller)) => {
                 let username = fresh.credentials.username.text();
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, Some(caller.device)));
-                if let Ok(login) = LoginName::parse(&username) {
+                if let Some(login) = caller.login(&username) {
                     self.place(now, flow, message, &login, &caller);
                 }
             }
@@ -204,7 +221,26 @@ impl Core {
             |entry| calling_device(entry, message, flow, now.wall),
             |entry, who| may_call(entry, who, message, &username, &settings, now.wall),
         );
+        let verdict = match verdict {
+            Verdict::Good(Ok(caller)) => Verdict::Good(self.as_agent(caller, &username)),
+            other => other,
+        };
         Some((fresh, verdict))
+    }
+
+    /// A station calls as its agent, who must still be logged in there, and may call.
+    fn as_agent(&self, caller: Caller, station: &str) -> Result<Caller, Refusal> {
+        let Some(agent) = &caller.agent else { return Ok(caller) };
+        let display = self.directory.with(agent.as_str(), |entry| {
+            let here = entry.paired.as_ref().is_some_and(|paired| paired.as_str() == station);
+            if here {
+                entry.may_sign_in().map(|()| entry.name.clone()).map_err(Refusal::from)
+            } else {
+                Err(Refusal::NoAgent)
+            }
+        });
+        let display = display.unwrap_or(Err(Refusal::NoAgent))?;
+        Ok(Caller { display, ..caller })
     }
 
     fn refuse_caller(
@@ -237,7 +273,14 @@ impl Core {
     /// Rings for a call of this caller.
     fn place(&mut self, now: Now, flow: Flow, message: &Message, caller: &LoginName, known: &Caller) {
         let (called, gruu) = self.dialled(caller, message).unzip();
-        let (found, name) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
+        let (mut found, name) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
+        if Scheme::of(self.asked_for(message)) == Some(Scheme::Sips) {
+            found = found.only_secure();
+            if !flow.transport.is_secure() {
+                // It has come here in the clear: there is nothing to be kept any more.
+                found = Route::nobody(Reason::NotSecure);
+            }
+        }
         for passed in &found.passed_over {
             self.meters.passed_over(passed.reason);
         }
@@ -256,7 +299,14 @@ impl Core {
                 candidates: Vec::new(),
             };
             self.call_over(Box::new(record), Some(reason));
-            return self.calls.refuse(now, message, flow, reason.status(), None, |_| {});
+            let host = self.settings.host();
+            return self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
+                if reason == Reason::NotSecure {
+                    // RFC 5630 §5.1.1.
+                    let warning = format!("380 {host} \"SIPS Not Allowed\"");
+                    writer.field(Name::Warning, warning.as_bytes());
+                }
+            });
         }
         let Some(called) = called else { return };
         let host = Bytes::copy_from_slice(self.settings.host().as_bytes());
@@ -343,10 +393,32 @@ impl Core {
         let found = called.and_then(|login| {
             self.directory.with(login.as_str(), |entry| {
                 let which = gruu.map_or(Which::All, |gruu| gruu.which(entry, now));
-                (route_to(Some(entry.called()), which, now), entry.name.clone())
+                let (found, station) = match entry.paired.as_deref() {
+                    None => (route_to(Some(entry.called()), which, now), None),
+                    Some(station) => match route::of_agent(entry.called(), which, now) {
+                        Ok(passed) => (passed, Some(station.clone())),
+                        Err(refused) => (refused, None),
+                    },
+                };
+                (found, station, entry.name.clone())
             })
         });
-        found.unwrap_or_else(|| (route_to(None, Which::All, now), Box::default()))
+        match (found, called) {
+            (Some((passed, Some(station), name)), Some(agent)) => {
+                (passed.and(self.station_rings(&station, agent, now)), name)
+            }
+            (Some((found, _, name)), _) => (found, name),
+            (None, _) => (route_to(None, Which::All, now), Box::default()),
+        }
+    }
+
+    /// Whether the station of an agent rings.
+    fn station_rings(&self, station: &LoginName, agent: &LoginName, now: Wall) -> Route {
+        let found = self.directory.with(station.as_str(), |entry| {
+            let his = entry.paired.as_deref() == Some(agent);
+            route::at_station(his.then(|| entry.called()), now)
+        });
+        found.unwrap_or_else(|| route::at_station(None, now))
     }
 
     /// How a phone at the end of this flow reaches us.
@@ -413,15 +485,22 @@ fn may_call(
         Who::Known { device, .. } if live(device) => device,
         _ => return Err(Refusal::DeviceNotRegistered),
     };
+    let agent = entry.paired.as_deref().filter(|_| entry.kind == Kind::Station);
+    if entry.kind == Kind::Station && agent.is_none() {
+        return Err(Refusal::NoAgent);
+    }
     let from = Uri::parse(message.from().uri);
     let anonymous = from.is_some_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
     let own = from.is_some_and(|uri| {
-        let number = login.split('-').next().unwrap_or_default();
         let user = uri.user_decoded();
-        settings.is_ours(&uri) && (*user == *login.as_bytes() || *user == *number.as_bytes())
+        let names = |login: &str| {
+            let number = login.split('-').next().unwrap_or_default();
+            *user == *login.as_bytes() || *user == *number.as_bytes()
+        };
+        settings.is_ours(&uri) && (names(login) || agent.is_some_and(|agent| names(agent.as_str())))
     });
     if !own && !anonymous {
         return Err(Refusal::NotYours);
     }
-    Ok(Caller { device, display: entry.name.clone(), anonymous })
+    Ok(Caller { device, display: entry.name.clone(), anonymous, agent: agent.cloned() })
 }

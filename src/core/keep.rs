@@ -198,7 +198,7 @@ impl Core {
             return;
         }
         let numbers = self.directory.kept_over(login, flow, now.wall);
-        let Some(login) = LoginName::parse(login).ok().filter(|_| !numbers.is_empty()) else { return };
+        let Some(login) = LoginName::of_account(login).ok().filter(|_| !numbers.is_empty()) else { return };
         let due = now.mono + self.pause();
         for number in numbers {
             if !self.keeper.keep((login.clone(), number), flow.listener, flow.remote, due) {
@@ -224,7 +224,7 @@ impl Core {
     /// A call could not reach a binding: it is in doubt, and asked until something is heard of it.
     pub(super) fn unreachable(&mut self, now: Now, login: &[u8], number: u32, flow: Flow) {
         self.meters.unreachable();
-        let Some(login) = std::str::from_utf8(login).ok().and_then(|login| LoginName::parse(login).ok())
+        let Some(login) = std::str::from_utf8(login).ok().and_then(|login| LoginName::of_account(login).ok())
         else {
             return;
         };

@@ -31,6 +31,8 @@ pub enum Refusal {
     NotYours,
     /// The caller is no device with a live binding.
     DeviceNotRegistered,
+    /// The caller is a station that no agent is logged in to.
+    NoAgent,
     /// What §10.3 refuses.
     Register(RegisterError),
     /// The store did not confirm; known registrations go on from memory.
@@ -59,7 +61,8 @@ impl Refusal {
             | Self::ExtensionNotActive
             | Self::TenantSuspended
             | Self::NotYours
-            | Self::DeviceNotRegistered => 403,
+            | Self::DeviceNotRegistered
+            | Self::NoAgent => 403,
             Self::Register(error) => error.status(),
             Self::StoreUnavailable | Self::Overload | Self::Draining => 503,
         }
@@ -77,6 +80,7 @@ impl Refusal {
             Self::TenantSuspended => "Tenant Suspended",
             Self::NotYours => "Not Your Address",
             Self::DeviceNotRegistered => "Device Not Registered",
+            Self::NoAgent => "No Agent Logged In",
             Self::Register(RegisterError::BadContact) => "Bad Contact",
             Self::Register(RegisterError::BadStar) => "Contact Star Needs Expires 0",
             Self::Register(RegisterError::TooBrief { .. }) => "Interval Too Brief",
@@ -86,6 +90,7 @@ impl Refusal {
             Self::Register(RegisterError::PathUnsupported) => "Bad Extension",
             Self::Register(RegisterError::FirstHop) => "First Hop Lacks Outbound Support",
             Self::Register(RegisterError::ContactIsOurs) => "Contact Is Ours",
+            Self::Register(RegisterError::NotSecure) => "SIPS Contact Needs TLS",
             Self::StoreUnavailable => "Store Unavailable",
             Self::Overload => "Overload",
             Self::Draining => "Server Stopping",
@@ -117,6 +122,8 @@ impl Refusal {
             Self::Register(RegisterError::PathUnsupported) => (17, 0),
             Self::Register(RegisterError::FirstHop) => (18, 0),
             Self::Register(RegisterError::ContactIsOurs) => (19, 0),
+            Self::NoAgent => (20, 0),
+            Self::Register(RegisterError::NotSecure) => (21, 0),
         };
         kind << DETAIL_BITS | detail.min((1 << DETAIL_BITS) - 1)
     }
@@ -145,6 +152,8 @@ impl Refusal {
             17 => Self::Register(RegisterError::PathUnsupported),
             18 => Self::Register(RegisterError::FirstHop),
             19 => Self::Register(RegisterError::ContactIsOurs),
+            20 => Self::NoAgent,
+            21 => Self::Register(RegisterError::NotSecure),
             _ => Self::Overload,
         }
     }
@@ -248,6 +257,7 @@ mod tests {
             Refusal::TenantSuspended,
             Refusal::NotYours,
             Refusal::DeviceNotRegistered,
+            Refusal::NoAgent,
             Refusal::Register(RegisterError::BadContact),
             Refusal::Register(RegisterError::BadStar),
             Refusal::Register(RegisterError::TooBrief { min_s: 60 }),

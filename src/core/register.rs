@@ -25,11 +25,12 @@ use crate::base::flow::Flow;
 use crate::base::time::{Now, Wall};
 use crate::digest::challenge::Stale;
 use crate::digest::{Algorithm, Credentials, Outcome, Role};
-use crate::directory::Entry;
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
-use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
+use crate::directory::{Entry, Kind};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
 use crate::lockout::Origin;
-use crate::registrar::{self, Asked, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
+use crate::registrar::history::{Happened, Happening};
+use crate::registrar::{self, Asked, AskedContact, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
 use crate::sip::{Message, Scheme, Uri};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ enum Decision {
         cloned: bool,
         /// Whether it came by another way than the one before.
         moved: bool,
+        /// What its history is to have, which is hardly ever anything.
+        news: Option<Box<Happened>>,
     },
     /// It must be durable first.
     Commit {
@@ -120,13 +123,14 @@ impl Core {
         let attempt = fresh.attempt(message, &username, flow, &settings);
         let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
         let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
-        let recognise = |entry: &Entry| identify(&evidence, &entry.licence, &entry.bindings, now.wall);
+        let recognise = |entry: &Entry| entry.identify(&evidence, now.wall);
         let jitter = self.jitter();
         let verdict = directory.sign_in(now, &attempt, recognise, |entry, who| {
             (request.decide(entry, who, jitter, now.wall), entry.revision)
         });
         match verdict {
-            Verdict::Good((Decision::Done { device, refreshed, cloned, moved }, _)) => {
+            Verdict::Good((Decision::Done { device, refreshed, cloned, moved, news }, _)) => {
+                self.tell_news(&username, news);
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, device));
                 self.meters.register(RegisterOutcome::Refreshed);
                 if cloned {
@@ -153,12 +157,12 @@ impl Core {
             Verdict::Good((Decision::Refused(refusal), revision)) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
                 self.keep_refusal(now, flow, message, Some(revision), refusal);
-                self.refuse_register(flow, message, &username, refusal);
+                self.refuse_register(now, flow, message, &username, refusal);
             }
             Verdict::Locked(remains) => {
                 let refusal = Refusal::Locked(remains);
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
-                self.refuse_register(flow, message, &username, refusal);
+                self.refuse_register(now, flow, message, &username, refusal);
             }
             Verdict::Downgrade => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
@@ -194,10 +198,11 @@ impl Core {
         let evidence = evidence(message, asked.as_ref().ok(), flow, device);
         let jitter = self.jitter();
         let decision = directory.with(login, |entry| {
-            let who = identify(&evidence, &entry.licence, &entry.bindings, now.wall);
+            let who = entry.identify(&evidence, now.wall);
             request.decide_alone(entry, who, epoch, jitter, now.wall)
         });
-        let Some(Decision::Done { device, refreshed, moved, .. }) = decision else { return false };
+        let Some(Decision::Done { device, refreshed, moved, news, .. }) = decision else { return false };
+        self.tell_news(login, news);
         self.nonces.settle(nonce, hash, self.right(login, device));
         self.meters.register(RegisterOutcome::Refreshed);
         self.out.extend(refreshed.into_iter().map(Output::Refresh));
@@ -211,12 +216,39 @@ impl Core {
 
 impl Core {
     /// Refuses a REGISTER, counts it and tells the log.
-    pub(super) fn refuse_register(&mut self, flow: Flow, message: &Message, login: &str, refusal: Refusal) {
+    pub(super) fn refuse_register(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        login: &str,
+        refusal: Refusal,
+    ) {
         self.meters.register(outcome_of(refusal));
-        if let Ok(login) = LoginName::parse(login) {
+        if let Ok(login) = LoginName::of_account(login) {
+            self.tell_refused(now, &login, flow, refusal);
             self.out.push_back(Output::Event(Event::RegisterRefused { login, refusal, flow }));
         }
         self.refuse(flow, message, refusal);
+    }
+}
+
+impl Core {
+    fn tell_news(&self, login: &str, news: Option<Box<Happened>>) {
+        if let (Some(news), Ok(login)) = (news, LoginName::of_account(login)) {
+            self.directory.news.tell(login, *news);
+        }
+    }
+
+    /// A refusal belongs in the history if its phone had the right password: any other anybody can cause.
+    /// What only says that we are busy says nothing of the phone.
+    fn tell_refused(&self, now: Now, login: &LoginName, flow: Flow, refusal: Refusal) {
+        if matches!(refusal, Refusal::Locked(_)) || refusal.status() == 503 {
+            return;
+        }
+        let what = Happening::Refused(refusal.phrase().into());
+        let happened = Happened { at: now.wall, device: None, address: Some(flow.remote), what };
+        self.directory.news.tell(login.clone(), happened);
     }
 }
 
@@ -228,7 +260,7 @@ const fn outcome_of(refusal: Refusal) -> RegisterOutcome {
         Refusal::DeviceRevoked => RegisterOutcome::DeviceRevoked,
         Refusal::ExtensionNotActive | Refusal::TenantSuspended => RegisterOutcome::NotActive,
         Refusal::NotYours => RegisterOutcome::NotYours,
-        Refusal::Register(_) | Refusal::DeviceNotRegistered => RegisterOutcome::Invalid,
+        Refusal::Register(_) | Refusal::DeviceNotRegistered | Refusal::NoAgent => RegisterOutcome::Invalid,
         Refusal::StoreUnavailable => RegisterOutcome::Unavailable,
         Refusal::Overload => RegisterOutcome::Overload,
         Refusal::Draining => RegisterOutcome::Draining,
@@ -277,7 +309,7 @@ impl Request<'_, '_> {
         let weighed = self.weigh(entry, asked, who, jitter, now);
         match weighed {
             Weighed::Refresh { device, plan } if beyond_doubt(entry, asked, &plan) => {
-                self.refresh(entry, asked, device, &plan)
+                self.refresh(entry, asked, device, &plan, now)
             }
             Weighed::Otherwise(decision) if !entry.doubt.is_any() => decision,
             Weighed::Refresh { .. } | Weighed::Commit | Weighed::Otherwise(_) => {
@@ -293,6 +325,12 @@ impl Request<'_, '_> {
             return Some(RegisterError::PathUnsupported);
         }
         let Wanted::Contacts(contacts) = &asked.wanted else { return None };
+        if !self.flow.transport.is_secure() {
+            let sips = |contact: &AskedContact<'_>| Scheme::of(contact.uri) == Some(Scheme::Sips);
+            if contacts.iter().any(|contact| contact.expires_s > 0 && sips(contact)) {
+                return Some(RegisterError::NotSecure);
+            }
+        }
         let ours = contacts.iter().any(|contact| {
             let uri = memchr::memmem::find(contact.uri, b"gr").and_then(|_| Uri::parse(contact.uri));
             uri.is_some_and(|uri| uri.gruu().is_some() && self.settings.is_ours(&uri))
@@ -308,7 +346,7 @@ impl Request<'_, '_> {
             && let Weighed::Refresh { device, plan } = self.weigh(entry, asked, who, jitter, now)
             && beyond_doubt(entry, asked, &plan)
         {
-            return self.refresh(entry, asked, device, &plan);
+            return self.refresh(entry, asked, device, &plan, now);
         }
         Decision::Refused(Refusal::StoreUnavailable)
     }
@@ -328,6 +366,7 @@ impl Request<'_, '_> {
                     refreshed: SmallVec::new(),
                     cloned: false,
                     moved: false,
+                    news: None,
                 });
             }
             Admission::Refuse(licence::Refusal::CapReached { .. }) => return refused(Refusal::CapReached),
@@ -338,7 +377,7 @@ impl Request<'_, '_> {
         if sha256 && known.is_some_and(|known| !known.sha256) {
             return Weighed::Commit;
         }
-        let replaces = known.is_some_and(Device::has_good_key);
+        let replaces = entry.kind == Kind::Station || known.is_some_and(Device::has_good_key);
         match registrar::plan(&entry.bindings, device, asked, self.flow, replaces, jitter, now) {
             Err(error) => refused(Refusal::Register(error)),
             Ok(plan) if !plan.is_refresh() => Weighed::Commit,
@@ -347,7 +386,14 @@ impl Request<'_, '_> {
     }
 
     /// Refreshes in memory.
-    fn refresh(&self, entry: &mut Entry, asked: &Asked<'_>, device: DeviceId, plan: &Plan) -> Decision {
+    fn refresh(
+        &self,
+        entry: &mut Entry,
+        asked: &Asked<'_>,
+        device: DeviceId,
+        plan: &Plan,
+        now: Wall,
+    ) -> Decision {
         for binding in entry.bindings.iter_mut().filter(|_| entry.doubt.is_open()) {
             if plan.ops.iter().any(|op| matches!(op, Op::Refresh { number, .. } if *number == binding.number))
             {
@@ -356,12 +402,32 @@ impl Request<'_, '_> {
         }
         let refreshed = self.journal(&entry.bindings, plan, asked);
         let cloned = plan.seen != Seen::Usual;
-        let moved = refreshed.iter().any(|refresh| {
-            let before = entry.bindings.iter().find(|binding| binding.number == refresh.number);
-            before.is_some_and(|binding| binding.remote != self.flow.remote)
-        });
+        let (moved, news) = self.news(&entry.bindings, plan, now);
         registrar::apply(&mut entry.bindings, &mut 0, plan, device, asked, self.flow);
-        Decision::Done { device: Some(device), refreshed, cloned, moved }
+        Decision::Done { device: Some(device), refreshed, cloned, moved, news }
+    }
+
+    /// Whether a refresh of these bindings comes by another way than the one before, and what the history
+    /// is to have of it: nothing, if its phone is where it was and has been there.
+    fn news(&self, bindings: &[Binding], plan: &Plan, now: Wall) -> (bool, Option<Box<Happened>>) {
+        let (mut moved, mut news) = (false, None);
+        for op in &plan.ops {
+            let Op::Refresh { number, .. } = op else { continue };
+            let Some(binding) = bindings.iter().find(|binding| binding.number == *number) else { continue };
+            let elsewhere = binding.remote != self.flow.remote;
+            let ended = !binding.is_live(now);
+            moved |= elsewhere;
+            if elsewhere || ended {
+                let what = if ended {
+                    Happening::Returned(binding.expires)
+                } else {
+                    Happening::Moved(binding.remote)
+                };
+                let (device, address) = (Some(binding.device), Some(self.flow.remote));
+                news = Some(Box::new(Happened { at: now, device, address, what }));
+            }
+        }
+        (moved, news)
     }
 
     /// What the journal keeps of a refresh of these bindings, before it is carried out.
@@ -393,7 +459,7 @@ fn beyond_doubt(entry: &Entry, asked: &Asked<'_>, plan: &Plan) -> bool {
 
 /// Lets the store decide; until it has, it decides about every REGISTER of the extension.
 fn commit(entry: &mut Entry, login: &str) -> Decision {
-    match (LoginName::parse(login), &entry.credentials) {
+    match (LoginName::of_account(login), &entry.credentials) {
         (Ok(login), Some(credentials)) => {
             entry.doubt.begin();
             Decision::Commit { login, epoch: credentials.epoch }

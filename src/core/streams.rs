@@ -19,10 +19,10 @@ impl Streams {
 }
 
 impl Core {
-    /// Whether a silent connection is to be kept open, since a binding lives on it.
+    /// Whether a silent connection is to be kept open, since a binding or a call lives on it.
     #[must_use]
     pub fn holds(&self, stream: FlowId) -> bool {
-        self.streams.holds(stream)
+        self.streams.holds(stream) || self.directory.is_held(stream)
     }
 
     /// Remembers that an extension registered over a connection. Past

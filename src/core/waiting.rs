@@ -144,7 +144,7 @@ impl Core {
             (Then::Accept, Err(refusal)) => {
                 self.nonces.settle(nonce, hash, Outcome::Refused(refusal.number()));
                 self.keep_refusal(now, flow, &message, settled.revision, refusal);
-                self.refuse_register(flow, &message, &login, refusal);
+                self.refuse_register(now, flow, &message, &login, refusal);
             }
             // If the store could not keep the lock, it holds in memory all the same.
             (Then::Challenge(role), _) => {

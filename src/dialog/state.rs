@@ -11,11 +11,11 @@
 //! caller's tag, target and routes are all in the INVITE (§12.1.1).
 
 use super::pack;
-use crate::base::flow::Flow;
+use crate::base::flow::{Flow, Transport};
 use crate::base::limit;
 use crate::base::token::{COOKIE, Token};
 use crate::sip::uri::without_headers;
-use crate::sip::{Message, Name, NameAddr, Uri, Writer};
+use crate::sip::{Message, Name, NameAddr, Scheme, Uri, Writer};
 use bytes::{Bytes, BytesMut};
 
 /// The way to the peer of a dialog.
@@ -60,6 +60,8 @@ pub struct Dialog {
     /// The highest CSeq that came; `None` before the first.
     remote_cseq: Option<u32>,
     confirmed: bool,
+    /// Whether it was begun by a request for a sips URI: then our Contact is one (§12.1.1).
+    secure: bool,
 }
 
 impl Dialog {
@@ -94,6 +96,7 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq,
             confirmed: true,
+            secure: Scheme::of(invite.request_uri()) == Some(Scheme::Sips),
         })
     }
 
@@ -101,6 +104,7 @@ impl Dialog {
     /// `target` becomes the Request-URI, without its headers.
     #[must_use]
     pub fn of_ours(call_id: Token, tag: Token, from: &[u8], to: &[u8], target: &[u8]) -> Self {
+        let secure = Scheme::of(target) == Some(Scheme::Sips);
         let [call_id, local, remote, target] = pack([
             &[call_id.as_bytes()],
             &[from, b";tag=", tag.as_bytes()],
@@ -119,6 +123,7 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: None,
             confirmed: false,
+            secure,
         }
     }
 
@@ -251,11 +256,13 @@ impl Dialog {
     pub fn contact(&self, writer: &mut Writer<'_>, hop: &Hop) {
         writer
             .begin(Name::Contact)
-            .bytes(b"<sip:")
+            .bytes(if self.secure { &b"<sips:"[..] } else { b"<sip:" })
             .bytes(self.local_tag.as_bytes())
             .bytes(b"@")
             .bytes(&hop.sent_by);
-        if hop.flow.transport.is_reliable() {
+        let transport = hop.flow.transport;
+        // Of a sips URI, TLS is understood (RFC 5630 §3.1.4).
+        if transport.is_reliable() && !(self.secure && transport == Transport::Tls) {
             writer.bytes(b";transport=").text(hop.flow.transport.uri());
         }
         writer.bytes(b">").end();

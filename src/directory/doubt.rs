@@ -21,8 +21,8 @@
 //! or without any as soon as the store is available again.
 //!
 //! Calls go by memory alone: what nobody was told was done is not enforced before it is known. So do
-//! locks and bans, which begin and end in memory; of an unlocking that was refused as unavailable
-//! nothing becomes known but by repeating it.
+//! locks and bans, which begin and end in memory: while it is open whether an unlocking was kept
+//! ([`Doubt::unlock`]) the lock holds, and it ends when the record is read and has none.
 
 use crate::base::flow::FlowId;
 
@@ -39,6 +39,8 @@ pub struct Doubt {
     all: bool,
     /// Whether it is open if the tenant is active.
     tenant: bool,
+    /// Whether an unlocking was written and is not known to be kept.
+    unlocking: bool,
     /// The bindings that it may have ended.
     ended: Box<[u32]>,
     /// The bindings that it may have refreshed, and the turns that they then have.
@@ -130,6 +132,16 @@ impl Doubt {
     /// A change of what the tenant lets in was refused, and may have been kept.
     pub const fn arise_of_tenant(&mut self) {
         self.tenant = true;
+    }
+
+    /// An unlocking is about to be written.
+    pub const fn unlock(&mut self) {
+        self.unlocking = true;
+    }
+
+    /// Whether an unlocking may have been kept that memory has not done; then it is open no more.
+    pub const fn may_be_unlocked(&mut self) -> bool {
+        std::mem::replace(&mut self.unlocking, false)
     }
 
     /// The record is known.

@@ -2,11 +2,11 @@
 
 use super::doubt::Doubt;
 use super::record::ExtensionRecord;
-use crate::account::{Life, Tenant};
+use crate::account::{Life, LoginName, Tenant};
 use crate::base::flow::Transport;
 use crate::base::time::{Now, Wall};
 use crate::digest::Ha1;
-use crate::licence::Licence;
+use crate::licence::{self, Evidence, Licence, Who};
 use crate::lockout::Watch;
 use crate::registrar::{Binding, Refresh};
 use crate::route::Called;
@@ -34,9 +34,21 @@ pub struct Previous {
     pub until: Wall,
 }
 
-/// An extension as the shards see it.
+/// What an entry is of. A station has what an extension has, so both are one thing here: the same
+/// sign-in, the same bindings, the same lock; only what is licensed differs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// An extension, with as many devices as its tenant's licence allows.
+    Extension,
+    /// A station: one desk phone, whichever signed in last, which is no activation.
+    Station,
+}
+
+/// An extension as the shards see it, or a station.
 #[derive(Debug)]
 pub struct Entry {
+    /// Which of both.
+    pub kind: Kind,
     /// Its tenant; `None` only if the tenant is unknown, which refuses everything.
     pub tenant: Option<Arc<Tenant>>,
     /// Display name.
@@ -49,6 +61,9 @@ pub struct Entry {
     pub licence: Licence,
     /// Its bindings, live or not.
     pub bindings: Vec<Binding>,
+    /// Of an extension the station that its agent is logged in to, of a station that agent. It counts
+    /// only if both name each other.
+    pub paired: Option<Box<LoginName>>,
     /// Its direct numbers.
     pub numbers: Box<[Box<str>]>,
     /// Its failures and its lock.
@@ -68,12 +83,14 @@ impl Entry {
         now: Now,
     ) -> Self {
         Self {
+            kind: record.kind(),
             tenant,
             name: record.name.as_str().into(),
             life: record.life,
             credentials,
             licence: record.licence.clone(),
             bindings: record.bindings.clone(),
+            paired: record.paired().map(Box::new),
             numbers: record.numbers.as_slice().into(),
             watch: Watch::restored(record.lock.clone(), now),
             revision: 0,
@@ -84,13 +101,20 @@ impl Entry {
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
     /// know is taken from whichever was refreshed later, and from memory if neither was: only memory
     /// knows whether its connection has gone since the record was read. The lock is memory's: it
-    /// begins here and ends here, and the record only outlives the process.
+    /// begins here and ends here, and the record only outlives the process; but an unlocking whose fate
+    /// was open is done if the record says that it was kept.
     pub(super) fn update(&mut self, record: &ExtensionRecord) {
         self.revision = self.revision.wrapping_add(1);
         if *self.name != *record.name {
             self.name = record.name.as_str().into();
         }
         self.life = record.life;
+        if self.paired.as_ref().map(|paired| paired.number()) != record.station.as_deref() {
+            self.paired = record.paired().map(Box::new);
+        }
+        if self.doubt.may_be_unlocked() && record.lock.is_none() {
+            self.watch.clear();
+        }
         if *self.numbers != *record.numbers {
             self.numbers = record.numbers.as_slice().into();
         }
@@ -189,10 +213,24 @@ impl Entry {
         }
     }
 
-    /// How many devices it may have: its tenant's number, else `default`.
+    /// How many devices it may have: its tenant's number, else `default`; a station one.
     #[must_use]
     pub fn devices_max(&self, default: u16) -> u16 {
+        if self.kind == Kind::Station {
+            return 1;
+        }
         self.tenant.as_ref().and_then(|tenant| tenant.policies.max_devices).unwrap_or(default)
+    }
+
+    /// Which device a request comes from. An unknown phone at a station takes the place of the one that
+    /// was there: it has the station's own password.
+    #[must_use]
+    pub fn identify(&self, evidence: &Evidence<'_>, now: Wall) -> Who {
+        let who = licence::identify(evidence, &self.licence, &self.bindings, now);
+        match (self.kind, who, self.licence.devices.first()) {
+            (Kind::Station, Who::New, Some(former)) => Who::Adopt(former.id),
+            _ => who,
+        }
     }
 
     /// Whether its tenant is active.

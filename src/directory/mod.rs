@@ -6,6 +6,7 @@
 
 mod doubt;
 mod entry;
+mod news;
 mod numbers;
 mod old_record;
 pub mod people;
@@ -14,7 +15,8 @@ pub mod record;
 pub mod sign_in;
 
 pub use doubt::Doubt;
-pub use entry::{Credentials, Entry, NotActive, Previous};
+pub use entry::{Credentials, Entry, Kind, NotActive, Previous};
+pub use news::News;
 pub use reach::Kept;
 pub use record::{ExtensionRecord, SealedCredentials};
 
@@ -33,8 +35,12 @@ use std::time::Duration;
 pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
+    /// Connections with legs of calls, which may be another shard's, and how many.
+    held: DashMap<FlowId, u32, ahash::RandomState>,
     numbers: numbers::Numbers,
     pub(crate) guard: sign_in::Guard,
+    /// What happened to devices and is still to be kept.
+    pub news: News,
 }
 
 /// A binding that had expired when the store was opened, and lives on for a grace.
@@ -51,7 +57,7 @@ pub struct Suspect {
 /// What the gauges show.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Census {
-    /// Extensions with at least one live binding.
+    /// Extensions and stations with at least one live binding.
     pub registrations: usize,
     /// Live bindings whose phones could not be reached of late.
     pub suspects: usize,
@@ -61,6 +67,8 @@ pub struct Census {
     pub locks: usize,
     /// Extensions there are.
     pub extensions: usize,
+    /// Stations there are.
+    pub stations: usize,
 }
 
 /// How a request reaches a binding.
@@ -89,8 +97,10 @@ impl Directory {
         Self {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
+            held: DashMap::with_hasher_and_shard_amount(hash(), 64),
             numbers: numbers::Numbers::new(hash),
             guard,
+            news: News::default(),
         }
     }
 
@@ -254,11 +264,16 @@ impl Directory {
     pub fn census(&self, now: Now) -> Census {
         let mut census = Census::default();
         for entry in &self.entries {
-            census.extensions += 1;
             let mut live = entry.bindings.iter().filter(|binding| binding.is_live(now.wall)).peekable();
             census.registrations += usize::from(live.peek().is_some());
             census.suspects += live.filter(|binding| binding.proof.is_suspect()).count();
-            census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
+            match entry.kind {
+                Kind::Station => census.stations += 1,
+                Kind::Extension => {
+                    census.extensions += 1;
+                    census.devices += entry.licence.devices.iter().filter(|device| !device.revoked).count();
+                }
+            }
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
         census.locks += self.locked_people(now.mono).len();

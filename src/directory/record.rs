@@ -1,6 +1,7 @@
 //! The durable half of an extension: the one record that holds every promise made to it, so that
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
+use super::Kind;
 use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
@@ -15,7 +16,7 @@ pub const EXTENSION_SCHEMA: u16 = 4;
 /// How long a password is remembered after it was changed.
 pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// An extension as it is stored.
+/// An extension as it is stored; a station, too, which has fewer of these.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExtensionRecord {
     /// Its login name, which holds number and tenant.
@@ -51,7 +52,8 @@ pub struct ExtensionRecord {
     pub portal: Option<Box<Portal>>,
     /// Its direct numbers, in E.164 with the `+`.
     pub numbers: Vec<Box<str>>,
-    /// The station that it is logged in to.
+    /// The ID of the station that its agent is logged in to. Of a station: the number of the agent who
+    /// logged in last, which counts only if that extension names the station.
     pub station: Option<Box<str>>,
     /// The locks of its other sign-ins, by scope; those that have passed count as none.
     pub locks: Vec<Lock>,
@@ -84,6 +86,19 @@ impl ExtensionRecord {
             locks: Vec::new(),
             told: Told::default(),
         }
+    }
+
+    /// What it is of.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        if self.login.is_station() { Kind::Station } else { Kind::Extension }
+    }
+
+    /// The station of an extension, or the agent of a station.
+    #[must_use]
+    pub fn paired(&self) -> Option<LoginName> {
+        let named = self.station.as_ref()?;
+        LoginName::of_account(&format!("{named}-{}", self.login.tenant())).ok()
     }
 
     /// A record of an older schema; `None` if the bytes are not of it.
@@ -160,6 +175,27 @@ pub enum What {
         until: Wall,
         /// By whom.
         source: String,
+    },
+    /// A phone that looks like a device, or that has a station's password, took its place.
+    Adopted {
+        /// The id of the place from now on.
+        device: u32,
+        /// Where the phone is.
+        address: String,
+    },
+    /// A source was banned.
+    Banned {
+        /// Until when.
+        until: Wall,
+    },
+    /// A device comes and goes.
+    Flapping {
+        /// The device's id.
+        device: u32,
+        /// How often it came.
+        times: u32,
+        /// Within how many seconds.
+        within_s: u32,
     },
 }
 

@@ -4,7 +4,8 @@
 use super::{Directory, Entry};
 use crate::account::tenant::Policies;
 use crate::base::flow::Flow;
-use crate::base::time::{Mono, Now};
+use crate::base::limit;
+use crate::base::time::{Mono, Now, Wall};
 use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
 use crate::licence::{DeviceId, Evidence, Who};
 use crate::lockout::{
@@ -13,6 +14,7 @@ use crate::lockout::{
 };
 use crate::registrar::Asked;
 use crate::sip::{Message, Name, Uri};
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +34,10 @@ pub struct Guard {
     bans: Mutex<Bans>,
     /// How many bans there are, so that mostly nobody need look.
     banned: AtomicUsize,
+    /// The hour of the latest ban, and how many were told in it.
+    told: Mutex<(u64, usize)>,
+    /// Sources of which it is open whether the end of their ban was kept.
+    lifting: Mutex<HashSet<IpAddr>>,
 }
 
 impl fmt::Debug for Guard {
@@ -52,6 +58,8 @@ impl Guard {
             sources: Mutex::new(Sources::new(SourcePolicy::default())),
             bans: Mutex::new(Bans::default()),
             banned: AtomicUsize::new(0),
+            told: Mutex::new((0, 0)),
+            lifting: Mutex::default(),
         }
     }
 
@@ -294,13 +302,43 @@ impl Directory {
         Verdict::Wrong(self.guard.failed(&seen, strangers.failing(identity), &policy, now))
     }
 
+    /// Whether the audit may tell of one more ban: whoever has many addresses must not fill the disk.
+    /// At most [`limit::AUDIT_BANS_PER_HOUR`].
+    #[must_use]
+    pub fn may_tell_ban(&self, now: Wall) -> bool {
+        let mut told = locked(&self.guard.told);
+        let hour = now.as_secs() / 3600;
+        if told.0 != hour {
+            *told = (hour, 0);
+        }
+        told.1 += 1;
+        told.1 <= limit::AUDIT_BANS_PER_HOUR
+    }
+
     /// Puts a ban back, as the store has it.
     pub fn put_ban(&self, ban: Ban, now: Now) {
         self.guard.with_bans(|bans| bans.restore(ban, now));
     }
 
+    /// The end of a ban is about to be written. If that is refused as unavailable, the ban holds until
+    /// it can be read whether it was kept ([`ban_is_known`](Self::ban_is_known)).
+    pub fn lifting_ban(&self, source: IpAddr) {
+        let mut lifting = locked(&self.guard.lifting);
+        if lifting.len() < limit::BANS_MAX {
+            lifting.insert(source);
+        }
+    }
+
+    /// What the store has of a ban, if its end was open.
+    pub fn ban_is_known(&self, source: IpAddr, kept: Option<&Ban>) {
+        if locked(&self.guard.lifting).remove(&source) && kept.is_none() {
+            self.guard.with_bans(|bans| bans.lift(source));
+        }
+    }
+
     /// Lifts a ban; says whether there was one.
     pub fn lift_ban(&self, source: IpAddr) -> bool {
+        locked(&self.guard.lifting).remove(&source);
         self.guard.with_bans(|bans| bans.lift(source))
     }
 
@@ -313,5 +351,23 @@ impl Directory {
     /// Takes out the bans that have ended, whose records are to be deleted.
     pub fn sweep_bans(&self, now: Mono) -> Vec<IpAddr> {
         self.guard.with_bans(|bans| bans.sweep(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    #[test]
+    fn as_many_bans_are_told_in_an_hour_as_allowed() {
+        let guard = Guard::new(Ha1::decoy(&mut Rng::from_number(1)), [1, 2, 3, 4]);
+        let directory = Directory::new([1, 2, 3, 4], guard);
+        let told = |hour: u64| {
+            let at = |second: u64| Wall::from_secs(hour * 3600 + second % 3600);
+            let times = 0..=limit::AUDIT_BANS_PER_HOUR as u64;
+            times.filter(|second| directory.may_tell_ban(at(*second))).count()
+        };
+        assert_eq!((told(1), told(1), told(2)), (limit::AUDIT_BANS_PER_HOUR, 0, limit::AUDIT_BANS_PER_HOUR));
     }
 }

@@ -222,7 +222,7 @@ impl Connection {
             self.counted.opened();
             whole = true;
         }
-        let amid = layers.is_amid(whole) && self.handshake.borrow().is_none();
+        let amid = layers.is_amid() && self.handshake.borrow().is_none();
         let since = self.begun.get().filter(|_| !whole).unwrap_or(now);
         self.begun.set(amid.then_some(since));
         drop(layers);

@@ -65,11 +65,11 @@ impl Layers {
         self.tls.as_ref().is_some_and(|tls| !tls.is_established())
     }
 
-    /// Whether something has begun but not ended, after `next` gave something whole or did not.
-    pub(super) fn is_amid(&self, whole: bool) -> bool {
+    /// Whether something has begun but not ended, once `next` has given all that is whole.
+    pub(super) fn is_amid(&self) -> bool {
         !self.plain.is_empty()
             || self.tls.as_ref().is_some_and(|tls| tls.is_mid_record())
-            || self.web.is_some() && !whole // it keeps its unfinished frames to itself
+            || self.web.as_ref().is_some_and(Web::is_amid)
     }
 
     /// The beginning of what cannot be read on.

@@ -133,6 +133,61 @@ fn a_handshake_that_dawdles_ends() {
     });
 }
 
+/// The bytes of a masked WebSocket frame of text (RFC 6455 §5.2).
+fn frame(text: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap()];
+    frame.extend([0; 4]); // a mask that changes nothing
+    frame.extend(text);
+    frame
+}
+
+/// A WebSocket that has said `say`, which begins with a message, once it was open.
+async fn web(streams: &mut Streams, addr: SocketAddr, say: &[u8]) -> (FlowId, std::net::TcpStream) {
+    let ask = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Protocol: sip\r\n\r\n";
+    let mut stream = connect(addr, ask);
+    stream.set_nonblocking(true).unwrap();
+    let mut answer = [0; 1024];
+    while stream.read(&mut answer).is_err() {
+        assert!(streams.take().is_none());
+        tokio::task::yield_now().await;
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"));
+    stream.set_nonblocking(false).unwrap();
+    stream.write_all(say).unwrap();
+    let Event::Message { flow, .. } = next(streams).await else { panic!("no message") };
+    (flow.stream.unwrap(), stream)
+}
+
+/// Half a frame is half a message, and so is the first of several frames: each is waited for as long, and
+/// no longer, whatever holds the connection, and although a whole message came with it.
+#[test]
+fn a_websocket_frame_that_dawdles_ends_its_connection() {
+    with(Transport::Ws, false, async |mut streams, addr| {
+        let whole = frame(MESSAGE);
+        let (head, tail) = whole.split_at(whole.len() / 2);
+        let mut first = whole.clone();
+        first[0] = 0x01; // text, and more to come
+        let (halved, _a) = web(&mut streams, addr, &[&whole, head].concat()).await;
+        let (pieced, _b) = web(&mut streams, addr, &[&whole, &first[..]].concat()).await;
+        let (slow, mut c) = web(&mut streams, addr, &[&whole, head].concat()).await;
+        for known in [halved, pieced, slow] {
+            streams.vouch(known);
+        }
+        let now = Instant::now();
+        streams.sweep(now + limit::STREAM_MESSAGE_MAX - SWEEP_EVERY, |_| true);
+        assert!(streams.flows.iter().all(|connection| !connection.is_ended()));
+        // The rest of one comes in time, and is a message like any other.
+        c.write_all(tail).unwrap();
+        let Event::Message { flow, .. } = next(&mut streams).await else { panic!("no message") };
+        assert_eq!(flow.stream, Some(slow));
+        streams.sweep(now + limit::STREAM_MESSAGE_MAX + SWEEP_EVERY, |_| true);
+        assert_eq!(closed(&mut streams, 2).await, [halved, pieced]);
+        assert!(!streams.flows.find(slow).unwrap().is_ended());
+    });
+}
+
 #[test]
 fn without_a_certificate_nobody_is_let_in() {
     with(Transport::Tls, false, async |mut streams, addr| {

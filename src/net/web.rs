@@ -43,7 +43,11 @@ pub(super) enum Web {
     /// The HTTP request has not come yet.
     Upgrading(Arc<[Box<str>]>),
     /// Messages are exchanged.
-    Open(Box<WebSocketContext>),
+    Open {
+        context: Box<WebSocketContext>,
+        /// Whether a message has begun in a frame that is not its last.
+        begun: bool,
+    },
 }
 
 impl Web {
@@ -53,7 +57,13 @@ impl Web {
     }
 
     pub(super) const fn is_open(&self) -> bool {
-        matches!(self, Self::Open(_))
+        matches!(self, Self::Open { .. })
+    }
+
+    /// Whether more frames of a message must come. Of a frame that has not come whole nothing is taken
+    /// off the input.
+    pub(super) const fn is_amid(&self) -> bool {
+        matches!(self, Self::Open { begun: true, .. })
     }
 
     /// Takes the next message off `input`; what must be sent because of it is appended to `answer`.
@@ -67,16 +77,29 @@ impl Web {
                     .write_buffer_size(0)
                     .max_message_size(Some(limit::MESSAGE_BYTES_MAX))
                     .max_frame_size(Some(limit::MESSAGE_BYTES_MAX));
-                *self = Self::Open(Box::new(WebSocketContext::new(Role::Server, Some(config))));
+                let context = Box::new(WebSocketContext::new(Role::Server, Some(config)));
+                *self = Self::Open { context, begun: false };
                 Ok(Heard::Control)
             }
-            Self::Open(context) => hear(context, input, answer),
+            Self::Open { context, begun } => {
+                while let Some(length) = frame_length(input) {
+                    let mut frame = input.split_to(length);
+                    if let Some(first) = frame.first().filter(|first| **first & CONTROL == 0) {
+                        *begun = first & LAST == 0;
+                    }
+                    match hear(context, &mut frame, answer)? {
+                        Heard::Partial => {}
+                        heard => return Ok(heard),
+                    }
+                }
+                Ok(Heard::Partial)
+            }
         }
     }
 
     /// A message as the peer is to get it, appended to `wire`: as text if it is UTF-8, else binary.
     pub(super) fn wrap(&mut self, message: Bytes, wire: &mut Vec<u8>) {
-        let Self::Open(context) = self else { return };
+        let Self::Open { context, .. } = self else { return };
         let message = match Utf8Bytes::try_from(message.clone()) {
             Ok(text) => Message::Text(text),
             Err(_) => Message::Binary(message),
@@ -87,9 +110,31 @@ impl Web {
 
     /// Says why nothing more will be said.
     pub(super) fn close(&mut self, code: CloseCode, wire: &mut Vec<u8>) {
-        let Self::Open(context) = self else { return };
+        let Self::Open { context, .. } = self else { return };
         let frame = CloseFrame { code, reason: Utf8Bytes::default() };
         let _ = context.close(&mut Pipe { input: &mut BytesMut::new(), output: wire }, Some(frame));
+    }
+}
+
+/// Bits of a frame's first byte (RFC 6455 §5.2): of its message the last, and no message's at all.
+const LAST: u8 = 0x80;
+const CONTROL: u8 = 0x08;
+
+/// How long the frame at the front of `input` is; `None` if it has not come whole. One that is longer than
+/// any may be is not waited for: all that is there is to be refused.
+fn frame_length(input: &[u8]) -> Option<usize> {
+    let second = *input.get(1)?;
+    let (head, payload) = match second & 0x7f {
+        126 => (4, u64::from(u16::from_be_bytes(input.get(2..4)?.try_into().ok()?))),
+        127 => (10, u64::from_be_bytes(input.get(2..10)?.try_into().ok()?)),
+        length => (2, u64::from(length)),
+    };
+    let mask = if second & 0x80 == 0 { 0 } else { 4 };
+    match usize::try_from(payload) {
+        Ok(payload) if payload <= limit::MESSAGE_BYTES_MAX => {
+            Some(head + mask + payload).filter(|length| *length <= input.len())
+        }
+        _ => Some(input.len()),
     }
 }
 

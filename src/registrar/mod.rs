@@ -16,6 +16,7 @@ mod extra;
 #[cfg(test)]
 mod flow_tests;
 mod gruu;
+pub mod history;
 mod plan;
 mod proof;
 mod told;
@@ -208,6 +209,9 @@ pub enum RegisterError {
     /// A Contact that is a GRUU of ours (RFC 5627 §5.1).
     #[error("Contact Is Ours")]
     ContactIsOurs,
+    /// A sips Contact in a request that came in the clear (RFC 3261 §26.2.2): nothing could go to it.
+    #[error("SIPS Contact Needs TLS")]
+    NotSecure,
     /// The extension would have more than [`crate::base::limit::BINDINGS_MAX`] bindings.
     #[error("Too Many Contacts")]
     TooMany,
@@ -218,7 +222,7 @@ impl RegisterError {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::BadContact | Self::BadStar | Self::BadPath => 400,
+            Self::BadContact | Self::BadStar | Self::BadPath | Self::NotSecure => 400,
             Self::PathUnsupported => 420,
             Self::TooBrief { .. } => 423,
             Self::OutOfOrder => 500,

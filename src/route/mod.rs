@@ -4,13 +4,19 @@
 //! | step | asked of      | passed over because |
 //! |------|---------------|---------------------|
 //! | 1    | the number    | `unknown_number`, `tenant_suspended`, `extension_pending`, `extension_disabled` |
-//! | 2    | the licence   | `app_disabled` |
+//! | 2    | the station that its agent is logged in to, if any: then only that is asked on | `station_unknown`, `station_not_registered`; its own devices: `logged_in_elsewhere` |
+//! | 2    | else the licence | `app_disabled` |
 //! | 3    | each device   | `not_registered`, `device_revoked` |
 //! | 4    | each binding  | `binding_expired`, `flow_dead` |
+//! | 5    | each binding, if a sips URI is called | `not_secure` |
 //!
 //! Of several flows of one device (RFC 5626) one rings: the one that was heard last; the others stand
 //! by, to be tried if it fails. What is suspect ([`crate::registrar::Proof`]) comes last. A call to a GRUU asks one device only; `unknown_device` if its instance
 //! has never been here, or the GRUU no longer holds (RFC 5627 §5.5: 404).
+
+mod agent;
+
+pub use agent::{at_station, of_agent};
 
 use crate::account::Life;
 use crate::base::flow::Flow;
@@ -31,25 +37,33 @@ pub enum Reason {
     ExtensionDisabled,
     AppDisabled,
     UnknownDevice,
+    LoggedInElsewhere,
+    StationUnknown,
+    StationNotRegistered,
     DeviceRevoked,
     NotRegistered,
     BindingExpired,
     FlowDead,
+    NotSecure,
 }
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownNumber,
         Self::TenantSuspended,
         Self::ExtensionPending,
         Self::ExtensionDisabled,
         Self::AppDisabled,
         Self::UnknownDevice,
+        Self::LoggedInElsewhere,
+        Self::StationUnknown,
+        Self::StationNotRegistered,
         Self::DeviceRevoked,
         Self::NotRegistered,
         Self::BindingExpired,
         Self::FlowDead,
+        Self::NotSecure,
     ];
 
     /// The reason code, as in call records, logs and metrics.
@@ -62,10 +76,14 @@ impl Reason {
             Self::ExtensionDisabled => "extension_disabled",
             Self::AppDisabled => "app_disabled",
             Self::UnknownDevice => "unknown_device",
+            Self::LoggedInElsewhere => "logged_in_elsewhere",
+            Self::StationUnknown => "station_unknown",
+            Self::StationNotRegistered => "station_not_registered",
             Self::DeviceRevoked => "device_revoked",
             Self::NotRegistered => "not_registered",
             Self::BindingExpired => "binding_expired",
             Self::FlowDead => "flow_dead",
+            Self::NotSecure => "not_secure",
         }
     }
 
@@ -90,6 +108,19 @@ pub struct Called<'a> {
     pub licence: &'a Licence,
     /// Its bindings, live or not.
     pub bindings: &'a [Binding],
+}
+
+impl Called<'_> {
+    /// Step 1: the answer to every call, if there is but one.
+    fn refused(&self) -> Option<Route> {
+        let reason = match (self.tenant_active, self.life) {
+            (false, _) => Reason::TenantSuspended,
+            (true, Life::Invite | Life::Pending) => Reason::ExtensionPending,
+            (true, Life::Disabled) => Reason::ExtensionDisabled,
+            (true, Life::Active) => return None,
+        };
+        Some(Route::nobody(reason))
+    }
 }
 
 /// One binding that rings.
@@ -141,6 +172,21 @@ pub struct Route {
 }
 
 impl Route {
+    /// Nobody rings, for this reason alone.
+    #[must_use]
+    pub fn nobody(reason: Reason) -> Self {
+        let passed_over = SmallVec::from_iter([PassedOver { device: None, reason }]);
+        Self { targets: SmallVec::new(), passed_over }
+    }
+
+    /// Both decisions about one call.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.targets.extend(other.targets);
+        self.passed_over.extend(other.passed_over);
+        self
+    }
+
     /// If nobody rings: the one reason that says it best, which is the last step that failed.
     #[must_use]
     pub fn refusal(&self) -> Option<Reason> {
@@ -148,6 +194,26 @@ impl Route {
             return None;
         }
         Some(self.passed_over.iter().map(|passed| passed.reason).max().unwrap_or(Reason::NotRegistered))
+    }
+}
+
+impl Route {
+    /// What of it a call to a sips URI may ring: only what is reached over an encrypted flow (RFC 3261
+    /// §26.2.2, RFC 5630 §5).
+    #[must_use]
+    pub fn only_secure(mut self) -> Self {
+        for mut target in std::mem::take(&mut self.targets) {
+            target.spares.retain(|spare| spare.flow.transport.is_secure());
+            if target.flow.transport.is_secure() {
+                self.targets.push(target);
+            } else if target.spares.is_empty() {
+                self.passed_over.push(PassedOver { device: Some(target.device), reason: Reason::NotSecure });
+            } else {
+                let first = target.spares.remove(0);
+                self.targets.push(Target { spares: target.spares, ..first });
+            }
+        }
+        self
     }
 }
 
@@ -161,24 +227,15 @@ pub fn route(called: Option<Called<'_>>, now: Wall) -> Route {
 #[must_use]
 pub fn route_to(called: Option<Called<'_>>, which: Which, now: Wall) -> Route {
     let mut route = Route::default();
-    let whole = |reason| Route {
-        targets: SmallVec::new(),
-        passed_over: SmallVec::from_iter([PassedOver { device: None, reason }]),
-    };
-    let Some(called) = called else { return whole(Reason::UnknownNumber) };
-    if !called.tenant_active {
-        return whole(Reason::TenantSuspended);
-    }
-    match called.life {
-        Life::Invite | Life::Pending => return whole(Reason::ExtensionPending),
-        Life::Disabled => return whole(Reason::ExtensionDisabled),
-        Life::Active => {}
+    let Some(called) = called else { return Route::nobody(Reason::UnknownNumber) };
+    if let Some(refused) = called.refused() {
+        return refused;
     }
     if !called.licence.enabled {
-        return whole(Reason::AppDisabled);
+        return Route::nobody(Reason::AppDisabled);
     }
     if which == Which::None {
-        return whole(Reason::UnknownDevice);
+        return Route::nobody(Reason::UnknownDevice);
     }
     let wanted = |device: DeviceId| which == Which::All || which == Which::One(device);
     for device in called.licence.devices.iter().filter(|device| wanted(device.id)) {
@@ -239,7 +296,7 @@ mod tests {
     use crate::base::flow::{FlowId, Transport};
     use crate::licence::{Device, Keys};
 
-    const NOW: Wall = Wall::from_secs(1000);
+    pub(super) const NOW: Wall = Wall::from_secs(1000);
 
     fn device(id: u32, revoked: bool) -> Device {
         Device {
@@ -256,7 +313,7 @@ mod tests {
         }
     }
 
-    fn binding(number: u32, device: u32, expires_s: u64, transport: Transport) -> Binding {
+    pub(super) fn binding(number: u32, device: u32, expires_s: u64, transport: Transport) -> Binding {
         Binding {
             number,
             turn: 0,
@@ -275,7 +332,7 @@ mod tests {
         }
     }
 
-    fn licence(enabled: bool) -> Licence {
+    pub(super) fn licence(enabled: bool) -> Licence {
         Licence {
             enabled,
             generation: 1,
@@ -356,6 +413,29 @@ mod tests {
         let found = route(Some(called), NOW);
         assert_eq!(&*found.targets[1].routes, b"Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n");
         assert!(found.targets[0].routes.is_empty());
+    }
+
+    #[test]
+    fn a_sips_call_rings_what_is_encrypted() {
+        let on = licence(true);
+        let over = |transport: Transport, binding: Binding| {
+            let stream = Some(FlowId { shard: Default::default(), slot: 0, generation: 0 });
+            Binding { transport, stream: stream.filter(|_| transport.is_reliable()), ..binding }
+        };
+        let bindings = vec![
+            over(Transport::Tcp, flow(1, 1, 30)),
+            over(Transport::Wss, flow(2, 1, 20)),
+            over(Transport::Udp, flow(3, 1, 10)),
+            over(Transport::Ws, binding(4, 3, 2000, Transport::Ws)),
+            over(Transport::Tls, binding(5, 3, 2000, Transport::Tls)),
+        ];
+        let called = Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings };
+        let found = route(Some(called), NOW).only_secure();
+        let numbers: Vec<_> = found.targets.iter().map(|t| (t.number, t.spares.len())).collect();
+        assert_eq!((numbers, found.refusal()), (vec![(5, 0), (2, 0)], None));
+        let called =
+            Called { tenant_active: true, life: Life::Active, licence: &on, bindings: &bindings[3..4] };
+        assert_eq!(route(Some(called), NOW).only_secure().refusal(), Some(Reason::NotSecure));
     }
 
     #[test]

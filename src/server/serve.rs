@@ -34,7 +34,7 @@ use crate::service::open::{self, OpenError, Opened, Opening};
 use crate::service::portal::argon::Argon;
 use crate::service::portal::{self, Desk};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, housekeeping, mailing, outbox};
+use crate::service::{Services, commit, history, housekeeping, mailing, outbox, rotation};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -199,12 +199,14 @@ async fn run(
             mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
         );
     }
+    tasks.spawn("rotation", rotation::run(services.clone(), stop.clone()));
     tasks.spawn("metrics upkeep", upkeep(metrics.clone(), stop.clone()));
     late_tasks.spawn("pulse", Arc::clone(&pulse).feel(running.post(), late.clone()));
     late_tasks.spawn("watchdog", notify::watchdog(pulse.clone(), late.clone()));
     let (gathered, events) = trays.into_iter().map(|tray| (tray.refreshes, tray.events)).unzip();
     let journal = tokio::spawn(refreshes::run(services.clone(), gathered, late.clone()));
-    late_tasks.spawn("events", events::run(events, late));
+    late_tasks.spawn("events", events::run(events, late.clone()));
+    late_tasks.spawn("histories", history::run(services.clone(), late));
 
     for listen in &listens {
         tracing::info!(%listen, "listening");

@@ -41,7 +41,7 @@ pub struct AuditLine {
 pub enum About {
     /// A tenant.
     Tenant(TenantCode),
-    /// An extension.
+    /// An extension, or a station.
     Extension(LoginName),
     /// A source address.
     Source(IpAddr),
@@ -228,6 +228,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
             &format!("lock_{}", lock.scope.label()),
             format!("{} until {}", lock.source, lock.until.rfc3339()),
         );
+    }
+    if let Some(named) = &record.station {
+        put(if record.login.is_station() { "agent" } else { "station" }, named.to_string());
     }
     for key in record.portal.iter().flat_map(|portal| &portal.keys) {
         put("key", key.to_string());

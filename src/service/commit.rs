@@ -5,7 +5,8 @@
 //! committer, where nothing else can come between: so a race of many new devices fills the cap and
 //! no more.
 
-use super::tables::{BANS, DECOYS, extension, overlay, put_extension};
+use super::audit::{self, About};
+use super::tables::{BANS, DECOYS, account, overlay, put_extension};
 use super::telling;
 use crate::account::{Life, LoginName};
 use crate::base::private::Private;
@@ -16,10 +17,12 @@ use crate::core::settings::Settings;
 use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::licence::{self, Admission, Device, DeviceId, admit, identify};
+use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
 use crate::lockout::{Begun, Lock};
-use crate::registrar::{self, Asked, Seen, Wanted};
+use crate::registrar::history::{Happened, Happening};
+use crate::registrar::{self, Asked, Binding, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +33,15 @@ struct Staged {
     result: Result<Option<DeviceId>, Refusal>,
     /// Whether it shows that several phones use the instance of the device.
     seen: Seen,
+    /// What the history is to have.
+    news: Vec<Happened>,
+}
+
+impl Staged {
+    /// Of no extension, or of one that nothing but its lock was changed of.
+    fn of(record: Option<ExtensionRecord>) -> Self {
+        Self { record, result: Ok(None), seen: Seen::Usual, news: Vec::new() }
+    }
 }
 
 /// Hands a commit to the store. `reply` is called once, when it is durable or refused: on the
@@ -74,7 +86,12 @@ fn settle(
     result: Result<Staged, StoreError>,
 ) -> (Result<Option<DeviceId>, Refusal>, Option<u32>) {
     match result {
-        Ok(Staged { record, result, seen }) => {
+        Ok(Staged { record, result, seen, news }) => {
+            if let Some(record) = &record {
+                for happened in news {
+                    directory.news.tell(record.login.clone(), happened);
+                }
+            }
             if let (Some(record), Ok(Some(device))) = (&record, &result) {
                 tell_clones(record, *device, seen);
             }
@@ -115,17 +132,28 @@ fn stage(
         Durable::Locked { login: Some(login), lock, .. } => put_lock(txn, directory, at, &login, lock),
         Durable::Locked { .. } => decoy(txn),
         Durable::Banned { begun, .. } => {
-            note_ban(txn, &begun)?;
-            Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
+            note_ban(txn, directory, at, &begun)?;
+            Ok(Staged::of(None))
         }
     }
 }
 
-/// Writes a ban, and removes the one that made room for it.
-pub(super) fn note_ban(txn: &mut Txn<'_>, begun: &Begun) -> Result<(), StoreError> {
+/// Writes a ban with its line of the audit, and removes the one that made room for it.
+pub(super) fn note_ban(
+    txn: &mut Txn<'_>,
+    directory: &Directory,
+    at: Wall,
+    begun: &Begun,
+) -> Result<(), StoreError> {
     let Begun { ban, dropped } = begun;
     if let Some(dropped) = dropped {
         BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
+    }
+    if directory.may_tell_ban(at) {
+        let what = What::Banned { until: ban.until };
+        audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
+    } else {
+        metrics::counter!("stationmaster_shed_total", "why" => "audit_bans").increment(1);
     }
     BANS.put(txn, &[&ban.source.to_string()], ban, Some(ban.until), Expect::Any).map(drop)
 }
@@ -137,7 +165,7 @@ pub(super) fn note_strangers_lock(txn: &mut Txn<'_>) -> Result<(), StoreError> {
 
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
     note_strangers_lock(txn)?;
-    Ok(Staged { record: None, result: Ok(None), seen: Seen::Usual })
+    Ok(Staged::of(None))
 }
 
 fn put_lock(
@@ -147,14 +175,14 @@ fn put_lock(
     login: &LoginName,
     lock: Lock,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = extension(txn, login)? else { return decoy(txn) };
+    let Some(row) = account(txn, login)? else { return decoy(txn) };
     let mut record = row.value;
     overlay(&mut record, directory);
     record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
     telling::locked(&mut record, directory.tenant(login.tenant()).as_deref(), &lock);
     record.lock = Some(lock);
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged { record: Some(record), result: Ok(None), seen: Seen::Usual })
+    Ok(Staged::of(Some(record)))
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -165,14 +193,15 @@ fn register(
     at: Wall,
     request: &Register,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = extension(txn, &request.login)? else {
-        return Ok(Staged { record: None, result: Err(Refusal::ExtensionNotActive), seen: Seen::Usual });
+    let Some(row) = account(txn, &request.login)? else {
+        return Ok(Staged { result: Err(Refusal::ExtensionNotActive), ..Staged::of(None) });
     };
     let mut record = row.value;
     overlay(&mut record, directory);
+    let before = record.bindings.clone();
     let changed = change(&mut record, directory, settings, at, request);
     match changed {
-        Ok(Some(_)) => {
+        Ok(Change::Of { .. }) => {
             put_extension(txn, &record, Expect::At(row.revision))?;
             let streams = record
                 .bindings
@@ -180,29 +209,71 @@ fn register(
                 .filter_map(|binding| binding.stream.map(|stream| (binding.number, binding.turn, stream)));
             directory.with(request.login.as_str(), |entry| entry.doubt.stage(streams.collect()));
         }
-        Ok(None) => {}
+        Ok(Change::Nothing) => {}
         // It may have been changed halfway.
         Err(_) => {
-            if let Some(row) = extension(txn, &request.login)? {
+            if let Some(row) = account(txn, &request.login)? {
                 record = row.value;
                 overlay(&mut record, directory);
             }
         }
     }
-    let seen = changed.ok().flatten().map_or(Seen::Usual, |(_, seen)| seen);
-    let result = changed.map(|changed| changed.map(|(device, _)| device));
-    Ok(Staged { record: Some(record), result, seen })
+    let (result, seen) = match changed {
+        Ok(Change::Of { device, seen }) => (Ok(device), seen),
+        Ok(Change::Nothing) => (Ok(None), Seen::Usual),
+        Err(refusal) => (Err(refusal), Seen::Usual),
+    };
+    let news =
+        if result.is_ok() { news_of(&before, &record.bindings, request.flow.remote, at) } else { Vec::new() };
+    Ok(Staged { record: Some(record), result, seen, news })
 }
 
-/// Does to the record what a REGISTER asks; says for which device, or none if there is nothing to
-/// do.
+/// What the history is to have of bindings that began and ended. One that makes room for another of the
+/// same device is no event of its own.
+fn news_of(before: &[Binding], after: &[Binding], address: SocketAddr, now: Wall) -> Vec<Happened> {
+    let is_in = |bindings: &[Binding], one: &Binding| bindings.iter().any(|other| other.number == one.number);
+    let begun = || after.iter().filter(|binding| !is_in(before, binding));
+    let mut news = Vec::new();
+    for ended in before.iter().filter(|binding| !is_in(after, binding)) {
+        let (at, what) = if !ended.is_live(now) {
+            (ended.expires, Happening::Expired)
+        } else if begun().any(|binding| binding.device == ended.device) {
+            continue;
+        } else {
+            (now, Happening::Unregistered)
+        };
+        news.push(Happened { at, device: Some(ended.device), address: Some(ended.remote), what });
+    }
+    news.extend(begun().map(|binding| Happened {
+        at: now,
+        device: Some(binding.device),
+        address: Some(address),
+        what: Happening::Registered,
+    }));
+    news
+}
+
+/// What a REGISTER did to the record.
+enum Change {
+    /// Nothing: there was nothing to do.
+    Nothing,
+    /// Something.
+    Of {
+        /// For which device; none if it was only taken for one by its looks, and signed out.
+        device: Option<DeviceId>,
+        /// What it shows of that.
+        seen: Seen,
+    },
+}
+
+/// Does to the record what a REGISTER asks.
 fn change(
     record: &mut ExtensionRecord,
     directory: &Directory,
     settings: &Settings,
     at: Wall,
     request: &Register,
-) -> Result<Option<(DeviceId, Seen)>, Refusal> {
+) -> Result<Change, Refusal> {
     // The password was right when it was looked at; if it was changed since, it is not.
     if record.life != Life::Active || record.credentials.as_ref().is_none_or(|c| c.epoch != request.epoch) {
         return Err(Refusal::ExtensionNotActive);
@@ -210,18 +281,30 @@ fn change(
     let asked = Asked::of(&request.message, &settings.terms).map_err(Refusal::Register)?;
     let evidence = evidence(&request.message, Some(&asked), request.flow, request.nonce_device);
     let who = identify(&evidence, &record.licence, &record.bindings, at);
+    let station = record.login.is_station();
     let tenant = directory.tenant(request.login.tenant());
     let tenant = tenant.filter(|tenant| tenant.active).ok_or(Refusal::TenantSuspended)?;
-    let devices_max = tenant.policies.max_devices.unwrap_or(settings.devices_max);
+    let devices_max = if station { 1 } else { tenant.policies.max_devices.unwrap_or(settings.devices_max) };
     let nothing_to_do = asked.only_removes() || matches!(asked.wanted, Wanted::Query);
     let mut adopted = false;
+    let address = || request.flow.source().to_string();
+    // Another phone at a station, which has one: the former goes, with all it had.
+    if station && who == Who::New && !nothing_to_do && !record.licence.devices.is_empty() {
+        adopted = true;
+        record.licence.devices.clear();
+        record.bindings.clear();
+    }
     let device = match admit(&record.licence, who, devices_max) {
-        Admission::Activate
-        | Admission::Adopt(_)
-        | Admission::Refuse(licence::Refusal::CapReached { .. })
-            if nothing_to_do =>
-        {
-            return Ok(None);
+        Admission::Activate | Admission::Refuse(licence::Refusal::CapReached { .. }) if nothing_to_do => {
+            return Ok(Change::Nothing);
+        }
+        // Who only signs out takes nobody's place, nor gets a nonce that leads to it.
+        Admission::Adopt(like) if nothing_to_do => {
+            let plan = registrar::plan(&record.bindings, like, &asked, request.flow, false, 0, at)
+                .map_err(Refusal::Register)?;
+            registrar::apply(&mut record.bindings, &mut 0, &plan, like, &asked, request.flow);
+            let ended = !plan.ops.is_empty();
+            return Ok(if ended { Change::Of { device: None, seen: Seen::Usual } } else { Change::Nothing });
         }
         Admission::Known(device) => {
             if !record.licence.device(device).is_some_and(|known| evidence.is_kept_in(known)) {
@@ -233,15 +316,24 @@ fn change(
             adopted = true;
             let device = record.licence.adopt(former, evidence.newcomer(), at).unwrap_or(former);
             record.bindings.retain(|binding| binding.device != former || device == former);
+            if device != former {
+                record.tell(at, What::Adopted { device: device.0, address: address() });
+            }
             device
         }
         Admission::Activate => {
             let device =
                 record.licence.activate(evidence.newcomer(), devices_max, at).map_err(Refusal::from)?;
-            let address = request.flow.source().to_string();
-            record.tell(at, What::Activated { device: device.0, address });
-            let model = record.licence.device(device).map(|device| device.model.clone()).unwrap_or_default();
-            telling::new_device(record, Some(&tenant), at, &model, request.flow.source());
+            match (station, adopted) {
+                (false, _) => {
+                    record.tell(at, What::Activated { device: device.0, address: address() });
+                    let model =
+                        record.licence.device(device).map(|device| device.model.clone()).unwrap_or_default();
+                    telling::new_device(record, Some(&tenant), at, &model, request.flow.source());
+                }
+                (true, true) => record.tell(at, What::Adopted { device: device.0, address: address() }),
+                (true, false) => {} // the first phone of a station is no activation
+            }
             device
         }
         Admission::Refuse(why) => return Err(Refusal::from(why)),
@@ -250,17 +342,16 @@ fn change(
         known.sha256 |= request.sha256;
     }
     // What an adopted device had before ends: else the phone that had it could come back beside it.
-    let replaces = adopted || record.licence.device(device).is_some_and(Device::has_good_key);
+    let replaces = station || adopted || record.licence.device(device).is_some_and(Device::has_good_key);
     let plan = registrar::plan(&record.bindings, device, &asked, request.flow, replaces, request.jitter, at)
         .map_err(Refusal::Register)?;
     if plan.seen == Seen::Cloned {
-        let address = request.flow.source().to_string();
-        record.tell(at, What::Cloned { device: device.0, address });
+        record.tell(at, What::Cloned { device: device.0, address: address() });
     }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {
         let named = |call_id: &[u8], cseq| *call_id == *asked.call_id && cseq == asked.cseq;
         record.bindings.retain(|binding| binding.device != device || named(&binding.call_id, binding.cseq));
     }
-    Ok(Some((device, plan.seen)))
+    Ok(Change::Of { device: Some(device), seen: plan.seen })
 }

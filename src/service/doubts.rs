@@ -1,16 +1,18 @@
 //! What a failing store leaves open, and its end: memory is told which bindings it may no longer
 //! answer for ([`crate::directory::Doubt`]), and what there really is as soon as that can be read.
 //!
-//! It hears of every write of extensions and tenants, whoever asked for it, on the committer's thread
-//! and in the order of the store; so it takes part in no race. Locks and bans are memory's.
+//! It hears of every write of extensions, stations and tenants, whoever asked for it, on the committer's thread
+//! and in the order of the store; so it takes part in no race. Locks and bans are memory's, but for an
+//! unlocking, or the end of a ban, that may have been kept: that is done when it is read to be so.
 
-use super::tables::{EXTENSIONS, TENANTS};
+use super::tables::{BANS, TENANTS, account, table_of};
 use super::{Services, unseal};
-use crate::account::{LoginName, Number, Tenant, TenantCode};
+use crate::account::{LoginName, Number, StationId, Tenant, TenantCode};
 use crate::base::time::Now;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::store::seal::Sealer;
 use crate::store::{Change, Doubts, Key, StoreError, View};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Keeps memory's doubts.
@@ -21,8 +23,9 @@ struct Minder {
 
 /// What a key is of.
 enum Of {
-    Extension(LoginName),
+    Account(LoginName),
     Tenant(TenantCode),
+    Ban(IpAddr),
     /// Nothing that memory relies on.
     Other,
 }
@@ -39,8 +42,8 @@ impl Doubts for Minder {
     fn arise(&self, changes: &[Change], unsure: &[Key]) {
         for Change { key, value, .. } in changes {
             match of(key) {
-                Of::Extension(login) => {
-                    let kept = value.as_ref().and_then(|value| EXTENSIONS.decode(key, value).ok());
+                Of::Account(login) => {
+                    let kept = value.as_ref().and_then(|value| table_of(&login).decode(key, value).ok());
                     self.directory.with(login.as_str(), |entry| entry.mistrust(kept.as_ref()));
                 }
                 Of::Tenant(code) => {
@@ -50,16 +53,16 @@ impl Doubts for Minder {
                         self.directory.mistrust_tenant(code.as_str());
                     }
                 }
-                Of::Other => {}
+                Of::Ban(_) | Of::Other => {}
             }
         }
         for key in unsure {
             match of(key) {
-                Of::Extension(login) => {
+                Of::Account(login) => {
                     self.directory.with(login.as_str(), |entry| entry.mistrust(None));
                 }
                 Of::Tenant(code) => self.directory.mistrust_tenant(code.as_str()),
-                Of::Other => {}
+                Of::Ban(_) | Of::Other => {}
             }
         }
     }
@@ -80,7 +83,7 @@ impl Minder {
     /// Takes over what there is under a key.
     fn know(&self, view: &View<'_>, key: &Key) -> Result<(), StoreError> {
         match of(key) {
-            Of::Extension(login) => match EXTENSIONS.get(view, &[login.tenant(), login.number()])? {
+            Of::Account(login) => match account(view, &login)? {
                 Some(row) => self.take_over(&row.value),
                 None => drop(self.directory.remove(login.as_str())),
             },
@@ -88,6 +91,10 @@ impl Minder {
                 Some(row) => self.directory.put_tenant(row.value),
                 None => self.directory.remove_tenant(code.as_str()),
             },
+            Of::Ban(source) => {
+                let kept = BANS.get(view, &[&source.to_string()])?;
+                self.directory.ban_is_known(source, kept.map(|row| row.value).as_ref());
+            }
             Of::Other => {}
         }
         Ok(())
@@ -122,9 +129,14 @@ fn of(key: &Key) -> Of {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match (key.namespace(), parts.as_slice()) {
         (b"ext", [code, number]) => match (TenantCode::parse(code), Number::parse(number)) {
-            (Ok(code), Ok(number)) => Of::Extension(LoginName::of(&number, &code)),
+            (Ok(code), Ok(number)) => Of::Account(LoginName::of(&number, &code)),
             _ => Of::Other,
         },
+        (b"station", [code, id]) => match (TenantCode::parse(code), StationId::parse(id)) {
+            (Ok(code), Ok(id)) => Of::Account(LoginName::of_station(&id, &code)),
+            _ => Of::Other,
+        },
+        (b"ban", [source]) => source.parse().map_or(Of::Other, Of::Ban),
         (b"tenant", [code]) => TenantCode::parse(code).map_or(Of::Other, Of::Tenant),
         _ => Of::Other,
     }

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod audit;
 pub mod commit;
 pub mod doubts;
+pub mod history;
 pub mod housekeeping;
 pub mod index;
 pub mod mailing;
@@ -15,6 +16,7 @@ pub mod open;
 pub mod outbox;
 pub mod portal;
 pub mod refreshes;
+pub mod rotation;
 pub mod tables;
 pub mod telling;
 

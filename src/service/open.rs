@@ -1,6 +1,6 @@
 //! Start: the store is opened, its key found, and everything the shards must know is loaded.
 
-use super::tables::{BANS, EXTENSIONS, TENANTS};
+use super::tables::{BANS, EXTENSIONS, STATIONS, TENANTS};
 use super::{Services, unseal};
 use crate::base::private::Secret;
 use crate::base::rng::Rng;
@@ -133,22 +133,25 @@ pub fn start(opening: Opening<'_>) -> Result<Opened, OpenError> {
     Ok(Opened { services, replayed, suspects })
 }
 
-/// Whether any extension has credentials.
+/// Whether any extension or station has credentials.
 fn credentials(view: &View<'_>) -> Result<system::Credentials, StoreError> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = EXTENSIONS.scan(view, &[], after.as_ref(), PAGE)?;
-        if page.iter().any(|(_, row)| row.value.credentials.is_some()) {
-            return Ok(system::Credentials::Some);
-        }
-        match page.into_iter().next_back() {
-            Some((key, _)) => after = Some(key),
-            None => return Ok(system::Credentials::None),
+    for table in [EXTENSIONS, STATIONS] {
+        let mut after: Option<Key> = None;
+        loop {
+            let page = table.scan(view, &[], after.as_ref(), PAGE)?;
+            if page.iter().any(|(_, row)| row.value.credentials.is_some()) {
+                return Ok(system::Credentials::Some);
+            }
+            match page.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => break,
+            }
         }
     }
+    Ok(system::Credentials::None)
 }
 
-/// Loads tenants, extensions and bans into the directory. Blocks.
+/// Loads tenants, extensions, stations and bans into the directory. Blocks.
 ///
 /// # Errors
 /// [`OpenError::Store`], [`OpenError::Seal`].
@@ -162,18 +165,20 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -
             break;
         }
     }
-    loop {
-        let page = EXTENSIONS.scan(view, &[], after.as_ref(), PAGE)?;
-        after = page.last().map(|(key, _)| key.clone());
-        for (_, row) in page {
-            let record = row.value;
-            let credentials = unseal(sealer, &record)
-                .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
-            directory.put(&record, credentials.filter(|_| super::opens_phones(&record)), now);
-            directory.restore_person(&record, now);
-        }
-        if after.is_none() {
-            break;
+    for table in [EXTENSIONS, STATIONS] {
+        loop {
+            let page = table.scan(view, &[], after.as_ref(), PAGE)?;
+            after = page.last().map(|(key, _)| key.clone());
+            for (_, row) in page {
+                let record = row.value;
+                let credentials = unseal(sealer, &record)
+                    .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
+                directory.put(&record, credentials.filter(|_| super::opens_phones(&record)), now);
+                directory.restore_person(&record, now);
+            }
+            if after.is_none() {
+                break;
+            }
         }
     }
     loop {

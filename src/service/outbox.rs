@@ -6,11 +6,11 @@
 //! same key, and loses none.
 
 use super::mailing::Waiting;
-use super::tables::{EXTENSIONS, extension, put_extension};
+use super::tables::{EXTENSIONS, STATIONS, account, put_extension};
 use super::{Services, audit};
 use crate::account::LoginName;
 use crate::directory::ExtensionRecord;
-use crate::store::{Change, Expect, Key, StoreError, Txn, Value, WatchEnd};
+use crate::store::{Change, Expect, Key, StoreError, Table, Txn, Value, WatchEnd};
 use crate::task::Stop;
 use std::time::Duration;
 
@@ -22,10 +22,17 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Empties outboxes and tells who owes mails until `stop`: what a crash left first, then as they fill.
 pub async fn run(services: Services, mails: Waiting, stop: Stop) {
+    tokio::join!(
+        run_of(&EXTENSIONS, &services, &mails, stop.clone()),
+        run_of(&STATIONS, &services, &mails, stop.clone())
+    );
+}
+
+async fn run_of(table: &Table<ExtensionRecord>, services: &Services, mails: &Waiting, stop: Stop) {
     loop {
         let ended = tokio::select! {
             () = stop.stopped() => return,
-            ended = follow(&services, &mails) => ended,
+            ended = follow(table, services, mails) => ended,
         };
         match ended {
             Ok(WatchEnd::Closed) => return,
@@ -41,12 +48,16 @@ pub async fn run(services: Services, mails: Waiting, stop: Stop) {
     }
 }
 
-/// Looks at every extension, then at each that changes, until the watch ends.
-async fn follow(services: &Services, mails: &Waiting) -> Result<WatchEnd, StoreError> {
-    let mut watch = services.store.watch(EXTENSIONS.prefix(&[])?).await?;
+/// Looks at every record of a table, then at each that changes, until the watch ends.
+async fn follow(
+    table: &Table<ExtensionRecord>,
+    services: &Services,
+    mails: &Waiting,
+) -> Result<WatchEnd, StoreError> {
+    let mut watch = services.store.watch(table.prefix(&[])?).await?;
     let mut full = Vec::new();
     while let Some((key, record)) = watch.snapshot().await? {
-        note(&mut full, mails, &key, &record.value);
+        note(table, &mut full, mails, &key, &record.value);
         if full.len() >= BATCH {
             empty(services, &mut full).await?;
         }
@@ -59,7 +70,7 @@ async fn follow(services: &Services, mails: &Waiting) -> Result<WatchEnd, StoreE
         };
         while let Some(Change { key, value, .. }) = next {
             if let Some(value) = value {
-                note(&mut full, mails, &key, &value);
+                note(table, &mut full, mails, &key, &value);
             }
             next = match watch.try_next() {
                 _ if full.len() >= BATCH => None,
@@ -74,9 +85,15 @@ async fn follow(services: &Services, mails: &Waiting) -> Result<WatchEnd, StoreE
 }
 
 /// Notes an extension whose outbox is not empty, or that owes mails.
-fn note(full: &mut Vec<LoginName>, mails: &Waiting, key: &Key, value: &Value) {
+fn note(
+    table: &Table<ExtensionRecord>,
+    full: &mut Vec<LoginName>,
+    mails: &Waiting,
+    key: &Key,
+    value: &Value,
+) {
     // What cannot be read is told at start, and by whoever needs it.
-    let Ok(record) = EXTENSIONS.decode(key, value) else { return };
+    let Ok(record) = table.decode(key, value) else { return };
     if !record.mails.waiting().is_empty() {
         mails.add(record.login.clone());
     }
@@ -94,7 +111,7 @@ async fn empty(services: &Services, full: &mut Vec<LoginName>) -> Result<(), Sto
 }
 
 fn empty_one(txn: &mut Txn<'_>, login: &LoginName) -> Result<(), StoreError> {
-    let Some(row) = extension(txn, login)? else { return Ok(()) };
+    let Some(row) = account(txn, login)? else { return Ok(()) };
     let mut record: ExtensionRecord = row.value;
     if record.outbox.is_empty() {
         return Ok(());
@@ -132,6 +149,6 @@ mod tests {
         let told: Vec<_> = lines.into_iter().map(|(_, row)| row.value.notice.what).collect();
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(matches!(told[0], What::Activated { device: 1, .. }));
-        assert!(extension(&txn, &login).unwrap().unwrap().value.outbox.is_empty());
+        assert!(account(&txn, &login).unwrap().unwrap().value.outbox.is_empty());
     }
 }

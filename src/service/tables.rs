@@ -4,6 +4,8 @@
 //! |-----------|------------------|--------|
 //! | `tenant`  | code             | [`Tenant`] |
 //! | `ext`     | tenant, number   | [`ExtensionRecord`], the root of everything about an extension |
+//! | `station` | tenant, ID       | the same record of a station: credentials, phone, bindings, lock |
+//! | `history` | tenant, number or ID | [`History`] of its devices, written behind what it tells of |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
 //! | `session` | tenant, number, hash of its secret | [`Session`], gone when it is not used |
@@ -19,6 +21,7 @@ use crate::account::{AccessKey, LoginName, Session, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
+use crate::registrar::history::History;
 use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
@@ -28,6 +31,13 @@ pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 3).migra
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
     Table::new(Namespace::new("ext"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
+
+/// Stations by tenant and ID.
+pub const STATIONS: Table<ExtensionRecord> =
+    Table::new(Namespace::new("station"), EXTENSION_SCHEMA).migrating(ExtensionRecord::of_schema);
+
+/// What became of registrations, by tenant and number or ID.
+pub const HISTORIES: Table<History> = Table::new(Namespace::new("history"), 1);
 
 /// Bans by source.
 pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
@@ -81,7 +91,21 @@ pub fn extension(view: &View<'_>, login: &LoginName) -> Result<Option<Row<Extens
     EXTENSIONS.get(view, &[login.tenant(), login.number()])
 }
 
-/// Puts an extension's record, if it still has the revision it was read at.
+/// The table that holds the record of whoever signs in by this name.
+#[must_use]
+pub fn table_of(login: &LoginName) -> Table<ExtensionRecord> {
+    if login.is_station() { STATIONS } else { EXTENSIONS }
+}
+
+/// The record of an extension or of a station.
+///
+/// # Errors
+/// As [`Table::get`].
+pub fn account(view: &View<'_>, login: &LoginName) -> Result<Option<Row<ExtensionRecord>>, StoreError> {
+    table_of(login).get(view, &[login.tenant(), login.number()])
+}
+
+/// Puts the record of an extension or a station, if it still has the revision it was read at.
 ///
 /// # Errors
 /// As [`Table::put`].
@@ -90,7 +114,8 @@ pub fn put_extension(
     record: &ExtensionRecord,
     expect: Expect,
 ) -> Result<Revision, StoreError> {
-    EXTENSIONS.put(txn, &[record.login.tenant(), record.login.number()], record, None, expect)
+    let login = &record.login;
+    table_of(login).put(txn, &[login.tenant(), login.number()], record, None, expect)
 }
 
 /// Ends every portal session of an extension.

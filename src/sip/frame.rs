@@ -127,10 +127,10 @@ fn content_length(head: &[u8]) -> Result<usize, FrameError> {
         }
         let line = head.get(start..at).unwrap_or_default();
         let Some(colon) = memchr::memchr(b':', line) else { continue };
-        if Name::of(line[..colon].trim_ascii_end()) != Name::ContentLength {
+        if Name::of(text::trim_end(&line[..colon])) != Name::ContentLength {
             continue;
         }
-        let found = text::decimal(line[colon + 1..].trim_ascii())
+        let found = text::decimal(text::trim_end(text::trim_start(&line[colon + 1..])))
             .and_then(|found| usize::try_from(found).ok())
             .ok_or(FrameError::ContentLength)?;
         if length.is_some_and(|length| length != found) {
@@ -251,6 +251,8 @@ mod tests {
             ("A sip:a SIP/2.0\r\nl: -1\r\n\r\n", FrameError::ContentLength),
             ("A sip:a SIP/2.0\r\nl: 1\r\n 2\r\n\r\n", FrameError::ContentLength),
             ("A sip:a SIP/2.0\r\nl:\r\n\r\n", FrameError::ContentLength),
+            ("A sip:a SIP/2.0\r\nl:\x0c1\r\n\r\n", FrameError::ContentLength),
+            ("A sip:a SIP/2.0\r\nl\x0c: 1\r\n\r\n", FrameError::ContentLength),
             ("A sip:a SIP/2.0\r\nX-l: 1\r\n l: 1\r\n\r\n", FrameError::ContentLength),
             ("A sip:a SIP/2.0\r\nl: 1\r\nContent-Length: 2\r\n\r\n", FrameError::ContentLength),
             ("A sip:a SIP/2.0\r\nl: 99999999999999999999\r\n\r\n", FrameError::ContentLength),

@@ -28,6 +28,25 @@ pub fn is_all_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token)
 }
 
+/// The text without white space before it: spaces, tabs and line ends, and no other control (RFC 3261
+/// §25.1, `LWS`).
+#[must_use]
+pub fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+/// The text without white space behind it, as [`trim_start`] has it.
+#[must_use]
+pub fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = text {
+        text = rest;
+    }
+    text
+}
+
 /// Whether the text is a Call-ID: a word, or two with `@` between them (RFC 3261 §25.1).
 #[must_use]
 pub fn is_call_id(text: &[u8]) -> bool {

@@ -132,6 +132,12 @@ impl fmt::Debug for Key {
 pub struct Prefix(Bytes);
 
 impl Prefix {
+    /// Every key of every namespace.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(Bytes::new())
+    }
+
     /// The prefix of every key there is.
     #[must_use]
     pub const fn everything() -> Self {

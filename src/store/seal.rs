@@ -8,8 +8,11 @@
 //! | 17–    | ciphertext, then 16 bytes of tag |
 //!
 //! The record's id is associated data: a secret copied into another record does not open there.
-//! It holds one key and knows no rotation.
+//!
+//! While the key is changed there are two: the new one seals, both open (`service::rotation`). What is
+//! derived comes of a root that the first key made, and stays what it was.
 
+use super::key_file::KeyFile;
 use crate::base::private::Secret;
 use crate::base::rng::Rng;
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
@@ -17,6 +20,8 @@ use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use tokio::sync::Notify;
 
 const FORM: u8 = 1;
 const HEAD: usize = 17;
@@ -58,31 +63,128 @@ pub enum SealError {
     Forged,
 }
 
-/// Seals and opens with one key. Cheap to share behind an `Arc`.
+/// Seals with the present key, and opens with that and the one before it. Clones share the keys.
 #[derive(Clone)]
-pub struct Sealer {
+pub struct Sealer(Arc<Shared>);
+
+struct Shared {
+    keys: RwLock<Keys>,
+    root: RwLock<Secret<[u8; 32]>>,
+    /// Where the keys come from; `None` if they are nowhere but here.
+    home: Option<KeyFile>,
+    turned: Notify,
+}
+
+/// One key.
+#[derive(Clone)]
+struct OneKey {
     id: KeyId,
     cipher: Aes256GcmSiv,
 }
 
-impl Sealer {
-    /// With this key.
-    #[must_use]
-    pub fn new(key: &Secret<[u8; 32]>) -> Self {
+struct Keys {
+    present: OneKey,
+    former: Option<OneKey>,
+}
+
+impl OneKey {
+    fn new(key: &Secret<[u8; 32]>) -> Self {
         Self { id: KeyId::of(key), cipher: Aes256GcmSiv::new(&Key::<Aes256GcmSiv>::from(*key.expose())) }
     }
+}
 
-    /// The id of its key.
+fn root_of(key: &Secret<[u8; 32]>) -> Secret<[u8; 32]> {
+    let hash = Sha256::new().chain_update(b"stationmaster root\0").chain_update(key.expose());
+    Secret::new(hash.finalize().into())
+}
+
+impl Sealer {
+    /// With this key alone, which is in no file.
     #[must_use]
-    pub const fn key_id(&self) -> KeyId {
-        self.id
+    pub fn new(key: &Secret<[u8; 32]>) -> Self {
+        Self::of(key, None, None)
     }
 
-    /// Another key, made of this one: the same for the same purpose, and of no use to find this one.
+    /// With the present key, the one before it if it may still be needed, and the file that they stand
+    /// in.
+    #[must_use]
+    pub fn of(present: &Secret<[u8; 32]>, former: Option<&Secret<[u8; 32]>>, home: Option<KeyFile>) -> Self {
+        let keys = Keys { present: OneKey::new(present), former: former.map(OneKey::new) };
+        // Until the store tells: the oldest key that there is.
+        let root = root_of(former.unwrap_or(present));
+        let (keys, root) = (RwLock::new(keys), RwLock::new(root));
+        Self(Arc::new(Shared { keys, root, home, turned: Notify::new() }))
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.0.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of the key that seals.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.keys().present.id
+    }
+
+    /// The id of the key before it, while that may be needed.
+    #[must_use]
+    pub fn former_id(&self) -> Option<KeyId> {
+        self.keys().former.as_ref().map(|key| key.id)
+    }
+
+    /// The file that the keys stand in.
+    #[must_use]
+    pub fn home(&self) -> Option<&KeyFile> {
+        self.0.home.as_ref()
+    }
+
+    /// From now on this key seals, and the present one only opens. Whoever waits for
+    /// [`turned`](Self::turned) hears of it.
+    pub fn turn(&self, key: &Secret<[u8; 32]>) {
+        {
+            let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let former = std::mem::replace(&mut keys.present, OneKey::new(key));
+            keys.former = Some(former);
+        }
+        self.0.turned.notify_one();
+    }
+
+    /// Waits until a key is new; one that was new before somebody waited counts.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn turned(&self) {
+        self.0.turned.notified().await;
+    }
+
+    /// Nothing needs the former key any more.
+    pub fn drop_former(&self) {
+        self.0.keys.write().unwrap_or_else(PoisonError::into_inner).former = None;
+    }
+
+    /// Whether a secret is sealed with another key than the present one.
+    #[must_use]
+    pub fn is_former(&self, sealed: &[u8]) -> bool {
+        let [FORM, i0, i1, i2, i3, ..] = *sealed else { return false };
+        KeyId([i0, i1, i2, i3]) != self.key_id()
+    }
+
+    /// What everything derived comes of, to be kept sealed in the store: another key must not change it.
+    pub(super) fn root(&self) -> Secret<[u8; 32]> {
+        self.0.root.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Derives from this root, as the store has it.
+    pub(super) fn set_root(&self, root: Secret<[u8; 32]>) {
+        *self.0.root.write().unwrap_or_else(PoisonError::into_inner) = root;
+    }
+
+    /// A key for another purpose: the same for the same purpose, whatever key seals, and of no use to
+    /// find any of those.
     #[must_use]
     pub fn derive(&self, purpose: &[u8]) -> Secret<[u8; 32]> {
-        let sealed = self.cipher.encrypt(&Nonce::from([0; 12]), Payload { msg: &[0; 32], aad: purpose });
-        Secret::new(Sha256::digest(sealed.unwrap_or_default()).into())
+        let hash = Sha256::new().chain_update(self.root().expose()).chain_update(purpose);
+        Secret::new(hash.finalize().into())
     }
 
     /// The secret, readable only with this key and for this record; 33 bytes longer. The same
@@ -91,12 +193,13 @@ impl Sealer {
     pub fn seal(&self, rng: &mut Rng, record_id: &[u8], secret: &[u8]) -> Vec<u8> {
         let mut nonce = [0; 12];
         rng.fill(&mut nonce);
+        let OneKey { id, cipher } = self.keys().present.clone();
         // Fails only past 64 GiB; what is then kept opens as malformed.
-        let sealed = self.cipher.encrypt(&Nonce::from(nonce), Payload { msg: secret, aad: record_id });
+        let sealed = cipher.encrypt(&Nonce::from(nonce), Payload { msg: secret, aad: record_id });
         let Ok(sealed) = sealed else { return Vec::new() };
         let mut out = Vec::with_capacity(HEAD + sealed.len());
         out.push(FORM);
-        out.extend(self.id.0);
+        out.extend(id.0);
         out.extend(nonce);
         out.extend(sealed);
         out
@@ -110,17 +213,37 @@ impl Sealer {
         let (head, text) = sealed.split_first_chunk::<HEAD>().ok_or(SealError::Malformed)?;
         let [FORM, i0, i1, i2, i3, nonce @ ..] = *head else { return Err(SealError::Malformed) };
         let id = KeyId([i0, i1, i2, i3]);
-        if id != self.id {
-            return Err(SealError::OtherKey(id));
-        }
-        let opened = self.cipher.decrypt(&Nonce::from(nonce), Payload { msg: text, aad: record_id });
+        let keys = self.keys();
+        let key = std::iter::once(&keys.present).chain(&keys.former).find(|key| key.id == id);
+        let Some(key) = key else { return Err(SealError::OtherKey(id)) };
+        let opened = key.cipher.decrypt(&Nonce::from(nonce), Payload { msg: text, aad: record_id });
         opened.map(Secret::new).map_err(|_| SealError::Forged)
     }
+
+    /// Seals a secret anew if it is sealed with a former key; says whether it did.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open): then it stays as it is.
+    pub fn renew(&self, rng: &mut Rng, record_id: &[u8], sealed: &mut Vec<u8>) -> Result<bool, SealError> {
+        if !self.is_former(sealed) {
+            return Ok(false);
+        }
+        let secret = self.open(record_id, sealed)?;
+        *sealed = self.seal(rng, record_id, secret.expose());
+        Ok(true)
+    }
+}
+
+/// Whether bytes hold anything that was sealed with a key, or what looks like it.
+#[must_use]
+pub fn holds_seal_of(bytes: &[u8], key: KeyId) -> bool {
+    let [i0, i1, i2, i3] = key.0;
+    memchr::memmem::find(bytes, &[FORM, i0, i1, i2, i3]).is_some()
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealer({})", self.id)
+        write!(f, "Sealer({})", self.key_id())
     }
 }
 
@@ -156,6 +279,31 @@ mod tests {
             assert!(sealer.open(b"r", &changed).is_err(), "byte {at} changed");
             assert!(sealer.open(b"r", &sealed[..at]).is_err(), "cut to {at}");
         }
+    }
+
+    #[test]
+    fn while_the_key_is_changed_both_open_and_the_new_one_seals() {
+        let (old, new) = (Secret::new([1; 32]), Secret::new([2; 32]));
+        let mut rng = Rng::from_number(1);
+        let sealer = Sealer::new(&old);
+        let (shared, derived) = (sealer.clone(), sealer.derive(b"purpose"));
+        let mut sealed = sealer.seal(&mut rng, b"r", b"secret");
+        sealer.turn(&new);
+        assert_eq!((shared.key_id(), shared.former_id()), (KeyId::of(&new), Some(KeyId::of(&old))));
+        assert!(shared.is_former(&sealed) && holds_seal_of(&sealed, KeyId::of(&old)));
+        assert_eq!(shared.open(b"r", &sealed), Ok(Secret::new(b"secret".to_vec())));
+        assert_eq!(shared.renew(&mut rng, b"other", &mut sealed.clone()), Err(SealError::Forged));
+        assert_eq!(shared.renew(&mut rng, b"r", &mut sealed), Ok(true));
+        assert_eq!(shared.renew(&mut rng, b"r", &mut sealed), Ok(false));
+        assert!(!holds_seal_of(&sealed, KeyId::of(&old)));
+        sealer.drop_former();
+        assert_eq!(shared.open(b"r", &sealed), Ok(Secret::new(b"secret".to_vec())));
+        assert_eq!(
+            shared.open(b"r", &Sealer::new(&old).seal(&mut rng, b"r", b"")),
+            Err(SealError::OtherKey(KeyId::of(&old)))
+        );
+        assert_eq!(shared.derive(b"purpose"), derived, "what is derived stays");
+        assert_ne!(shared.derive(b"another"), derived);
     }
 
     #[test]

@@ -77,6 +77,35 @@ fn a_kept_nonce_leads_back_to_a_place_that_is_free() {
     assert_eq!(bench.bindings("201"), [phone.contact]);
 }
 
+/// A phone that is not known by its Call-ID any more (the server forgot it in a crash, or the phone was
+/// started anew) signs out from another port. It is known by its looks, by which it could sign in, too:
+/// so its binding ends. Of whoever is another phone it ends nothing, and the answer shows so.
+#[test]
+fn who_is_known_by_its_looks_signs_out() {
+    type Change = fn(&mut Phone);
+    let rows: [(&str, Change, bool); 4] = [
+        ("another port", |_| {}, true),
+        ("another public address", |phone| phone.address = ([192, 0, 2, 9], 5060).into(), false),
+        ("another product", |phone| phone.agent = Some("Other Phone/1.0".to_owned()), false),
+        ("another contact", |phone| phone.contact = "sip:201@10.0.0.1:5070".to_owned(), false),
+    ];
+    for (name, change, ends) in rows {
+        let mut bench = Bench::new(&["201"]);
+        let mut phone = look_alike(1);
+        assert_eq!(phone.registers(&mut bench, 3600), 200, "{name}");
+        let before = bench.bindings("201");
+        phone.call_id = "another".to_owned();
+        phone.address.set_port(9);
+        change(&mut phone);
+        phone.sends_register(&mut bench, 0);
+        let answer = phone.hears(&mut bench).unwrap();
+        assert_eq!((answer.code(), answer.fields("contact").count()), (200, usize::from(!ends)), "{name}");
+        let left = if ends { Vec::new() } else { before };
+        assert_eq!((bench.bindings("201"), bench.stored_bindings("201")), (left.clone(), left), "{name}");
+        assert_eq!(devices(&bench), Some(1), "{name}");
+    }
+}
+
 /// Two newcomers over connections in one group of the store: neither is taken for the other, whether
 /// the first is new or was there before over another connection.
 #[test]

@@ -33,6 +33,7 @@ use stationmaster::txn::Intervals;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -61,6 +62,8 @@ pub(crate) struct Bench {
     sealer: Arc<Sealer>,
     settled: Arc<Mutex<Vec<Settled>>>,
     rng: Rng,
+    /// The store's time, in microseconds.
+    clock: Arc<AtomicU64>,
 }
 
 fn settings() -> Settings {
@@ -110,7 +113,8 @@ impl Bench {
         let settings = Arc::new(settings);
         let mut rng = Rng::from_number(1);
         let now = Now { mono: Mono::default(), wall: EPOCH };
-        let (services, core, committer) = boot(&backend, &sealer, &settings, now, &mut rng);
+        let clock = Arc::new(AtomicU64::new(now.wall.as_micros()));
+        let (services, core, committer) = boot(&backend, &sealer, &settings, now, &clock, &mut rng);
         let mut bench = Self {
             now,
             services,
@@ -125,6 +129,7 @@ impl Bench {
             sealer,
             settled: Arc::default(),
             rng,
+            clock,
         };
         bench.furnish(numbers);
         bench.restart();
@@ -157,7 +162,7 @@ impl Bench {
     pub(crate) fn restart(&mut self) {
         self.now.mono = Mono::default();
         (self.services, self.core, self.committer) =
-            boot(&self.backend, &self.sealer, &self.settings, self.now, &mut self.rng);
+            boot(&self.backend, &self.sealer, &self.settings, self.now, &self.clock, &mut self.rng);
         self.settled = Arc::default();
     }
 
@@ -175,6 +180,7 @@ impl Bench {
     fn set(&mut self, mono: Mono) {
         let mono = mono.max(self.now.mono);
         self.now = Now { mono, wall: self.now.wall + mono.since(self.now.mono) };
+        self.clock.store(self.now.wall.as_micros(), Ordering::Relaxed);
     }
 
     /// The shard hears a datagram.
@@ -285,15 +291,20 @@ impl Bench {
         let lockout = lockout::Policy::default();
         let defaults = Defaults { devices_max: 4, lockout, expires_max: HOUR, mailing };
         let admin = Admin::new(self.services.clone(), defaults);
-        let mut execution = pin!(admin.execute(request, Peer { uid: 0, pid: None }));
+        self.settles(admin.execute(request, Peer { uid: 0, pid: None }))
+    }
+
+    /// Runs something that waits for the store.
+    pub(crate) fn settles<T>(&mut self, flow: impl Future<Output = T>) -> T {
+        let mut flow = pin!(flow);
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..10 {
-            if let Poll::Ready(answer) = execution.as_mut().poll(&mut cx) {
+            if let Poll::Ready(answer) = flow.as_mut().poll(&mut cx) {
                 return answer;
             }
             self.committer.step();
         }
-        panic!("a command that does not end");
+        panic!("what does not end");
     }
 
     /// What memory knows of an extension's bindings: their Contact URIs, whether live or not.
@@ -321,11 +332,12 @@ fn boot(
     sealer: &Arc<Sealer>,
     settings: &Arc<Settings>,
     now: Now,
+    clock: &Arc<AtomicU64>,
     rng: &mut Rng,
 ) -> (Services, Core, Committer) {
-    let wall = now.wall;
-    let (store, committer) =
-        Store::with_committer(backend.clone(), Arc::new(move || wall), metrics::Histogram::noop());
+    let clock = Arc::clone(clock);
+    let clock = Arc::new(move || Wall::default() + Duration::from_micros(clock.load(Ordering::Relaxed)));
+    let (store, committer) = Store::with_committer(backend.clone(), clock, metrics::Histogram::noop());
     let seeds = [rng.bits(), rng.bits(), rng.bits(), rng.bits()];
     let directory = Arc::new(Directory::new(seeds, Guard::new(Ha1::decoy(rng), seeds)));
     open::load(&store.view(), sealer, &directory, now).unwrap();

@@ -3,7 +3,9 @@
 use super::bench::{Bench, login};
 use super::phone::Phone;
 use stationmaster::account::TenantCode;
+use stationmaster::directory::record::What;
 use stationmaster::service::admin::{Expect, NewPassword, Password, Request, TenantSettings};
+use stationmaster::service::tables::AUDIT;
 
 /// A change while the store fails, by whom; then the answers to phone 1 and phone 2, each of which
 /// refreshes what it has: while the store is down; once it is back and has kept the change; once it is
@@ -253,4 +255,55 @@ fn what_cannot_be_read_stays_open() {
     bench.mends();
     assert_eq!(bench.bindings("201").len(), 2, "nobody has asked the store for anything");
     assert_eq!(refresh(&mut bench, &mut phones), [403, 200]);
+}
+
+/// A lock that was cleared while the store failed holds until it is known whether that was kept, and
+/// then memory is as the store.
+#[test]
+fn a_lock_whose_end_is_open_ends_as_the_store_has_it() {
+    for (outcome, after) in [("kept", 200), ("lost", 403)] {
+        let mut bench = Bench::new(&["201"]);
+        guess(&mut bench);
+        bench.breaks();
+        refused(&mut bench, Request::LockClear { login: login("201") });
+        assert_eq!(Phone::new("201", 8).registers(&mut bench, 3600), 403, "{outcome}: while it is down");
+        if outcome == "kept" {
+            bench.mends()
+        } else {
+            bench.mends_with_a_loss()
+        }
+        assert_eq!(Phone::new("201", 9).registers(&mut bench, 3600), after, "{outcome}");
+        bench.restart();
+        assert_eq!(Phone::new("201", 10).registers(&mut bench, 3600), after, "{outcome}, after a restart");
+    }
+}
+
+/// The same of the ban of a source.
+#[test]
+fn a_ban_whose_end_is_open_ends_as_the_store_has_it() {
+    for (outcome, after) in [("kept", 200), ("lost", 403)] {
+        let mut bench = Bench::new(&["201"]);
+        for number in 0..10 {
+            let mut stranger = Phone::new(&format!("90{}", number % 5), 66);
+            stranger.password = "Wrong".into();
+            assert_eq!(stranger.registers(&mut bench, 3600), 401);
+        }
+        assert_eq!(Phone::new("201", 66).registers(&mut bench, 3600), 403, "{outcome}: it is banned");
+        let lines = AUDIT.scan(&bench.services.store.view(), &[], None, 100).unwrap();
+        let told = lines.iter().filter(|(_, row)| matches!(row.value.notice.what, What::Banned { .. }));
+        assert_eq!(told.count(), 1, "the audit has a line of it");
+        bench.breaks();
+        refused(&mut bench, Request::BanClear { source: [203, 0, 113, 66].into() });
+        assert_eq!(Phone::new("201", 66).registers(&mut bench, 3600), 403, "{outcome}: while it is down");
+        if outcome == "kept" {
+            bench.mends()
+        } else {
+            bench.mends_with_a_loss()
+        }
+        assert_eq!(Phone::new("201", 66).registers(&mut bench, 3600), after, "{outcome}");
+        bench.restart();
+        let mut rebooted = Phone::new("201", 66);
+        rebooted.call_id = "rebooted".into();
+        assert_eq!(rebooted.registers(&mut bench, 3600), after, "{outcome}, after a restart");
+    }
 }

@@ -273,6 +273,23 @@ fn a_suspect_phone_that_rings_is_suspect_no_more() {
     assert_eq!(proofs(&bench, "202"), [(false, Some(0))]);
 }
 
+/// A phone may call over another connection than it registered by; nothing need be said there while it talks.
+#[test]
+fn the_connection_of_a_call_is_held_without_a_binding() {
+    let mut bench = bench();
+    let mut caller = registered(&mut bench, Phone::new("201", 1));
+    let called = registered(&mut bench, Phone::new("202", 2));
+    let stream = FlowId { shard: ShardId(0), slot: 1, generation: 1 };
+    caller.over =
+        Some(Flow { transport: Transport::Tcp, stream: Some(stream), ..Flow::udp(0, caller.address) });
+    dials(&mut bench, &mut caller, "202");
+    let invite = called.hears(&mut bench).unwrap();
+    assert!(bench.core.holds(stream));
+    bench.hear(called.address, &answer(&invite, 486));
+    bench.pass(40 * SECOND);
+    assert!(!bench.core.holds(stream), "it is over");
+}
+
 /// Calls an extension with credentials.
 fn dials(bench: &mut Bench, phone: &mut Phone, number: &str) {
     calls(bench, phone, &format!("sip:{number}@{DOMAIN}"), &[]);

@@ -53,12 +53,12 @@ fn an_invite_of_ours_that_comes_back() {
 pub(crate) fn calls(bench: &mut Bench, phone: &mut Phone, uri: &str, more: &[(&str, &str)]) -> Text {
     let with = |request: Text| more.iter().fold(request, |request, (name, value)| request.with(name, *value));
     let first = with(invite(phone, uri));
-    bench.hear(phone.address, &first);
+    phone.says(bench, &first);
     let answer = phone.hears(bench).unwrap();
     let challenge = Challenge::of(&answer, false).unwrap();
     let credentials = challenge.answer(&phone.login, &phone.password, "INVITE", uri, 1, "c");
     let second = with(invite(phone, uri)).with("Proxy-Authorization", credentials);
-    bench.hear(phone.address, &second);
+    phone.says(bench, &second);
     second
 }
 

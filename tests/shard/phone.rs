@@ -92,7 +92,7 @@ impl Phone {
         self.says(bench, &request);
     }
 
-    fn says(&self, bench: &mut Bench, text: &Text) {
+    pub(crate) fn says(&self, bench: &mut Bench, text: &Text) {
         bench.hear_over(self.over.unwrap_or(Flow::udp(0, self.address)), text);
     }
 

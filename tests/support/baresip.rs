@@ -5,13 +5,14 @@
 //! (`LENGTH:{…},`), commands one way, their answers and events the other. The account is made over
 //! that connection, not in a file, since events from before it are lost.
 
+use super::driven::Softphone;
 use super::running::Running;
-use super::server::{DOMAIN, Server};
+use super::server::DOMAIN;
 use super::{PATIENCE, free_port, sound, until};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -26,8 +27,14 @@ pub(crate) struct Account<'a> {
     pub(crate) user: &'a str,
     /// What it thinks its password is.
     pub(crate) password: &'a str,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`.
     pub(crate) transport: &'a str,
+    /// Where it finds the server by that.
+    pub(crate) server: SocketAddr,
+    /// The authority of the server's certificate.
+    pub(crate) authority: Option<&'a Path>,
+    /// How long it registers for, in seconds; it refreshes a little before.
+    pub(crate) regint: u32,
     /// The tone it says, in hertz; a multiple of 10.
     pub(crate) says: f64,
 }
@@ -46,11 +53,11 @@ impl Phone {
     /// Starts a phone that answers every call, and makes it register with the server.
     ///
     /// Whether it can is told by the event `REGISTER_OK` or `REGISTER_FAIL`.
-    pub(crate) fn start(server: &Server, account: &Account<'_>) -> Self {
+    pub(crate) fn start(account: &Account<'_>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
         sound::write_tone(&dir.path().join("tone.wav"), account.says, TONE_SECONDS);
-        std::fs::write(dir.path().join("config"), config(dir.path(), port)).unwrap();
+        std::fs::write(dir.path().join("config"), config(dir.path(), port, account)).unwrap();
         std::fs::write(dir.path().join("accounts"), "\n").unwrap();
         let mut running = Running::start(
             "baresip",
@@ -66,13 +73,12 @@ impl Phone {
         });
         let user = account.user.to_owned();
         let mut phone = Self { running, control, unread: Vec::new(), events: VecDeque::new(), user, dir };
-        let (user, password, transport) = (account.user, account.password, account.transport);
+        let Account { user, password, transport, server, regint, .. } = account;
         phone.command(
             "uanew",
             &format!(
-                "<sip:{user}@{DOMAIN}>;outbound=\"sip:{};transport={transport}\";auth_user={user};\
-                 auth_pass=\"{password}\";answermode=auto;regint=60;audio_codecs=PCMU/8000/1;ptime=20",
-                server.sip()
+                "<sip:{user}@{DOMAIN}>;outbound=\"sip:{server};transport={transport}\";auth_user={user};\
+                 auth_pass=\"{password}\";answermode=auto;regint={regint};audio_codecs=PCMU/8000/1;ptime=20",
             ),
         );
         phone
@@ -156,6 +162,28 @@ impl Phone {
     }
 }
 
+impl Softphone for Phone {
+    fn registers(&mut self) {} // it does at once
+
+    fn calls(&mut self, uri: &str) {
+        self.command("dial", uri);
+    }
+
+    fn talks(&mut self) {
+        let event = self.event(&["CALL_ESTABLISHED", "CALL_CLOSED"]);
+        assert_eq!(event["type"], "CALL_ESTABLISHED", "{event}");
+    }
+
+    fn hangs_up(&mut self) {
+        self.command("hangup", "");
+        self.event(&["CALL_CLOSED"]);
+    }
+
+    fn is_let_go(&mut self) {
+        self.event(&["CALL_CLOSED"]);
+    }
+}
+
 /// The first whole netstring and what follows it.
 fn netstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = bytes.iter().position(|&byte| byte == b':')?;
@@ -164,13 +192,18 @@ fn netstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (rest.len() > length).then(|| (&rest[..length], &rest[length + 1..])) // one more for the comma
 }
 
-/// baresip's `config`: everything on 127.0.0.1, sound from and to files.
-fn config(dir: &Path, control_port: u16) -> String {
+/// baresip's `config`: everything on the loopback address of the server's family, sound from and to files.
+fn config(dir: &Path, control_port: u16, account: &Account<'_>) -> String {
     let dir = dir.display();
+    let host = if account.server.is_ipv4() { "127.0.0.1" } else { "::1" };
+    let listen = if account.server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+    let authority = account.authority.map(|file| format!("sip_cafile {}\n", file.display()));
+    let authority = authority.unwrap_or_default();
     format!(
         "poll_method epoll\n\
-         net_interface 127.0.0.1\n\
-         sip_listen 127.0.0.1:0\n\
+         net_interface {host}\n\
+         sip_listen {listen}\n\
+         {authority}\
          module_path /usr/lib/baresip/modules\n\
          module g711.so\n\
          module aufile.so\n\

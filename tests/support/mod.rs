@@ -9,9 +9,11 @@
 
 pub(crate) mod baresip;
 pub(crate) mod chance;
+pub(crate) mod driven;
 pub(crate) mod http;
 pub(crate) mod mails;
 pub(crate) mod phone;
+pub(crate) mod relay;
 pub(crate) mod running;
 pub(crate) mod secure;
 pub(crate) mod server;

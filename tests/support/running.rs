@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// How much of a program's output a failing test shows, in bytes from the end.
@@ -23,9 +23,30 @@ impl Running {
     /// # Panics
     /// If it cannot be started; if that is because it is not installed, with the Debian `package` to install.
     pub(crate) fn start(name: &str, package: &str, command: &mut Command, dir: &Path) -> Self {
+        command.stdin(Stdio::null());
+        Self::spawn(name, package, command, dir)
+    }
+
+    /// The same with an input.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub(crate) fn start_driven(
+        name: &str,
+        package: &str,
+        command: &mut Command,
+        dir: &Path,
+    ) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut running = Self::spawn(name, package, command, dir);
+        let input = running.child.stdin.take().unwrap();
+        (running, input)
+    }
+
+    fn spawn(name: &str, package: &str, command: &mut Command, dir: &Path) -> Self {
         let output = dir.join(format!("{name}.log"));
         let file = File::create(&output).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        command.stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap_or_else(|why| match why.kind() {
             ErrorKind::NotFound => {
                 panic!("{name} is not installed: apt-get install --no-install-recommends {package}")

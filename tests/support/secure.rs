@@ -2,7 +2,9 @@
 //! and over WebSocket.
 
 use super::PATIENCE;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -41,7 +43,10 @@ impl Authority {
     /// A certificate with its key for these names, for servers and clients, in PEM.
     pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let subject = names.first().map_or("client", String::as_str).to_owned();
         let mut params = CertificateParams::new(names).unwrap();
+        // With the authority's own name, OpenSSL would take it for self-signed.
+        params.distinguished_name.push(DnType::CommonName, subject);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();

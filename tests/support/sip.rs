@@ -199,6 +199,11 @@ impl Peer {
     pub(crate) fn udp(from: IpAddr, server: SocketAddr) -> Self {
         let socket = UdpSocket::bind((from, 0)).unwrap();
         socket.connect(server).unwrap();
+        Self::of(socket)
+    }
+
+    /// A UDP socket that is connected to the server.
+    pub(crate) fn of(socket: UdpSocket) -> Self {
         let local = socket.local_addr().unwrap();
         Self { wire: Wire::Udp(socket), local }
     }

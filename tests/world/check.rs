@@ -62,7 +62,8 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
 pub(crate) fn settled(world: &World<Server>, plan: &Plan) -> Vec<String> {
     let World { host, phones, .. } = world;
     let mut wrong = host.wrongs.clone();
-    wrong.extend(host.leaks());
+    let left = phones.iter().flat_map(|phone| &phone.calls).filter(|call| is_left(call, phones));
+    wrong.extend(host.leaks(left.count()));
     for phone in phones {
         wrong.extend(phone.under_way().iter().map(|what| format!("{}: {what} for ever", phone.setup.label)));
     }
@@ -168,7 +169,7 @@ fn records(world: &World<Server>, wrong: &mut Vec<String>) {
         matches!(ended, Some(Ended::HungUp | Ended::PeerHungUp | Ended::Refused(404 | 480 | 486 | 603)))
     };
     let never = |ended| matches!(ended, Some(Ended::Refused(401 | 403 | 407)));
-    let least = callers().filter(|call| sure(call.ended)).count();
+    let least = callers().filter(|call| sure(call.ended) && !is_left(call, &world.phones)).count();
     let most = callers().filter(|call| !never(call.ended)).count();
     if !(least..=most).contains(&world.host.records) {
         wrong.push(format!("{} call records for {least} to {most} calls", world.host.records));
@@ -222,6 +223,13 @@ pub(crate) fn calls(phones: &[Phone], restarted: bool) -> Vec<String> {
         wrong.extend(phone.contradictions.iter().filter(|_| !restarted).cloned());
     }
     wrong
+}
+
+/// Whether this is the caller's side of a call that both sides left without a word. Such a call stands
+/// in the server for ever, since there are no session timers.
+fn is_left(call: &Call, phones: &[Phone]) -> bool {
+    let mut peers = phones.iter().flat_map(|phone| &phone.calls).filter(|peer| talks_with(call, peer));
+    call.caller && call.left && peers.next().is_some_and(|peer| peer.left) && peers.all(|peer| peer.left)
 }
 
 /// Whether what one side heard is the other side's session, of whatever version.

@@ -170,6 +170,9 @@ impl<H: Host> World<H> {
                 let (host, setup) = (self.host.address(), &self.phones[at].setup);
                 match action {
                     Action::Move(public) => self.trace.name(public, &setup.label),
+                    Action::Stall(length) if setup.tcp => {
+                        self.network.stall(now, setup.public, host, length);
+                    }
                     Action::Break if setup.tcp => self.network.break_off(now, setup.public, host),
                     _ => {}
                 }

@@ -192,6 +192,15 @@ impl Network {
         }
     }
 
+    /// Nothing more arrives on the connection between these two for so long; what is under way does.
+    pub(crate) fn stall(&mut self, now: Mono, one: SocketAddr, other: SocketAddr, length: Duration) {
+        for way in [(one, other), (other, one)] {
+            if let Some(pipe) = self.pipes.get_mut(&way) {
+                pipe.last = pipe.last.max(now + length);
+            }
+        }
+    }
+
     /// Cuts what was written into segments and sends them.
     pub(crate) fn cut(&mut self, now: Mono) {
         let mut written = Vec::new();

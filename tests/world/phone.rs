@@ -76,6 +76,8 @@ pub(crate) enum Action {
     Move(SocketAddr),
     /// Its connection breaks.
     Break,
+    /// Its connection stands still for so long.
+    Stall(Duration),
     /// It closes its half of its connection, and opens another.
     HangUp,
     /// Do not refresh any more.
@@ -194,7 +196,7 @@ impl Phone {
     pub(crate) fn act(&mut self, now: Mono, action: Action) {
         let fits = match action {
             Action::Boot(_) => !self.on,
-            Action::Move(_) | Action::Quiet | Action::Break => true,
+            Action::Move(_) | Action::Quiet | Action::Break | Action::Stall(_) => true,
             _ => self.on,
         };
         if !fits {
@@ -212,7 +214,7 @@ impl Phone {
                 self.register(now, Ask::Bind(expires_s));
             }
             Action::Move(public) => self.setup.public = public,
-            Action::Break => {}
+            Action::Break | Action::Stall(_) => {}
             Action::HangUp => self.hang_up_line(now),
             Action::Quiet => {
                 self.quiet = true;
@@ -323,11 +325,16 @@ impl Phone {
 
     fn forget(&mut self, now: Mono, on: bool) {
         self.on = on;
-        self.clients.clear();
+        for client in self.clients.drain(..).filter(|client| client.answered.is_none()) {
+            if let Purpose::Bye(id) = client.purpose {
+                self.calls[id as usize].left = true;
+            }
+        }
         self.servers.clear();
         self.alarms.clear();
         self.line = Line::default();
         for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
+            call.left = true;
             call.end(now, Ended::PowerLost);
         }
         self.registration.lost_power();
@@ -419,7 +426,8 @@ impl Phone {
                 self.end(now, call, ended);
             }
             Purpose::Reinvite(call) => self.hang_up(now, call),
-            Purpose::Bye(_) | Purpose::Cancel(_) | Purpose::Info | Purpose::Probe(_) => {}
+            Purpose::Bye(call) => self.call(call).left |= end == ClientEnd::Broken,
+            Purpose::Cancel(_) | Purpose::Info | Purpose::Probe(_) => {}
         }
     }
 

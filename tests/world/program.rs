@@ -1,7 +1,7 @@
 //! What a seed makes: phones, what is done to them, and what goes wrong.
 
 use super::phone::register::Ask;
-use super::phone::{Action, Phone, Setup};
+use super::phone::{Action, Manner, Phone, Setup};
 use super::server::{DOMAIN, Extension, Faults, Server, address};
 use super::{World, at, check};
 use crate::world::network::Weather;
@@ -146,7 +146,8 @@ fn registering(plan: &mut Plan, extensions: &[Extension], rng: &mut Rng) -> (Vec
             program.push((moment(rng, 0, 3_000), number, bind(rng)));
             for step in 0..pick(rng, 6) {
                 let when = moment(rng, 10_000, 120_000);
-                match rng.below(12) {
+                match rng.below(13) {
+                    12 => program.push((when, number, Action::Stall(stall(rng)))),
                     10 => program.push((when, number, Action::Break)),
                     11 => program.push((when, number, Action::HangUp)),
                     0..=1 => program.push((when, number, bind(rng))),
@@ -250,7 +251,11 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
         }
     }
     for _ in 0..pick(rng, 3) {
-        let action = if rng.below(2) == 0 { Action::Break } else { Action::HangUp };
+        let action = match rng.below(3) {
+            0 => Action::Break,
+            1 => Action::HangUp,
+            _ => Action::Stall(stall(rng)),
+        };
         program.push((moment(rng, 10_000, 100_000), pick(rng, phones.len()), action));
     }
     for _ in 0..pick(rng, 2) {
@@ -262,6 +267,62 @@ fn calling(extensions: &[Extension], rng: &mut Rng) -> (Vec<Phone>, Program) {
         program.push((moment(rng, 20_000, 90_000), pick(rng, phones.len()), action));
     }
     (phones, program)
+}
+
+/// How long a connection stands still: some of it longer than requests are repeated, none longer than
+/// they are waited for.
+fn stall(rng: &mut Rng) -> Duration {
+    rng.between(Duration::from_millis(100), Duration::from_secs(20))
+}
+
+/// Two phones on connections in fair weather (or byte by byte): both register, the first calls, holds,
+/// presses a key and hangs up. At `when`, `action` is done to phone `who`.
+pub(crate) fn call_over_connections(
+    when: Mono,
+    who: usize,
+    action: Action,
+    bytewise: bool,
+) -> (World<Server>, Plan) {
+    let mut rng = Rng::from_number(7);
+    let extensions: Vec<Extension> =
+        (0..2).map(|n| Extension { login: format!("20{n}-acme"), password: format!("Right-{n}!") }).collect();
+    let weather = if bytewise { Weather { bytewise: 100, ..Weather::FAIR } } else { Weather::FAIR };
+    let plan = Plan {
+        kind: Kind::Calls,
+        shards: 2,
+        faults: Faults::default(),
+        weather,
+        liars: 0,
+        over: at(60),
+        settled: at(400),
+        logins: extensions.iter().map(|extension| extension.login.clone()).collect(),
+    };
+    let secs = Duration::from_secs;
+    let manner = Manner {
+        patience: secs(30),
+        ring: Duration::from_millis(400),
+        early: 180,
+        code: 200,
+        talk: Duration::from_millis(900),
+        hold: Some(Duration::from_millis(300)),
+        press: Some(Duration::from_millis(600)),
+        late_offer: false,
+    };
+    let phones = extensions.iter().enumerate().map(|(number, extension)| {
+        let mut setup = setup(number, extension, &mut rng);
+        (setup.tcp, setup.manner, setup.private) = (true, Some(manner), setup.public);
+        Phone::new(setup, rng.split())
+    });
+    let phones: Vec<Phone> = phones.collect();
+    let mut program = vec![
+        (at(1), 0, Action::Register(Ask::Bind(600))),
+        (at(1), 1, Action::Register(Ask::Bind(600))),
+        (at(2), 0, Action::Dial("201".to_owned())),
+        (when, who, action),
+    ];
+    program.extend((0..2).map(|number| (plan.over, number, Action::Quiet)));
+    let server = Server::new(plan.shards, plan.faults.clone(), &extensions, rng.split());
+    (World::new(server, phones, plan.weather, program, rng.split()), plan)
 }
 
 fn bind(rng: &mut Rng) -> Action {

@@ -2,6 +2,7 @@
 
 use super::wire::Msg;
 use super::world::{ANSWER, OFFER, World};
+use crate::base::flow::{FlowId, ShardId};
 use crate::base::limit;
 use crate::call::{End, Outcome};
 
@@ -355,4 +356,47 @@ fn a_408_for_a_suspect_phone_is_no_sign_of_it() {
     w.answer(2, &far[0], 408, "");
     w.got(1, "480 INVITE");
     assert_eq!(w.reached, [0; 0]);
+}
+
+/// Phone 2 is reached by datagrams, and phone 12 stands for its connection: a request that is too long for
+/// a datagram goes over the connection, and by datagram when that fails.
+#[test]
+fn a_long_request_goes_over_a_connection_if_there_is_one() {
+    for (padding, first) in [(100, 2), (1_300, 12)] {
+        let mut w = World::new();
+        w.spares.insert(2, vec![12]);
+        let stream = FlowId { shard: ShardId(0), slot: 1, generation: 1 };
+        w.streams.insert(12, stream);
+        let offer = format!("{OFFER}a={}\r\n", "x".repeat(padding));
+        let invite = w.invite(1, "p2", &offer);
+        w.send(1, &invite);
+        w.got(1, "100 INVITE");
+        let second = 14 - first;
+        w.got(first, "INVITE");
+        w.quiet(second);
+        if first == 12 {
+            w.calls.stream_closed(w.now(), stream);
+            w.drain();
+        } else {
+            w.run_ms(32_000);
+        }
+        assert_eq!(w.got(second, "INVITE").body, offer);
+    }
+}
+
+/// Nothing need be said on a connection while people talk.
+#[test]
+fn the_connections_of_a_call_are_held_until_it_ends() {
+    let mut w = World::new();
+    let streams = [1, 2].map(|slot| FlowId { shard: ShardId(0), slot, generation: 1 });
+    w.streams.extend([(1, streams[0]), (2, streams[1])]);
+    let mut talk = w.talking();
+    assert_eq!(w.held, streams);
+    w.run_ms(600_000);
+    assert_eq!(w.held, streams);
+    w.request(1, &mut talk.near, "BYE", "");
+    w.got(1, "200 BYE");
+    let bye = w.got(2, "BYE");
+    w.answer(2, &bye, 200, "");
+    w.ends(End::CallerHungUp, &[Outcome::Answered]);
 }

@@ -7,12 +7,15 @@ mod accounts;
 mod keys;
 mod phones;
 mod second;
+mod stations;
 
 pub(super) use accounts::{App, Extension, Password, Pin, Policy, Role, Tenant};
 pub(super) use keys::Key;
-pub(super) use phones::{Audit, Binding, Device, Lock};
+pub(super) use phones::{Audit, Binding, Device, Format, Lock, Narrowed};
 pub(super) use second::Second;
+pub(super) use stations::Station;
 
+use crate::account::TenantCode;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -58,15 +61,26 @@ pub enum Command {
     /// Devices that signed in with an extension's password
     #[command(subcommand, arg_required_else_help = true)]
     Device(Device),
+    /// Desk phones with a password of their own, and the agents at them
+    #[command(subcommand, arg_required_else_help = true)]
+    Station(Station),
     /// Refusals of new sign-ins after failures
     #[command(subcommand, arg_required_else_help = true)]
     Lock(Lock),
     /// Registered contacts
     #[command(subcommand, arg_required_else_help = true)]
     Binding(Binding),
+    /// The key of the secrets in the store
+    #[command(subcommand, arg_required_else_help = true)]
+    Secrets(Secrets),
     /// What was done, by whom, to whom
     #[command(subcommand, arg_required_else_help = true)]
     Audit(Audit),
+    /// Print the extensions of a tenant, or all, as CSV that import reads; without passwords
+    Export {
+        /// The tenant's code
+        tenant: Option<TenantCode>,
+    },
     /// Keys by which programs use the HTTP API
     #[command(subcommand, arg_required_else_help = true)]
     Key(Key),
@@ -78,4 +92,11 @@ pub enum Command {
         /// The file; - is standard input
         file: PathBuf,
     },
+}
+
+/// Verbs of `secrets`.
+#[derive(Debug, Subcommand)]
+pub enum Secrets {
+    /// Make a new key, seal everything with it, and drop the old one when nothing needs it
+    Rotate,
 }

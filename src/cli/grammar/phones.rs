@@ -1,7 +1,9 @@
 //! Verbs of phones and of what became of them: devices, bindings, locks, the audit.
 
-use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName};
-use clap::{Subcommand, ValueEnum};
+use crate::base::time::Wall;
+use crate::cli::when::when;
+use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName, WhoMaybeDevice};
+use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
 
 /// Verbs of `device`.
@@ -9,6 +11,8 @@ use std::net::IpAddr;
 pub enum Device {
     /// List an extension's activated devices
     List(Who),
+    /// Tell what became of its registrations: of all devices of an extension, or of one
+    History(WhoMaybeDevice),
     /// Name a device
     Rename(WhoDeviceName),
     /// Refuse a device until the app is enabled anew; its place becomes free
@@ -74,8 +78,49 @@ pub enum Audit {
         #[command(flatten)]
         #[allow(missing_docs)]
         place: Place,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        narrow: Narrowed,
         /// Only so many of the newest lines
         #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
         last: u16,
     },
+    /// Print all of it, however much it is, the oldest first
+    Export {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        place: Place,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        narrow: Narrowed,
+        /// As what
+        #[arg(long, default_value = "csv")]
+        format: Format,
+    },
+}
+
+/// Which lines of the audit are asked for.
+#[derive(Debug, Args)]
+pub struct Narrowed {
+    /// Not before this: 2026-01-31, 2026-01-31T09:05:00Z, or how long ago (45m, 12h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub since: Option<Wall>,
+    /// Not after this
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub until: Option<Wall>,
+    /// By whom: a part of what stands there
+    #[arg(long, value_name = "TEXT")]
+    pub by: Option<String>,
+    /// Only this command or action, such as "password set", activated or locked
+    #[arg(long, visible_alias = "command", value_name = "TEXT")]
+    pub action: Option<String>,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON object a line
+    Jsonl,
 }

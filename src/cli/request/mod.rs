@@ -2,14 +2,17 @@
 
 mod accounts;
 mod phones;
+mod stations;
 
-use super::grammar::Command;
+use super::grammar::{Audit, Command, Secrets};
+use super::rows::Pages;
 use super::who::Misnamed;
 use super::{Exit, password};
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
 use accounts::{app, extension, pin, second, set_password, tenant};
-use phones::{audit, binding, device, key, lock};
+use phones::{audit_list, binding, device, key, lock};
+use stations::station;
 use std::io::Read;
 use std::path::Path;
 
@@ -29,6 +32,8 @@ pub(super) enum Configured {
     Check,
     /// Have this done by the server, or do it without one.
     Ask(Box<Request>),
+    /// Print what comes page by page.
+    Pages(Pages),
 }
 
 /// Why a line is not followed, and how that ends.
@@ -52,14 +57,25 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Pin(verb) => pin(&verb)?,
         Command::App(verb) => app(verb)?,
         Command::Device(verb) => device(&verb)?,
+        Command::Station(verb) => station(verb)?,
         Command::Lock(verb) => lock(&verb)?,
         Command::Binding(verb) => binding(verb)?,
-        Command::Audit(verb) => audit(&verb)?,
+        Command::Audit(Audit::Export { place, narrow, format }) => {
+            let (tenant, number) = place.narrowed()?;
+            return Ok(pages(Pages::Audit { tenant, number, narrow: narrow.into(), format }));
+        }
+        Command::Audit(Audit::List { place, narrow, last }) => audit_list(&place, narrow, last)?,
+        Command::Export { tenant } => return Ok(pages(Pages::Extensions { tenant })),
+        Command::Secrets(Secrets::Rotate) => Request::SecretsRotate,
         Command::Key(verb) => key(verb)?,
         Command::Second(verb) => second(&verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))
+}
+
+fn pages(pages: Pages) -> Todo {
+    Todo::Configured(Configured::Pages(pages))
 }
 
 fn new_password(generate: bool) -> Result<NewPassword, Stop> {

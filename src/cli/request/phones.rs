@@ -1,12 +1,17 @@
 //! What the verbs of devices, bindings, locks, access keys and the audit ask for.
 
 use super::Stop;
-use crate::cli::grammar::{Audit, Binding, Device, Key, Lock};
-use crate::service::admin::Request;
+use crate::cli::grammar::{Binding, Device, Key, Lock, Narrowed};
+use crate::cli::who::Place;
+use crate::service::admin::{Narrow, Request};
 
 pub(super) fn device(verb: &Device) -> Result<Request, Stop> {
     Ok(match verb {
         Device::List(who) => Request::DeviceList { login: who.login()? },
+        Device::History(who) => {
+            let (login, device) = who.device()?;
+            Request::DeviceHistory { login, device }
+        }
         Device::Rename(who) => {
             let (login, device, name) = who.device_name()?;
             Request::DeviceRename { login, device, name }
@@ -40,10 +45,16 @@ pub(super) fn binding(verb: Binding) -> Result<Request, Stop> {
     })
 }
 
-pub(super) fn audit(verb: &Audit) -> Result<Request, Stop> {
-    let Audit::List { place, last } = verb;
+pub(super) fn audit_list(place: &Place, narrow: Narrowed, last: u16) -> Result<Request, Stop> {
     let (tenant, number) = place.narrowed()?;
-    Ok(Request::AuditList { tenant, number, last: usize::from(*last) })
+    Ok(Request::AuditList { tenant, number, narrow: narrow.into(), last: usize::from(last) })
+}
+
+impl From<Narrowed> for Narrow {
+    fn from(narrowed: Narrowed) -> Self {
+        let Narrowed { since, until, by, action } = narrowed;
+        Self { since, until, by, action }
+    }
 }
 
 pub(super) fn key(verb: Key) -> Result<Request, Stop> {

@@ -4,8 +4,8 @@ use super::condition::tag;
 use super::{AGAIN, Api};
 use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{
-    Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, KeyView, LockView, Refusal,
-    Request, Response, TenantView, Who,
+    Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, HistoryView, KeyView,
+    LockView, Refusal, Request, Response, StationView, TenantView, Who,
 };
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response as Page};
@@ -55,6 +55,9 @@ fn page(status: StatusCode, answer: &Answer) -> Page {
     let body = match &answer.response {
         Response::Tenants { rows, next } => json!({ "items": rows, "next": next }),
         Response::Extensions { rows, next } => json!({ "items": rows, "next": next }),
+        Response::Stations { rows, next } => json!({ "items": rows, "next": next }),
+        Response::AuditPage { rows, next } => json!({ "items": rows, "next": next }),
+        Response::History(rows) => items(rows),
         Response::Devices(rows) => items(rows),
         Response::Bindings(rows) => items(rows),
         Response::Locks(rows) => items(rows),
@@ -80,6 +83,7 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             R::NoSuchTenant(_)
             | R::NoSuchExtension(_)
+            | R::NoSuchStation(_)
             | R::NoSuchDevice { .. }
             | R::NoSuchBinding(_)
             | R::NoSuchKey(_)
@@ -87,6 +91,11 @@ impl From<Refusal> for Problem {
             R::TenantExists(_)
             | R::ExtensionExists(_)
             | R::TenantNotEmpty { .. }
+            | R::TenantHasStations(_)
+            | R::StationExists(_)
+            | R::StationNotRegistered(_)
+            | R::StationInUse { .. }
+            | R::NotActive(_)
             | R::NoPassword(_)
             | R::NoEmail(_)
             | R::LastAdministrator(_)
@@ -229,10 +238,12 @@ macro_rules! list {
 
 list!(/** Tenants by code. */ Tenants of pages of TenantView);
 list!(/** Extensions by tenant and number. */ Extensions of pages of ExtensionView);
+list!(/** Stations by tenant and ID. */ Stations of pages of StationView);
+list!(/** What became of registrations, the newest last. */ History of HistoryView);
 list!(/** Activated devices. */ Devices of DeviceView);
 list!(/** Live bindings. */ Bindings of BindingView);
 list!(/** Locks and bans. */ Locks of LockView);
-list!(/** Lines of the audit, the newest last. */ Audit of AuditView);
+list!(/** Lines of the audit, the newest last; in pages the oldest first. */ Audit of pages of AuditView);
 list!(/** Access keys, without their secrets. */ Keys of KeyView);
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ fn wanted(mut query: Query, tenant: Option<TenantCode>) -> Result<Request, Probl
 }
 
 /// Either the password that was given, or that one is to be made.
-fn new_password(password: Option<String>, generate: Option<bool>) -> Result<NewPassword, Problem> {
+pub(super) fn new_password(password: Option<String>, generate: Option<bool>) -> Result<NewPassword, Problem> {
     match (password, generate.unwrap_or(false)) {
         (Some(text), false) => Ok(NewPassword::Given(Password::new(text))),
         (None, true) => Ok(NewPassword::Generate),

@@ -7,11 +7,11 @@ use super::query::Query;
 use crate::account::{LoginName, Number, TenantCode};
 use crate::base::limit::HTTP_PAGE_ROWS_MAX;
 use crate::http::problem::Problem;
-use crate::service::admin::{Caller, Condition, Request};
+use crate::service::admin::{Caller, Condition, Narrow, Request};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{delete, get};
-use utoipa::OpenApi;
+use utoipa::{IntoParams, OpenApi};
 
 #[derive(OpenApi)]
 #[openapi(paths(all_locks, locks_of_tenant, locks, unlock, unban, whole_audit, audit_of_tenant, audit))]
@@ -33,10 +33,43 @@ fn parts(login: &LoginName) -> (Option<TenantCode>, Option<Number>) {
     (login.tenant().parse().ok(), login.number().parse().ok())
 }
 
+/// Which lines of the audit are shown.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)]
+struct AuditQuery {
+    /// Only so many of the newest
+    #[param(minimum = 1, maximum = 1000)]
+    last: Option<u32>,
+    /// Not before this: 2026-01-31T09:05:00Z, or a day
+    since: Option<String>,
+    /// Not after this
+    until: Option<String>,
+    /// By whom: a part of what stands there
+    by: Option<String>,
+    /// This command or action alone
+    action: Option<String>,
+    /// In pages, the oldest first, instead of the newest
+    pages: Option<bool>,
+    /// The page behind this one: its `next`
+    after: Option<String>,
+}
+
 fn lines(mut query: Query, tenant: Option<TenantCode>, number: Option<Number>) -> Result<Request, Problem> {
     let last = query.number("last", 1, HTTP_PAGE_ROWS_MAX).unwrap_or(super::query::PAGE_ROWS);
+    let narrow = Narrow {
+        since: query.get("since"),
+        until: query.get("until"),
+        by: query.text("by"),
+        action: query.text("action"),
+    };
+    let (pages, after) = (query.get::<bool>("pages").unwrap_or(false), query.text("after"));
     query.end()?;
-    Ok(Request::AuditList { tenant, number, last })
+    Ok(if pages || after.is_some() {
+        Request::AuditExport { tenant, number, narrow, after }
+    } else {
+        Request::AuditList { tenant, number, narrow, last }
+    })
 }
 
 #[utoipa::path(get, path = "/api/v1/locks", tag = "locks",
@@ -87,7 +120,7 @@ async fn unban(
 }
 
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(
-    ("last" = Option<u32>, Query, description = "Only so many of the newest", minimum = 1, maximum = 1000),
+    AuditQuery,
 ), responses((status = 200, description = "What was done everywhere", body = Audit)))]
 /// List what was done everywhere
 async fn whole_audit(State(api): State<Api>, caller: Caller, query: Query) -> Answered {
@@ -95,7 +128,7 @@ async fn whole_audit(State(api): State<Api>, caller: Caller, query: Query) -> An
 }
 
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/audit", tag = "audit", params(TenantPath,
-    ("last" = Option<u32>, Query, description = "Only so many of the newest", minimum = 1, maximum = 1000),
+    AuditQuery,
 ), responses((status = 200, description = "What was done to it and its extensions", body = Audit)))]
 /// List what was done to a tenant and its extensions
 async fn audit_of_tenant(
@@ -109,7 +142,7 @@ async fn audit_of_tenant(
 
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/extensions/{number}/audit", tag = "audit",
     params(ExtensionPath,
-        ("last" = Option<u32>, Query, description = "Only so many of the newest", minimum = 1, maximum = 1000)),
+        AuditQuery),
     responses((status = 200, description = "What was done to it", body = Audit)))]
 /// List what was done to an extension
 async fn audit(

@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`], [`own`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`second`], [`own`], [`stations`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -27,6 +27,7 @@ mod own;
 mod phones;
 mod query;
 mod second;
+mod stations;
 mod tenants;
 
 pub(super) use body::Body;
@@ -69,7 +70,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// `door` is open once accounts can be changed, `desk` once people can sign in; `proxies` say in `X-Forwarded-For` who asks.
+    /// `door` is open once accounts can be changed, `desk` once people can sign in; `proxies` say in
+    /// `X-Forwarded-For` who asks.
     #[must_use]
     pub fn new(door: Door, desk: PortalDoor, proxies: &[Prefix]) -> Self {
         metrics::describe_counter!(
@@ -154,6 +156,7 @@ impl Api {
             .merge(lookouts::routes())
             .merge(keys::routes())
             .merge(second::routes())
+            .merge(stations::routes())
             .merge(own::routes())
     }
 }

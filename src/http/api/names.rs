@@ -1,7 +1,7 @@
 //! What stands in the path: tenants, extensions, devices, keys. What has not the form of a name is the
 //! name of nothing (404).
 
-use crate::account::{KeyId, LoginName, Number, TenantCode};
+use crate::account::{KeyId, LoginName, Number, StationId, TenantCode};
 use crate::http::problem::Problem;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
@@ -18,6 +18,9 @@ pub(in crate::http) struct OfExtension(pub(in crate::http) LoginName);
 
 /// `/tenants/{tenant}/extensions/{number}/devices/{device}`.
 pub(in crate::http) struct OfDevice(pub(in crate::http) LoginName, pub(in crate::http) u32);
+
+/// `/tenants/{tenant}/stations/{station}`.
+pub(in crate::http) struct OfStation(pub(in crate::http) LoginName);
 
 /// `…/keys/{key}`, of an extension or not.
 pub(in crate::http) struct OfKey(pub(in crate::http) Option<LoginName>, pub(in crate::http) KeyId);
@@ -45,6 +48,18 @@ pub(in crate::http) struct ExtensionPath {
     /// The extension's number
     #[param(pattern = "^[0-9]{2,8}$", min_length = 2, max_length = 8)]
     number: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code)]
+pub(in crate::http) struct StationPath {
+    /// The tenant's code
+    #[param(pattern = "^[a-z0-9]{2,32}$", min_length = 2, max_length = 32)]
+    tenant: String,
+    /// The station's ID
+    #[param(pattern = "^[a-z][a-z0-9]{1,15}$", min_length = 2, max_length = 16)]
+    station: String,
 }
 
 #[derive(IntoParams)]
@@ -113,6 +128,10 @@ macro_rules! named {
 named!(OfTenant, |names| names.get("tenant").map(Self));
 named!(OfExtension, |names| names.login().map(Self));
 named!(OfDevice, |names| Ok(Self(names.login()?, names.get("device")?)));
+named!(OfStation, |names| {
+    let (code, id): (TenantCode, StationId) = (names.get("tenant")?, names.get("station")?);
+    Ok(Self(LoginName::of_station(&id, &code)))
+});
 named!(OfSource, |names| names.get("source").map(Self));
 named!(OfKey, |names| {
     let text: String = names.get("key")?;

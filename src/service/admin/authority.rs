@@ -126,6 +126,11 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::BindingRemove { login, .. }
         | R::LockClear { login } => (Administrator, Whom::Extension(login)),
         R::SecondClear { login } => (Another, Whom::Extension(login)),
+        R::SecretsRotate => (Operator, Whom::All),
+        R::StationAdd { login, .. }
+        | R::StationShow { login }
+        | R::StationSet { login, .. }
+        | R::StationRemove { login } => (Administrator, Whom::Extension(login)),
         R::ExtensionSet { login, numbers, .. } => {
             // Whoever gives a number away must know that it is theirs to give.
             let least = if numbers.is_empty() { Administrator } else { Operator };
@@ -133,6 +138,9 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         }
         R::ExtensionShow { login }
         | R::SecondShow { login }
+        | R::DeviceHistory { login, .. }
+        | R::StationLogin { login, .. }
+        | R::StationLogout { login }
         | R::PinSet { login, .. }
         | R::PinRemove { login }
         | R::QuestionRemove { login }
@@ -140,12 +148,14 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::DeviceRename { login, .. }
         | R::DeviceRevoke { login, .. }
         | R::BindingList { login } => (User, Whom::Extension(login)),
-        R::ExtensionList { tenant, .. } | R::LockList { tenant, .. } | R::AuditList { tenant, .. } => {
-            match tenant {
-                Some(code) => (Administrator, Whom::Tenant(code)),
-                None => (Operator, Whom::All),
-            }
-        }
+        R::ExtensionList { tenant, .. }
+        | R::StationList { tenant, .. }
+        | R::LockList { tenant, .. }
+        | R::AuditList { tenant, .. }
+        | R::AuditExport { tenant, .. } => match tenant {
+            Some(code) => (Administrator, Whom::Tenant(code)),
+            None => (Operator, Whom::All),
+        },
         R::KeyAdd { login: Some(login), .. } | R::QuestionSet { login, .. } => {
             (Owner, Whom::Extension(login))
         }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::account::KeyId;
-use crate::service::admin::{Expect, NewPassword, NumberChanges, Page, Password, Search, TenantSettings};
+use crate::service::admin::{
+    Expect, Narrow, NewPassword, NumberChanges, Page, Password, Search, TenantSettings,
+};
 
 /// Who asks, beside the operator, who may ask everything: an administrator and a user of the tenant
 /// asked about, the user of the very extension, and both of another tenant.
@@ -43,6 +45,10 @@ fn code() -> TenantCode {
 
 fn login() -> LoginName {
     LoginName::parse("200-acme").unwrap()
+}
+
+fn desk() -> LoginName {
+    LoginName::of_account("desk1-acme").unwrap()
 }
 
 fn number() -> NumberChanges {
@@ -91,9 +97,9 @@ rows! {
     LockList { tenant: None, number: None } => OPERATOR,
     LockClear { login: login() } => ADMINISTRATOR,
     BanClear { source: [192, 0, 2, 1].into() } => OPERATOR,
-    AuditList { tenant: Some(code()), number: None, last: 1 } => ADMINISTRATOR,
-    AuditList { tenant: Some(code()), number: Some("200".parse().unwrap()), last: 1 } => ADMINISTRATOR,
-    AuditList { tenant: None, number: None, last: 1 } => OPERATOR,
+    AuditList { tenant: Some(code()), number: None, narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
+    AuditList { tenant: Some(code()), number: Some("200".parse().unwrap()), narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
+    AuditList { tenant: None, number: None, narrow: Narrow::default(), last: 1 } => OPERATOR,
     KeyAdd { login: Some(login()), name: "x".into() } => OWNER,
     KeyAdd { login: None, name: "x".into() } => OPERATOR,
     KeyList { login: Some(login()) } => USER,
@@ -102,6 +108,19 @@ rows! {
     KeyRemove { login: None, id: id() } => OPERATOR,
     SecondShow { login: login() } => USER,
     SecondClear { login: login() } => ADMINISTRATOR,
+    AuditExport { tenant: Some(code()), number: None, narrow: Narrow::default(), after: None } => ADMINISTRATOR,
+    AuditExport { tenant: None, number: None, narrow: Narrow::default(), after: None } => OPERATOR,
+    DeviceHistory { login: login(), device: None } => USER,
+    DeviceHistory { login: desk(), device: None } => ADMINISTRATOR,
+    StationAdd { login: desk(), name: "x".into(), password: NewPassword::Generate } => ADMINISTRATOR,
+    StationShow { login: desk() } => ADMINISTRATOR,
+    StationList { tenant: Some(code()), after: None } => ADMINISTRATOR,
+    StationList { tenant: None, after: None } => OPERATOR,
+    StationSet { login: desk(), name: None, password: None } => ADMINISTRATOR,
+    StationRemove { login: desk() } => ADMINISTRATOR,
+    StationLogin { login: login(), station: "desk1".parse().unwrap() } => USER,
+    StationLogout { login: login() } => USER,
+    SecretsRotate {} => OPERATOR,
     Import { csv: Password::new(String::new()) } => OPERATOR,
 }
 

@@ -1,28 +1,70 @@
 //! Devices and bindings of an extension.
 
-use super::view::{BindingView, DeviceView, Response};
+use super::view::{BindingView, DeviceView, HistoryView, Response};
 use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::licence::{Device, DeviceId, Traced};
 use crate::registrar::Binding;
+use crate::registrar::history::{DeviceHistory, Event, Happened, Happening, Kept};
+use crate::service::history;
+use crate::service::tables::account;
+use crate::store::View;
 use std::time::Duration;
 
 impl Admin {
     /// The activated devices; revoked ones have no place any more.
     pub(super) async fn device_list(&self, login: LoginName) -> Result<Response, Refusal> {
-        let row = self.look(move |view| row(&view, &login)).await?;
+        let of = login.clone();
+        let _ = history::settle(&self.services).await; // what is lost is counted
+        let look = move |view: View<'_>| Ok((row(&view, &login)?, history::of(&view, &login)?));
+        let (row, history) = self.look(look).await?;
         self.terms.scope.saw(row.revision);
         let record = row.value;
-        let bindings = self
-            .services
-            .directory
-            .with(record.login.as_str(), |entry| entry.bindings.clone())
-            .unwrap_or_default();
+        let bindings =
+            self.services.directory.with(of.as_str(), |entry| entry.bindings.clone()).unwrap_or_default();
         let (now, expires_max) = (self.now(), self.defaults.expires_max);
         let rows = record.licence.devices.iter().filter(|device| !device.revoked);
-        Ok(Response::Devices(rows.map(|device| show_device(device, &bindings, expires_max, now)).collect()))
+        let show = |device: &Device| DeviceView {
+            flapping: history.flapping(device.id, now).map(Wall::rfc3339),
+            ..show_device(device, &bindings, expires_max, now)
+        };
+        Ok(Response::Devices(rows.map(show).collect()))
+    }
+
+    /// What became of the registrations of an extension's devices, or of one, or of a station's phones;
+    /// the newest last.
+    pub(super) async fn device_history(
+        &self,
+        login: LoginName,
+        device: Option<u32>,
+    ) -> Result<Response, Refusal> {
+        let _ = history::settle(&self.services).await; // what is lost is counted
+        let whose = login.clone();
+        let history = self
+            .look(move |view| {
+                if account(&view, &whose)?.is_none() {
+                    return Err(no_extension(&view, &whose));
+                }
+                Ok(history::of(&view, &whose)?)
+            })
+            .await?;
+        let now = self.now();
+        // Nobody tells when a binding ends by time; whoever asks sees that it has.
+        let ended = self.services.directory.with(login.as_str(), |entry| {
+            let ended = entry.bindings.iter().filter(|binding| !binding.is_live(now));
+            ended.map(|binding| (Some(binding.device), ended_event(binding))).collect::<Vec<_>>()
+        });
+        let of_device = |history: DeviceHistory| {
+            let device = history.device;
+            history.events.into_iter().map(move |event| (device, event))
+        };
+        let mut events: Vec<_> = history.devices.into_iter().flat_map(of_device).collect();
+        events.extend(ended.unwrap_or_default());
+        events.retain(|(id, _)| device.is_none() || id.map(|id| id.0) == device);
+        events.sort_by_key(|(_, event)| event.at);
+        Ok(Response::History(events.into_iter().map(show_event).collect()))
     }
 
     pub(super) async fn device_rename(
@@ -104,6 +146,37 @@ impl Admin {
     }
 }
 
+fn ended_event(binding: &Binding) -> Event {
+    let (at, address) = (binding.expires, Some(binding.remote));
+    Event { at, last: at, times: 1, address, what: Kept::Expired }
+}
+
+fn show_event((device, event): (Option<DeviceId>, Event)) -> HistoryView {
+    HistoryView {
+        at: event.at.rfc3339(),
+        device: device.map(|device| device.0.to_string()),
+        event: event.what.label().to_owned(),
+        address: event.address.map(|address| address.to_string()),
+        detail: event.what.detail(),
+        times: event.times.into(),
+        last: event.last.rfc3339(),
+    }
+}
+
+/// What the history is to have of bindings that a command ended.
+pub(super) fn removed(before: &[Binding], after: &[Binding], by: &By, now: Wall) -> Vec<Happened> {
+    let ended = before
+        .iter()
+        .filter(|binding| binding.is_live(now) && !after.iter().any(|other| other.number == binding.number));
+    let event = |binding: &Binding| Happened {
+        at: now,
+        device: Some(binding.device),
+        address: Some(binding.remote),
+        what: Happening::Removed(format!("{} ({})", by.who, by.command).into()),
+    };
+    ended.map(event).collect()
+}
+
 /// A device that has not been revoked.
 fn known(record: &ExtensionRecord, device: u32) -> Result<(), Refusal> {
     match record.licence.device(DeviceId(device)) {
@@ -132,6 +205,7 @@ fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now
             .map(|binding| binding.clones().into())
             .max()
             .unwrap_or(0),
+        flapping: None,
     }
 }
 

@@ -29,6 +29,9 @@ impl Admin {
         let (services, scope) = (self.services.clone(), Arc::clone(&self.terms.scope));
         let job = move |txn: &mut Txn<'_>| {
             let tenant = tenant_of(txn, &login)?;
+            if login.is_station() {
+                return Err(Refusal::NoSuchExtension(login.to_string()));
+            }
             if let Some(password) = &password {
                 check::password(tenant.policies.password, password.expose(), login.as_str())?;
             }
@@ -214,6 +217,7 @@ pub(super) fn show(
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
+        station: record.station.as_deref().map(str::to_owned),
         locked_until: locked_until(record, now).map(Wall::rfc3339),
         revision: revision.0,
     }

@@ -7,7 +7,7 @@
 use super::extensions::put;
 use super::view::Response;
 use super::{Admin, By, Password, Refusal, RowFault, check, tenant_of};
-use crate::account::{LoginName, Number, Tenant, TenantCode};
+use crate::account::{LoginName, Number, Role, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::Services;
@@ -18,7 +18,13 @@ use csv::StringRecord;
 use std::collections::{HashMap, HashSet};
 
 /// The columns, which may stand in any order.
-const COLUMNS: [&str; 5] = ["tenant", "extension", "name", "email", "password"];
+const COLUMNS: [&str; 6] = ["tenant", "extension", "name", "email", "password", "role"];
+
+/// How many of the [`COLUMNS`], from the first, must be there.
+const NEEDED: usize = 4;
+
+/// What an export tells besides: it is for people, and is not taken over.
+const TOLD: [&str; 4] = ["state", "app", "devices", "station"];
 
 /// Rows of one group: one job, one flush.
 const GROUP_ROWS: usize = 1_000;
@@ -109,7 +115,9 @@ fn judge(services: &Services, csv: &str) -> Result<Vec<New>, Refusal> {
                 judge.fault(row, "", format!("{} fields, the header has {}", record.len(), header.len()));
             }
             Ok(record) => {
-                rows.extend(judge.row(row, places.map(|place| record.get(place).unwrap_or_default()))?)
+                let field =
+                    |place: Option<usize>| place.and_then(|place| record.get(place)).unwrap_or_default();
+                rows.extend(judge.row(row, places.map(field))?)
             }
             Err(error) => judge.fault(row, "", error.to_string()),
         }
@@ -130,26 +138,27 @@ impl Judge<'_> {
         self.faults.push(RowFault { row, column: column.to_owned(), reason: reason.into() });
     }
 
-    /// Where each of the [`COLUMNS`] stands.
-    fn header(&mut self, header: &StringRecord) -> Option<[usize; 5]> {
+    /// Where each of the [`COLUMNS`] stands, if it is there.
+    fn header(&mut self, header: &StringRecord) -> Option<[Option<usize>; COLUMNS.len()]> {
         let names: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim()).collect();
-        for name in names.iter().filter(|name| !COLUMNS.contains(name)) {
+        for name in names.iter().filter(|name| !COLUMNS.contains(name) && !TOLD.contains(name)) {
             self.fault(1, name, format!("no such column; there are {}", COLUMNS.join(",")));
         }
-        for column in COLUMNS {
+        for (at, column) in COLUMNS.into_iter().enumerate() {
             match names.iter().filter(|name| **name == column).count() {
                 1 => {}
-                0 => self.fault(1, column, "the column is missing"),
+                0 if at < NEEDED => self.fault(1, column, "the column is missing"),
+                0 => {}
                 _ => self.fault(1, column, "the column stands there twice"),
             }
         }
-        let place = |column| names.iter().position(|name| *name == column).unwrap_or_default();
+        let place = |column| names.iter().position(|name| *name == column);
         self.faults.is_empty().then(|| COLUMNS.map(place))
     }
 
     /// The extension of a row, or none if it has a fault.
-    fn row(&mut self, row: u64, fields: [&str; 5]) -> Result<Option<New>, Refusal> {
-        let [code, number, name, email, password] = fields;
+    fn row(&mut self, row: u64, fields: [&str; COLUMNS.len()]) -> Result<Option<New>, Refusal> {
+        let [code, number, name, email, password, role] = fields;
         let before = self.faults.len();
         let tenant = self.tenant(row, code)?;
         let number = match Number::parse(number) {
@@ -166,6 +175,14 @@ impl Judge<'_> {
         if let Some(Err(reason)) = email.map(check::email) {
             self.fault(row, "email", reason);
         }
+        let role = match role {
+            "" | "user" => Role::User,
+            "admin" => Role::Admin,
+            other => {
+                self.fault(row, "role", format!("{other:?} is neither user nor admin"));
+                Role::User
+            }
+        };
         let Some(tenant) = tenant else { return Ok(None) };
         let login = number.map(|number| LoginName::of(&number, &tenant.code));
         let password = Some(password).filter(|password| !password.is_empty());
@@ -187,7 +204,8 @@ impl Judge<'_> {
         }
         let now = self.view.now();
         let email = email.map(str::to_owned);
-        Ok(Some(self.services.new_extension(login, name.into(), email, password, now)))
+        let (record, credentials) = self.services.new_extension(login, name.into(), email, password, now);
+        Ok(Some((ExtensionRecord { role, ..record }, credentials)))
     }
 
     /// The tenant of a row; each is looked up once.

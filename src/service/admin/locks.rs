@@ -8,9 +8,10 @@ use crate::base::time::Wall;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
 use crate::service::audit::{About, Known};
-use crate::service::tables::{BANS, extension};
+use crate::service::tables::{BANS, account};
 use crate::store::{self, Txn, View};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 impl Admin {
     /// Locks in force, by tenant and number, and then, if everything is asked for, bans.
@@ -31,7 +32,7 @@ impl Admin {
             }
             let mut rows = Vec::new();
             for login in &locked {
-                let row = extension(&view, login)?;
+                let row = account(&view, login)?;
                 rows.extend(row.iter().flat_map(|row| show_locks(&row.value, now)));
             }
             if of.is_none() {
@@ -44,7 +45,7 @@ impl Admin {
 
     /// Ends a lock and forgets all failures; without a lock only the latter.
     pub(super) async fn lock_clear(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
-        self.change(by, login, |record, _| {
+        self.change_account(by, login, |record, _| {
             record.lock = None;
             record.locks.clear();
             Ok(Changed { told: Response::Done, credentials: None, unlocked: true })
@@ -56,7 +57,9 @@ impl Admin {
     pub(super) async fn ban_clear(&self, by: By, source: IpAddr) -> Result<Response, Refusal> {
         // As sources are counted: an IPv6 address stands for its /64.
         let source = Flow::udp(0, (source, 0).into()).source();
+        let memory = Arc::clone(&self.services.directory);
         let job = move |txn: &mut Txn<'_>| {
+            memory.lifting_ban(source);
             let found = BANS.get(txn, &[&source.to_string()])?;
             let known = found.map(|row| ("until".to_owned(), row.value.until.rfc3339()));
             by.note(txn, About::Source(source), &known.into_iter().collect(), &Known::new())?;

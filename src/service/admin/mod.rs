@@ -27,7 +27,9 @@ mod reset;
 mod scope;
 mod search;
 mod second;
+mod secrets;
 mod settings;
+mod stations;
 mod tenants;
 mod view;
 
@@ -41,26 +43,26 @@ pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
 pub use once::Sealed;
 pub use refusal::{Refusal, RowFault};
-pub use request::{Expect, NewPassword, NumberChanges, Password, Peer, Request, TenantSettings};
+pub use request::{Expect, Narrow, NewPassword, NumberChanges, Password, Peer, Request, TenantSettings};
 pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
-    AuditView, BindingView, DeviceView, ExtensionView, KeyView, LockView, Response, Row, SecondView,
-    TenantView,
+    AuditView, BindingView, DeviceView, ExtensionView, HistoryView, KeyView, LockView, Response, Row,
+    SecondView, StationView, TenantView,
 };
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
 use super::index::{self, ClaimError, Indexed};
-use super::tables::{EXTENSIONS, TENANTS, end_sessions, extension, overlay, put_extension};
+use super::tables::{HISTORIES, TENANTS, account, end_sessions, overlay, put_extension, table_of};
 use super::{Services, opens_phones, tables};
 use crate::account::{Life, LoginName, Role, Tenant, TenantCode};
 use crate::base::flow::FlowId;
 use crate::base::time::Wall;
-
 use crate::directory::record::What;
 use crate::directory::{Credentials, Directory, Entry, ExtensionRecord};
 use crate::licence::DeviceId;
 use crate::lockout;
+use crate::registrar::history::Happened;
 use crate::store::{self, Row as Stored, StoreError, Txn, View};
 use once::Once;
 use scope::{Scope, Terms};
@@ -211,6 +213,7 @@ impl Admin {
             R::AppEnable { login, email, password } => self.app_enable(by, login, email, password).await,
             R::AppDisable { login } => self.app_disable(by, login).await,
             R::DeviceList { login } => self.device_list(login).await,
+            R::DeviceHistory { login, device } => self.device_history(login, device).await,
             R::DeviceRename { login, device, name } => self.device_rename(by, login, device, name).await,
             R::DeviceRevoke { login, device } => self.device_revoke(by, login, device).await,
             R::DeviceAnyAlgorithm { login, device } => self.device_any_algorithm(by, login, device).await,
@@ -219,7 +222,20 @@ impl Admin {
             R::LockList { tenant, number } => self.lock_list(tenant, number).await,
             R::LockClear { login } => self.lock_clear(by, login).await,
             R::BanClear { source } => self.ban_clear(by, source).await,
-            R::AuditList { tenant, number, last } => self.audit_list(tenant, number, last).await,
+            R::AuditList { tenant, number, narrow, last } => {
+                self.audit_list(tenant, number, narrow, last).await
+            }
+            R::AuditExport { tenant, number, narrow, after } => {
+                self.audit_export(tenant, number, narrow, after).await
+            }
+            R::StationAdd { login, name, password } => self.station_add(by, login, name, password).await,
+            R::StationShow { login } => self.station_show(login).await,
+            R::StationList { tenant, after } => self.station_list(tenant, after).await,
+            R::StationSet { login, name, password } => self.station_set(by, login, name, password).await,
+            R::StationRemove { login } => self.station_remove(by, login).await,
+            R::StationLogin { login, station } => self.station_login(by, login, station).await,
+            R::StationLogout { login } => self.station_logout(by, login).await,
+            R::SecretsRotate => self.secrets_rotate(by).await,
             R::KeyAdd { login, name } => self.key_add(by, login, name).await,
             R::KeyList { login } => self.key_list(login).await,
             R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
@@ -274,23 +290,45 @@ impl Admin {
         login: LoginName,
         decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        if login.is_station() {
+            return Err(Refusal::NoSuchExtension(login.to_string()));
+        }
+        self.change_account(by, login, decide).await
+    }
+
+    /// Changes the record of an extension or a station, and memory with it.
+    async fn change_account<T: Send + 'static>(
+        &self,
+        by: By,
+        login: LoginName,
+        decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let memory = Arc::clone(&self.services.directory);
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
-            let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
+            let row = account(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
             scope.check(row.revision)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let (before, indexed) = (of_extension(&record), Indexed::of(&record));
+            let (before, bound) = (of_extension(&record), record.bindings.clone());
+            let indexed = Indexed::of(&record);
             let changed = decide(&mut record, txn)?;
+            let news = devices::removed(&bound, &record.bindings, &by, txn.now());
+            if changed.unlocked {
+                memory.with(login.as_str(), |entry| entry.doubt.unlock());
+            }
             index::claim(txn, Some(&indexed), &record)?;
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
             scope.saw(put_extension(txn, &record, store::Expect::At(row.revision))?);
             index::release(txn, &indexed, Some(&record))?;
-            Ok((record, changed))
+            Ok((record, changed, news))
         };
+        type Done<T> = (ExtensionRecord, Changed<T>, Vec<Happened>);
         let lines = self.lines.clone();
-        let apply = move |directory: &Directory, (record, changed): &(ExtensionRecord, Changed<T>)| {
+        let apply = move |directory: &Directory, (record, changed, news): &Done<T>| {
+            for happened in news {
+                directory.news.tell(record.login.clone(), happened.clone());
+            }
             let shut_out = shut_out(directory, &record.login, |device| may_connect(record, device));
             match &changed.credentials {
                 Some(credentials) => {
@@ -305,11 +343,11 @@ impl Admin {
             }
             end(lines.as_ref(), &record.login, &shut_out);
         };
-        let told = |(_, changed): &(ExtensionRecord, Changed<T>)| {
+        let told = |(_, changed, _): &Done<T>| {
             let told: &dyn Any = &changed.told;
             Some(told.downcast_ref().cloned().unwrap_or(Response::Done))
         };
-        self.commit_telling(job, apply, told).await.map(|(_, changed)| changed.told)
+        self.commit_telling(job, apply, told).await.map(|(_, changed, _)| changed.told)
     }
 
     /// Reads, where waiting for the disk is allowed.
@@ -360,7 +398,7 @@ impl By {
         note(txn, about, what, Change::between(before, after))
     }
 
-    /// Removes an extension, with its line of the audit and those that its outbox still has.
+    /// Removes an extension or a station, with its line of the audit and those that its outbox still has.
     fn remove(&self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
         note_outbox(txn, record)?;
         for key in record.portal.iter().flat_map(|portal| &portal.keys) {
@@ -370,7 +408,9 @@ impl By {
         self.note(txn, about, &of_extension(record), &Known::new())?;
         // Or they would be of an extension that gets the same number later.
         end_sessions(txn, &record.login)?;
-        EXTENSIONS.remove(txn, &[record.login.tenant(), record.login.number()], store::Expect::Any)?;
+        let login = &record.login;
+        HISTORIES.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
+        table_of(login).remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
         index::release(txn, &Indexed::of(record), None)
     }
 }
@@ -414,6 +454,7 @@ fn tenant_of(view: &View<'_>, login: &LoginName) -> Result<Tenant, Refusal> {
 fn no_extension(view: &View<'_>, login: &LoginName) -> Refusal {
     match tenant_of(view, login) {
         Err(refusal) => refusal,
+        Ok(_) if login.is_station() => Refusal::NoSuchStation(login.to_string()),
         Ok(_) => Refusal::NoSuchExtension(login.to_string()),
     }
 }

@@ -13,9 +13,11 @@
 use super::Refusal;
 use super::scope::{Answer, Mark};
 use crate::base::limit::{ONCE_KEPT, ONCE_MAX, ONCE_PER_CALLER_MAX};
+use crate::base::rng::Rng;
 use crate::base::time::Wall;
 use crate::service::Services;
 use crate::service::tables::ONCE;
+use crate::store::seal::{SealError, Sealer};
 use crate::store::{Expect, StoreError, Txn, View};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
@@ -41,10 +43,27 @@ impl Sealed {
         zeroize::Zeroize::zeroize(&mut text);
         Self { at: now, request: mark.request, answer: sealed }
     }
+
+    /// Seals it anew if it is sealed with a former key; `account` and `key` are the parts of its key.
+    ///
+    /// # Errors
+    /// As [`Sealer::renew`].
+    pub(in crate::service) fn renew(
+        &mut self,
+        sealer: &Sealer,
+        rng: &mut Rng,
+        [account, key]: [&str; 2],
+    ) -> Result<bool, SealError> {
+        sealer.renew(rng, &id_of(account, key), &mut self.answer)
+    }
 }
 
 fn seal_id(mark: &Mark) -> Vec<u8> {
-    [b"once/", mark.account.as_bytes(), b"/", &mark.key].concat()
+    id_of(&mark.account, &hex(&mark.key))
+}
+
+fn id_of(account: &str, key: &str) -> Vec<u8> {
+    format!("once/{account}/{key}").into_bytes()
 }
 
 /// Which answers are kept, in the order in which they were given; it bounds their number.

@@ -22,6 +22,9 @@ pub enum Refusal {
         /// How many at least.
         extensions: usize,
     },
+    /// The tenant still has stations.
+    #[error("tenant {0} still has stations; --with-extensions removes them too")]
+    TenantHasStations(String),
     /// No such extension.
     #[error("there is no extension {0}")]
     NoSuchExtension(String),
@@ -51,6 +54,26 @@ pub enum Refusal {
     /// No such binding.
     #[error("extension {0} has no such binding")]
     NoSuchBinding(String),
+    /// No such station.
+    #[error("there is no station {0}")]
+    NoSuchStation(String),
+    /// The ID is taken.
+    #[error("station {0} exists already")]
+    StationExists(String),
+    /// An agent can only be at a phone that is there.
+    #[error("station {0} is not registered")]
+    StationNotRegistered(String),
+    /// Another agent is at the station.
+    #[error("station {station} is in use by {by}")]
+    StationInUse {
+        /// Its ID.
+        station: String,
+        /// The number of the extension that is logged in there.
+        by: String,
+    },
+    /// The extension is not active, so it can do nothing.
+    #[error("extension {0} is not active")]
+    NotActive(String),
     /// The command sends a mail, and the extension has no address.
     #[error("extension {0} has no e-mail; set one first: extension set --email")]
     NoEmail(String),

@@ -1,9 +1,10 @@
 //! What can be asked.
 
 use super::{Page, Search};
-use crate::account::{KeyId, LoginName, Number, Role, TenantCode};
+use crate::account::{KeyId, LoginName, Number, Role, StationId, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
+use crate::base::time::Wall;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::IpAddr;
@@ -105,6 +106,10 @@ pub enum Request {
     DeviceList {
         login: LoginName,
     },
+    DeviceHistory {
+        login: LoginName,
+        device: Option<u32>,
+    },
     DeviceRename {
         login: LoginName,
         device: u32,
@@ -138,8 +143,43 @@ pub enum Request {
     AuditList {
         tenant: Option<TenantCode>,
         number: Option<Number>,
+        narrow: Narrow,
         last: usize,
     },
+    AuditExport {
+        tenant: Option<TenantCode>,
+        number: Option<Number>,
+        narrow: Narrow,
+        after: Option<String>,
+    },
+    StationAdd {
+        login: LoginName,
+        name: String,
+        password: NewPassword,
+    },
+    StationShow {
+        login: LoginName,
+    },
+    StationList {
+        tenant: Option<TenantCode>,
+        after: Option<LoginName>,
+    },
+    StationSet {
+        login: LoginName,
+        name: Option<String>,
+        password: Option<NewPassword>,
+    },
+    StationRemove {
+        login: LoginName,
+    },
+    StationLogin {
+        login: LoginName,
+        station: StationId,
+    },
+    StationLogout {
+        login: LoginName,
+    },
+    SecretsRotate,
     KeyAdd {
         login: Option<LoginName>,
         name: String,
@@ -191,6 +231,7 @@ impl Request {
             Self::AppEnable { .. } => "app enable",
             Self::AppDisable { .. } => "app disable",
             Self::DeviceList { .. } => "device list",
+            Self::DeviceHistory { .. } => "device history",
             Self::DeviceRename { .. } => "device rename",
             Self::DeviceRevoke { .. } => "device revoke",
             Self::DeviceAnyAlgorithm { .. } => "device set --algorithm any",
@@ -199,6 +240,15 @@ impl Request {
             Self::LockList { .. } => "lock list",
             Self::LockClear { .. } | Self::BanClear { .. } => "lock clear",
             Self::AuditList { .. } => "audit list",
+            Self::AuditExport { .. } => "audit export",
+            Self::StationAdd { .. } => "station add",
+            Self::StationShow { .. } => "station show",
+            Self::StationList { .. } => "station list",
+            Self::StationSet { .. } => "station set",
+            Self::StationRemove { .. } => "station remove",
+            Self::StationLogin { .. } => "station login",
+            Self::StationLogout { .. } => "station logout",
+            Self::SecretsRotate => "secrets rotate",
             Self::KeyAdd { .. } => "key add",
             Self::KeyList { .. } => "key list",
             Self::KeyRemove { .. } => "key remove",
@@ -221,10 +271,28 @@ impl Request {
                 | Self::BindingList { .. }
                 | Self::LockList { .. }
                 | Self::AuditList { .. }
+                | Self::AuditExport { .. }
+                | Self::StationShow { .. }
+                | Self::DeviceHistory { .. }
+                | Self::StationList { .. }
                 | Self::KeyList { .. }
                 | Self::SecondShow { .. }
         )
     }
+}
+
+/// Which lines of the audit are asked for; without any, all.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Narrow {
+    /// Not before this.
+    pub since: Option<Wall>,
+    /// Not after this.
+    pub until: Option<Wall>,
+    /// By whom: what `by` must contain.
+    pub by: Option<String>,
+    /// The command or action, in full.
+    pub action: Option<String>,
 }
 
 /// What a tenant may be set to; `None` leaves it as it is.

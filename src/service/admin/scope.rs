@@ -35,6 +35,8 @@ impl Answer {
             Response::Tenant(view) => json!(view),
             Response::Extension(view) => json!(view),
             Response::Second(view) => json!(view),
+            Response::Station(view) => json!(view),
+            Response::Rotated { key } => json!({ "key": key }),
             _ => json!({ "done": true }),
         };
         if let (Some(object), Some(revision)) = (object.as_object_mut(), self.revision) {

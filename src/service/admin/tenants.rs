@@ -8,7 +8,7 @@ use crate::base::limit;
 use crate::directory::Directory;
 use crate::service::audit::{About, Known, of_tenant};
 use crate::service::index;
-use crate::service::tables::{EXTENSIONS, TENANTS};
+use crate::service::tables::{EXTENSIONS, STATIONS, TENANTS};
 use crate::store::{self, Txn};
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ impl Admin {
         self.commit(job, put).await.map(|_| Response::Done)
     }
 
-    /// Removes a tenant. Its extensions go first, so that a crash leaves none without a tenant.
+    /// Removes a tenant. Its extensions and stations go first, so that a crash leaves none without a tenant.
     pub(super) async fn tenant_remove(
         &self,
         by: By,
@@ -123,10 +123,16 @@ impl Admin {
             let job = move |txn: &mut Txn<'_>| {
                 let tenant = tenant(txn, &code)?;
                 scope.check(tenant.revision)?;
-                let page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
+                let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
                     return Err(Refusal::TenantNotEmpty { code, extensions });
+                }
+                if page.is_empty() {
+                    page = STATIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
+                    if extensions == Expect::None && !page.is_empty() {
+                        return Err(Refusal::TenantHasStations(code.to_string()));
+                    }
                 }
                 for (_, row) in &page {
                     by.remove(txn, &row.value)?;

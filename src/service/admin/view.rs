@@ -22,6 +22,11 @@ pub enum Response {
         /// When its link ends.
         until: String,
     },
+    /// The secrets in the store get this key, behind whatever else is done.
+    Rotated {
+        /// Its id.
+        key: String,
+    },
     /// The person of an extension is sent the link of a reset, or a random password if their tenant
     /// insists on that.
     Reset {
@@ -63,14 +68,32 @@ pub enum Response {
         /// looks at so many extensions at a time.
         next: Option<String>,
     },
+    /// One station.
+    Station(StationView),
+    /// Stations by tenant and ID; more may follow the last one.
+    Stations {
+        /// A page of them.
+        rows: Vec<StationView>,
+        /// After which to ask again; none if there are no more.
+        next: Option<String>,
+    },
     /// The devices of an extension.
     Devices(Vec<DeviceView>),
+    /// What became of registrations, the newest last.
+    History(Vec<HistoryView>),
     /// The bindings of an extension.
     Bindings(Vec<BindingView>),
     /// Locks and bans.
     Locks(Vec<LockView>),
     /// Lines of the audit, the newest last.
     Audit(Vec<AuditView>),
+    /// Lines of the audit, the oldest first.
+    AuditPage {
+        /// A page of them.
+        rows: Vec<AuditView>,
+        /// What the next page is behind, if more may follow.
+        next: Option<String>,
+    },
     /// Access keys, without their secrets.
     Keys(Vec<KeyView>),
 }
@@ -198,6 +221,34 @@ view!(
         devices: u64,
         /// Live bindings.
         bindings: u64,
+        /// The station that its agent is logged in to: only that rings.
+        station: Option<String>,
+        /// Until when it is locked for new sign-ins.
+        locked_until: Option<String>,
+        /// The revision of its record.
+        revision: u64,
+    }
+);
+
+view!(
+    /// A station.
+    StationView {
+        /// Its tenant's code.
+        tenant: String,
+        /// Its ID.
+        station: String,
+        /// The name that its phone signs in with.
+        login: String,
+        /// What people call it.
+        name: String,
+        /// `registered` or `not_registered`.
+        state: String,
+        /// The number of the extension whose agent is logged in there.
+        agent: Option<String>,
+        /// Product and version of its phone, if one was ever there.
+        model: Option<String>,
+        /// Where its phone is.
+        address: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
         /// The revision of its record.
@@ -240,6 +291,28 @@ view!(
         address: String,
         /// How often it was seen to be several phones with one instance.
         clones: u64,
+        /// Since when it comes and goes, if it does.
+        flapping: Option<String>,
+    }
+);
+
+view!(
+    /// Something that became of a registration.
+    HistoryView {
+        /// When; the first time, if it was often.
+        at: String,
+        /// The id of the device, if the phone was one.
+        device: Option<String>,
+        /// `registered`, `moved`, `expired`, `unregistered`, `removed` or `refused`.
+        event: String,
+        /// Where its phone was.
+        address: Option<String>,
+        /// From where it moved, by whom it was removed, why it was refused.
+        detail: String,
+        /// How often in a row.
+        times: u64,
+        /// The last time.
+        last: String,
     }
 );
 
@@ -301,7 +374,7 @@ view!(
         /// Who: a command's user and process (`uid 0 pid 4711`), the link of an invitation
         /// (`link 192.0.2.1`), or `phone`.
         by: String,
-        /// The command, or `activated`, `locked`.
+        /// The command, or `activated`, `adopted`, `cloned`, `flapping`, `locked`, `banned`.
         action: String,
         /// The tenant it is about, or whose extension.
         tenant: Option<String>,
@@ -325,7 +398,7 @@ mod tests {
     fn field_names() {
         assert_eq!(
             DeviceView::COLUMNS,
-            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones"]
+            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones", "flapping"]
         );
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];

@@ -27,6 +27,7 @@ struct Numbers {
     waiting: AtomicUsize,
     runs: AtomicU64,
     counted: Option<metrics::Counter>,
+    shed: Option<metrics::Counter>,
 }
 
 /// Why a password was not judged.
@@ -76,7 +77,8 @@ impl Argon {
         }
         metrics::describe_counter!("stationmaster_argon2_runs_total", "Passwords of people that were judged");
         let counted = Some(metrics::counter!("stationmaster_argon2_runs_total"));
-        Ok(Self { jobs, numbers: Arc::new(Numbers { counted, ..Numbers::default() }), cost })
+        let shed = Some(metrics::counter!("stationmaster_shed_total", "why" => "argon2_waiting"));
+        Ok(Self { jobs, numbers: Arc::new(Numbers { counted, shed, ..Numbers::default() }), cost })
     }
 
     /// What new hashes cost.
@@ -102,7 +104,7 @@ impl Argon {
         let waiting = &self.numbers.waiting;
         if waiting.fetch_add(1, Ordering::Relaxed) >= limit::ARGON_WAITING_MAX {
             waiting.fetch_sub(1, Ordering::Relaxed);
-            metrics::counter!("stationmaster_shed_total", "why" => "argon_waiting").increment(1);
+            bump(self.numbers.shed.as_ref());
             return Err(ArgonError::Busy);
         }
         let (answer, answered) = oneshot::channel();
@@ -113,9 +115,7 @@ impl Argon {
                 return;
             }
             numbers.runs.fetch_add(1, Ordering::Relaxed);
-            if let Some(counted) = &numbers.counted {
-                counted.increment(1);
-            }
+            bump(numbers.counted.as_ref());
             let found = match task {
                 Task::Verify(hash) => hash.is_of(password.expose()).map(Found::Verified),
                 Task::Make { epoch, salt } => {
@@ -128,6 +128,12 @@ impl Argon {
             waiting.fetch_sub(1, Ordering::Relaxed);
         }
         answered.await.ok().flatten().ok_or(ArgonError::Failed)
+    }
+}
+
+fn bump(counter: Option<&metrics::Counter>) {
+    if let Some(counter) = counter {
+        counter.increment(1);
     }
 }
 

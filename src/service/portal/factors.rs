@@ -95,7 +95,7 @@ pub(super) fn methods(portal: &Portal) -> Vec<&'static str> {
 }
 
 /// What the seal of an app's secret is bound to.
-fn seal_id(login: &LoginName) -> Vec<u8> {
+pub(in crate::service) fn seal_id(login: &LoginName) -> Vec<u8> {
     format!("second/{login}").into_bytes()
 }
 

@@ -41,6 +41,7 @@ use crate::account::portal::{BrowserId, PortalPassword};
 use crate::account::{Life, LoginName, Token, Typed};
 use crate::base::private::Secret;
 use crate::base::time::Now;
+use crate::core::meters::LockScope;
 use crate::digest::Ha1;
 use crate::directory::ExtensionRecord;
 use crate::directory::people::Person;
@@ -80,6 +81,25 @@ struct Inner {
     csrf_key: Secret<[u8; 32]>,
     code_key: Secret<[u8; 32]>,
     pendings: Mutex<Pendings>,
+    meters: Meters,
+}
+
+/// Handles to `stationmaster_locks_started_total{scope}`, whose scopes are those of phones.
+struct Meters {
+    locked: metrics::Counter,
+    banned: metrics::Counter,
+    distrusted: metrics::Counter,
+}
+
+impl Meters {
+    fn register() -> Self {
+        let of = |scope: LockScope| metrics::counter!("stationmaster_locks_started_total", "scope" => scope.label());
+        Self {
+            locked: of(LockScope::Identity),
+            banned: of(LockScope::Source),
+            distrusted: of(LockScope::Device),
+        }
+    }
 }
 
 /// Why somebody does not get in, or something was not done.
@@ -134,8 +154,17 @@ impl Desk {
         let csrf_key = services.sealer.derive(b"portal csrf");
         let code_key = services.sealer.derive(b"portal codes");
         let decoy_ha1 = Ha1::decoy(&mut rng);
-        let (turns, pendings) = (Turns::default(), Mutex::default());
-        Self(Arc::new(Inner { setup, turns, decoy, decoy_ha1, csrf_key, code_key, pendings }))
+        let (turns, pendings) = (Turns::new(), Mutex::default());
+        Self(Arc::new(Inner {
+            setup,
+            turns,
+            decoy,
+            decoy_ha1,
+            csrf_key,
+            code_key,
+            pendings,
+            meters: Meters::register(),
+        }))
     }
 
     /// What administers.

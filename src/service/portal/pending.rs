@@ -50,11 +50,12 @@ mod tests {
     use crate::account::session::Mark;
     use crate::account::{LoginName, Token};
     use crate::base::rng::Rng;
+    use crate::base::time::Wall;
 
     fn entry() -> Entry {
         Entry {
             login: LoginName::parse("201-acme").unwrap(),
-            password: Mark::of(b"1"),
+            password: Mark { epoch: 1, set_at: Wall::default() },
             code: None,
             made: None,
             browser: None,

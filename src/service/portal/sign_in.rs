@@ -22,7 +22,7 @@ use crate::digest::Ha1;
 use crate::directory::record::What;
 use crate::directory::sign_in::Consequence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::lockout::{Acquaintance, Bar, Before, Begun, Lock, Previous, Scope};
+use crate::lockout::{Acquaintance, Bar, Before, Begun, Lock, Previous};
 use crate::service::admin::{Password, Refusal};
 use crate::service::commit::{note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
@@ -228,14 +228,20 @@ impl Desk {
             return Refused::Wrong;
         }
         let written = match directory.person_failed(self.now(), &person) {
-            Consequence::Counted | Consequence::TrustEnded => return Refused::Wrong,
+            Consequence::Counted => return Refused::Wrong,
+            Consequence::TrustEnded => {
+                self.0.meters.distrusted.increment(1);
+                return Refused::Wrong;
+            }
             Consequence::Locked(lock) => {
-                metrics::counter!("stationmaster_locks_started_total", "scope" => Scope::Portal.label())
-                    .increment(1);
+                self.0.meters.locked.increment(1);
                 let login = visitor.whose.login.clone();
                 self.write_lock(login.filter(|_| visitor.acquaintance == Acquaintance::Known), lock).await
             }
-            Consequence::Banned(begun) => self.write_ban(begun).await,
+            Consequence::Banned(begun) => {
+                self.0.meters.banned.increment(1);
+                self.write_ban(begun).await
+            }
         };
         match (written, self.barred(visitor)) {
             (Err(refusal), _) => Refused::By(refusal),
@@ -273,7 +279,9 @@ impl Desk {
     }
 
     pub(super) async fn write_ban(&self, begun: Begun) -> Result<(), Refusal> {
-        self.admin().commit(move |txn: &mut Txn<'_>| Ok(note_ban(txn, &begun)?), |_, ()| ()).await
+        let memory = Arc::clone(&self.services().directory);
+        let job = move |txn: &mut Txn<'_>| Ok(note_ban(txn, &memory, txn.now(), &begun)?);
+        self.admin().commit(job, |_, ()| ()).await
     }
 
     /// Opens a session for whoever has shown all that is asked for.
@@ -333,7 +341,10 @@ impl Desk {
 
 /// The mark of a record's password.
 pub(super) fn mark(record: &ExtensionRecord) -> Option<Mark> {
-    record.credentials.as_ref().map(|credentials| Mark::of(&credentials.sealed))
+    record
+        .credentials
+        .as_ref()
+        .map(|credentials| Mark { epoch: credentials.epoch, set_at: credentials.set_at })
 }
 
 /// Ends what a new session takes the place of: those of the same browser and of older passwords, and

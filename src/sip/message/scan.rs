@@ -167,7 +167,7 @@ fn field(bytes: &[u8], line: &Line) -> Result<Field, Fault> {
         return Err(Fault::LineTooLong);
     }
     let colon = text.iter().position(|&byte| byte == b':').ok_or(Fault::Line)?;
-    let token = text[..colon].trim_ascii_end();
+    let token = text::trim_end(&text[..colon]);
     let name = Name::of(token);
     if name == Name::Other && !text::is_all_token(token) {
         return Err(Fault::Line);
@@ -175,9 +175,9 @@ fn field(bytes: &[u8], line: &Line) -> Result<Field, Fault> {
     if line.has_cr {
         return Err(Fault::BareCr);
     }
-    let value = text[colon + 1..].trim_ascii_start();
+    let value = text::trim_start(&text[colon + 1..]);
     let value_start = start + text.len() - value.len();
-    let value_end = value_start + value.trim_ascii_end().len();
+    let value_end = value_start + text::trim_end(value).len();
     Ok(Field { name, token: Span::new(start..start + token.len()), value: Span::new(value_start..value_end) })
 }
 

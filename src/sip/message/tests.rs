@@ -1,5 +1,5 @@
 use super::*;
-use crate::sip::Writer;
+use crate::sip::{Writer, text};
 use proptest::prelude::*;
 
 const GOOD: &str = "REGISTER sip:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5061;rport;branch=z9hG4bK1\r\n\
@@ -88,6 +88,8 @@ fn each_fault_is_found() {
         ("sip:example.test SIP", "sip:example test SIP", Fault::RequestUri),
         ("Max-Forwards: 70", "Max-Forwards 70", Fault::Line),
         ("Max-Forwards: 70", "Max Forwards: 70", Fault::Line),
+        ("Max-Forwards: 70", "Max-Forwards\x0c: 70", Fault::Line),
+        ("l: 3", "l:\x0c3", Fault::ContentLength),
         ("SIP/2.0\r\nVia", "SIP/2.0\r\n Via", Fault::Line),
         ("<sip:200-acme@example.test>;tag=1", "<sip:200\racme@example.test>;tag=1", Fault::BareCr),
         ("l: 3\r\n\r\n", "l: 3\r\n", Fault::Truncated),
@@ -181,10 +183,20 @@ fn bytes_that_are_not_utf8_stay_as_they_are() {
     assert_eq!((message.fault(), message.other("X-ODD")), (None, Some(&b"\xff\0"[..])));
 }
 
+/// White space is space and tab; what only looks like it is part of the value.
+#[test]
+fn other_controls_at_the_ends_of_a_value_stay() {
+    for control in ["\x0b", "\x0c", "\x1f", "\x7f", "\0"] {
+        let text = GOOD.replacen("X-Odd:\t\u{fffd} ", &format!("X-Odd: \t{control} x {control}\t "), 1);
+        let value = format!("{control} x {control}");
+        assert_eq!(parse(&text).other("X-Odd"), Some(value.as_bytes()), "{control:?}");
+    }
+}
+
 /// Bytes in which no line ends, as a value stands in its line.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>().prop_filter("a line end", |byte| !b"\r\n".contains(byte)), 0..30)
-        .prop_map(|value| value.trim_ascii().to_vec())
+        .prop_map(|value| text::trim_end(text::trim_start(&value)).to_vec())
 }
 
 /// A name that the table knows, in any form, or another one; never Content-Length.

@@ -71,6 +71,9 @@ pub(crate) struct Call {
     pub(crate) remote_sdp: String,
     /// Whether an offer was under way when it ended: then the two sides may differ.
     pub(crate) unsettled: bool,
+    /// Whether it was left without a word that the server has surely heard: without power, or by a
+    /// BYE that was lost with its connection, after which a phone says no more (RFC 3261 §15.1.1).
+    pub(crate) left: bool,
     pub(super) manner: Manner,
     /// In which life of the phone it was.
     pub(super) boots: u32,
@@ -127,6 +130,7 @@ impl Phone {
             local_sdp: String::new(),
             remote_sdp: String::new(),
             unsettled: false,
+            left: false,
             manner,
             boots: self.boots,
             call_id,

@@ -234,7 +234,7 @@ impl Stage {
                 phone.inbox.iter().map(|came| format!("{} also got {}", phone.actor.name, came.start)),
             );
         }
-        wrong.extend(self.server.leaks());
+        wrong.extend(self.server.leaks(0));
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n  ")) }
     }
 }

@@ -54,16 +54,18 @@ impl Server {
         self.process.is_some()
     }
 
-    /// What is left that should not be, once everything is over.
-    pub(crate) fn leaks(&self) -> Vec<String> {
+    /// What is left that should not be, once everything is over. So many calls may be.
+    pub(crate) fn leaks(&self, calls_left: usize) -> Vec<String> {
         let Some(process) = &self.process else { return vec!["the server is down".to_owned()] };
         let mut leaks = self.line_leaks();
+        let calls: usize = process.shards.iter().map(Core::calls).sum();
+        if calls > calls_left {
+            leaks.push(format!("{calls} calls are left; nobody can have told the end of {calls_left}"));
+        }
         for (at, shard) in process.shards.iter().enumerate() {
-            for (count, what) in [
-                (shard.waiting(), "commits waited for"),
-                (shard.calls(), "calls"),
-                (shard.transactions(), "transactions"),
-            ] {
+            for (count, what) in
+                [(shard.waiting(), "commits waited for"), (shard.transactions(), "transactions")]
+            {
                 if count > 0 {
                     leaks.push(format!("shard {at} has {count} {what}"));
                 }

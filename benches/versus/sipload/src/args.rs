@@ -12,6 +12,7 @@ sipload - SIP load generator that also tells what the load cost the server
 
 usage: sipload register [options]    REGISTER cycles: REGISTER, 401, REGISTER with credentials, 200
        sipload call [options]        calls: INVITE, 180, 200, ACK, BYE, 200; both ends are played here
+       sipload storm [options]       phones on connections: all come at once, stay, come again, refresh
        sipload ping [options]        packets as long as a REGISTER, to `sipload echo`: the floor
        sipload echo [options]        UDP server that sends every packet back
 
@@ -59,6 +60,15 @@ call
   one, on a BYE from the server, on a 200 without To tag, Contact or body. `setup` is the time from the
   INVITE to its 200, `teardown` from the BYE to its 200.
 
+storm (target, users, window, seconds and report as above; one user a phone, 100 phones a local address
+       127.1.x.y; nonces kept)
+  --transport tcp|tls|ws|wss  what they connect by (tls)
+  --authority FILE        PEM certificate of who signed the server's, for tls and wss
+  --window N              how many connect and register, or refresh, at once (256)
+  --storms N              how often all of them break off and come again (1)
+  --idle-seconds S        silence after each storm, before the memory is read (2)
+  --seconds S             how long they refresh, in the end; 0: not at all (20)
+
 echo
   --listen IP:PORT        (127.0.0.1:5070)
   --batch N               packets per system call at most (64). 1 is what a server does that reads
@@ -71,7 +81,7 @@ Report (register, call, ping)
   --server-pid-file FILE  the same, process ids from a file
   --json FILE             write the figures to a file as well
 
-UDP only. Requests are retransmitted after 0.5 s, 1 s, 2 s and 4 s (RFC 3261 timers A and E) and given up
+UDP, but for storm. Requests are retransmitted after 0.5 s, 1 s, 2 s and 4 s (RFC 3261 timers A and E) and given up
 after 8 s. Exit status: 0, 1 if anything failed, 2 for a wrong command line or a system error.
 IPv4 only. Linux 5.11 or later.
 ";
@@ -82,6 +92,35 @@ pub enum Command {
     Call,
     Ping,
     Echo,
+    Storm,
+}
+
+/// What connections are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    Tls,
+    Ws,
+    Wss,
+}
+
+impl Transport {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -113,6 +152,10 @@ pub struct Options {
     pub batch: usize,
     pub server_pids: Vec<i32>,
     pub json: Option<PathBuf>,
+    pub transport: Transport,
+    pub authority: Option<PathBuf>,
+    pub storms: u32,
+    pub idle_seconds: f64,
 }
 
 impl Options {
@@ -146,6 +189,10 @@ impl Options {
             batch: 64,
             server_pids: Vec::new(),
             json: None,
+            transport: Transport::Tls,
+            authority: None,
+            storms: 1,
+            idle_seconds: 2.0,
         }
     }
 
@@ -157,6 +204,7 @@ impl Options {
                 Some("call") => Command::Call,
                 Some("ping") => Command::Ping,
                 Some("echo") => Command::Echo,
+                Some("storm") => Command::Storm,
                 _ => return Err(format!("unknown command {name:?}; try sipload --help")),
             },
             Some(Arg::Long("help") | Arg::Short('h')) | None => return Ok(None),
@@ -198,7 +246,15 @@ impl Options {
             }
             "window" => self.window = at_least(1, value(parser)?)?,
             "rate" => self.rate = Some(positive(value(parser)?)?),
+            "seconds" if self.command == Command::Storm => self.seconds = Some(at_least(0.0, value(parser)?)?),
             "seconds" => self.seconds = Some(positive(value(parser)?)?),
+            "transport" => {
+                use Transport::{Tcp, Tls, Ws, Wss};
+                self.transport = one_of(parser, &[Tcp, Tls, Ws, Wss].map(|each| (each.name(), each)))?;
+            }
+            "authority" => self.authority = Some(value(parser)?),
+            "storms" => self.storms = at_least(1, value(parser)?)?,
+            "idle-seconds" => self.idle_seconds = at_least(0.0, value(parser)?)?,
             "count" | "calls" => self.count = Some(at_least(1, value(parser)?)?),
             "prefill" => self.prefill = true,
             "expires" => self.expires = value(parser)?,
@@ -243,13 +299,13 @@ impl Options {
 
 /// Whether a command has an option.
 fn applies(command: Command, name: &str) -> bool {
-    use Command::{Call, Echo, Ping, Register};
+    use Command::{Call, Echo, Ping, Register, Storm};
     let commands: &[Command] = match name {
-        "target" | "domain" | "sockets" | "local" | "local-port" | "users" | "first-user" | "user-suffix"
-        | "password-pattern" | "window" | "rate" | "count" | "server-pids" | "server-pid-file" | "json" => {
-            &[Register, Call, Ping]
-        }
-        "seconds" => &[Register, Call, Ping, Echo],
+        "target" | "domain" | "users" | "first-user" | "user-suffix" | "password-pattern" | "window"
+        | "server-pids" | "server-pid-file" | "json" => &[Register, Call, Ping, Storm],
+        "sockets" | "local" | "local-port" | "rate" | "count" => &[Register, Call, Ping],
+        "seconds" => &[Register, Call, Ping, Echo, Storm],
+        "transport" | "authority" | "storms" | "idle-seconds" => &[Storm],
         "algorithm" | "expires" | "instance-ids" => &[Register, Call],
         "prefill" | "devices" | "reuse-nonce" => &[Register],
         "calls" | "hold-ms" | "auth" | "no-register" => &[Call],
@@ -325,6 +381,9 @@ mod tests {
         assert!(parse(&["call", "--hold-ms", "5", "--auth"]).unwrap().unwrap().auth);
         assert!(parse(&["register", "--hold-ms", "5"]).is_err());
         assert!(parse(&["echo", "--users", "5"]).is_err());
+        let storm = parse(&["storm", "--transport", "wss", "--seconds", "0"]).unwrap().unwrap();
+        assert_eq!((storm.transport, storm.seconds), (Transport::Wss, Some(0.0)));
+        assert!(parse(&["storm", "--sockets", "5"]).is_err());
         assert!(parse(&["sing"]).is_err());
         assert!(parse(&["register", "--rate", "0"]).is_err());
         assert!(parse(&["register", "--algorithm", "sha1"]).is_err());

@@ -4,6 +4,7 @@ mod args;
 mod call;
 mod digest;
 mod drive;
+mod link;
 mod net;
 mod ping;
 mod procfs;
@@ -11,6 +12,7 @@ mod register;
 mod report;
 mod sip;
 mod stats;
+mod storm;
 mod text;
 
 use args::{Command, HELP, Options};
@@ -22,6 +24,7 @@ use register::{Identity, Register};
 use report::Report;
 use std::io;
 use std::process::ExitCode;
+use storm::Storm;
 
 fn main() -> ExitCode {
     let options = match Options::parse(lexopt::Parser::from_env()) {
@@ -53,6 +56,14 @@ fn run(options: &Options) -> io::Result<bool> {
     }
     if !options.server_pids.is_empty() && procfs::Sample::of_trees(&options.server_pids).is_empty() {
         return Err(io::Error::other("none of the server processes is there"));
+    }
+    if options.command == Command::Storm {
+        let (text, json, good) = Storm::new(options)?.run()?;
+        print!("{text}");
+        if let Some(path) = &options.json {
+            std::fs::write(path, json)?;
+        }
+        return Ok(good);
     }
     let net = Net::open(options.target, options.local, options.local_port, options.sockets)?;
     let mut core = Core::new(net);

@@ -180,25 +180,25 @@ impl Report<'_> {
 
 /// A JSON object in the making.
 #[derive(Default)]
-struct Object {
+pub struct Object {
     members: Vec<String>,
 }
 
 impl Object {
-    fn raw(&mut self, name: &str, value: String) {
+    pub fn raw(&mut self, name: &str, value: String) {
         self.members.push(format!("{}:{value}", quoted(name)));
     }
 
-    fn text(&mut self, name: &str, value: &str) {
+    pub fn text(&mut self, name: &str, value: &str) {
         self.raw(name, quoted(value));
     }
 
     /// JSON has no infinity: what isn't finite becomes null.
-    fn number(&mut self, name: &str, value: f64) {
+    pub fn number(&mut self, name: &str, value: f64) {
         self.raw(name, if value.is_finite() { value.to_string() } else { "null".to_owned() });
     }
 
-    fn end(self) -> String {
+    pub fn end(self) -> String {
         format!("{{{}}}", self.members.join(","))
     }
 }

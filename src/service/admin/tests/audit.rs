@@ -1,11 +1,12 @@
 //! Each command that changes something leaves one line, with who, whom, before and after.
 
 use super::*;
+use crate::base::limit;
 use crate::service::tables::AUDIT;
 
 fn lines(bench: &Bench, tenant: Option<&str>, number: Option<&str>) -> Vec<AuditView> {
     let (tenant, number) = (tenant.map(code), number.map(|number| number.parse().unwrap()));
-    match bench.ask(Request::AuditList { tenant, number, last: 1000 }) {
+    match bench.ask(Request::AuditList { tenant, number, narrow: Narrow::default(), last: 1000 }) {
         Ok(Response::Audit(rows)) => rows,
         other => panic!("{other:?}"),
     }
@@ -136,12 +137,123 @@ fn the_newest_lines_are_listed_and_come_last() {
         Ok(())
     };
     services.store.run_blocking(put).unwrap();
-    let Ok(Response::Audit(rows)) = bench.ask(Request::AuditList { tenant: None, number: None, last: 3 })
-    else {
-        panic!()
+    let last = |narrow: Narrow, last| {
+        let Ok(Response::Audit(rows)) =
+            bench.ask(Request::AuditList { tenant: None, number: None, narrow, last })
+        else {
+            panic!()
+        };
+        rows.into_iter().map(|row| row.after).collect::<Vec<_>>()
     };
-    let told: Vec<_> = rows.iter().map(|row| row.after.as_str()).collect();
-    assert_eq!(told, ["device=17", "device=18", "device=19"]);
+    assert_eq!(last(Narrow::default(), 3), ["device=17", "device=18", "device=19"]);
+    let at = |second| Some(NOW + Duration::from_secs(second));
+    let activated = || Some("activated".to_owned());
+    for (name, narrow, found) in [
+        ("since", Narrow { since: at(18), ..Narrow::default() }, vec!["device=18", "device=19"]),
+        (
+            "until",
+            Narrow { until: at(1), action: activated(), ..Narrow::default() },
+            vec!["device=0", "device=1"],
+        ),
+        ("between", Narrow { since: at(5), until: at(6), ..Narrow::default() }, vec!["device=5", "device=6"]),
+        ("never", Narrow { since: at(7), until: at(6), ..Narrow::default() }, vec![]),
+        ("by", Narrow { by: Some("phone".into()), since: at(19), ..Narrow::default() }, vec!["device=19"]),
+        ("by nobody", Narrow { by: Some("uid 9".into()), ..Narrow::default() }, vec![]),
+        ("an action", Narrow { action: Some("locked".into()), ..Narrow::default() }, vec![]),
+    ] {
+        assert_eq!(last(narrow, 100), found, "{name}");
+    }
     // Each goes after its time.
     assert_eq!(AUDIT.scan(&services.store.view(), &[], None, 100).unwrap().len(), 22);
+}
+
+/// Page by page, nothing twice and nothing left out.
+#[test]
+fn an_export_comes_in_pages() {
+    let bench = Bench::with_extension();
+    let services = bench.admin.services.clone();
+    let many = limit::ADMIN_PAGE_ROWS + 5;
+    let put = move |txn: &mut Txn<'_>| -> Result<(), StoreError> {
+        for number in 0..many as u64 {
+            let mut record = ExtensionRecord::new(login("300-acme"), "Ada".into(), None);
+            let device = u32::try_from(number).unwrap();
+            let at = NOW + Duration::from_millis(number);
+            record.tell(at, What::Activated { device, address: "192.0.2.1".into() });
+            note_outbox(txn, &record)?;
+        }
+        Ok(())
+    };
+    services.store.run_blocking(put).unwrap();
+    let page = |after: Option<String>| {
+        let number = Some("300".parse().unwrap());
+        let narrow = Narrow::default();
+        match bench.ask(Request::AuditExport { tenant: Some(code("acme")), number, narrow, after }) {
+            Ok(Response::AuditPage { rows, next }) => (rows, next),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (first, next) = page(None);
+    let (second, end) = page(next);
+    assert_eq!((first.len(), second.len(), end), (limit::ADMIN_PAGE_ROWS, 5, None));
+    let devices: Vec<_> = first.iter().chain(&second).map(|row| row.after.clone()).collect();
+    let wanted: Vec<_> = (0..many).map(|device| format!("device={device}")).collect();
+    assert_eq!(devices, wanted);
+    let narrow = Narrow::default();
+    let bad = Request::AuditExport { tenant: None, number: None, narrow, after: Some("x".into()) };
+    assert!(bench.refused(bad).contains("none that a page gave"));
+}
+
+/// Whatever is given as a secret, and whatever becomes of the command: no line has it, nor a part of it,
+/// nor what is made of it.
+#[test]
+fn no_line_has_a_secret() {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    let mut runner = TestRunner::new(Config { cases: 16, ..Config::default() });
+    let secrets = proptest::collection::vec("[a-zA-Z]{9,14}[0-9]{2}[!#%]", 5);
+    let planted = runner.run(&secrets, |secrets| {
+        let bench = Bench::with_everything();
+        let given = |at: usize| NewPassword::Given(Password::new(secrets[at].clone()));
+        let desk = LoginName::of_account("desk1-acme").unwrap();
+        let csv = format!("tenant,extension,name,email,password\nacme,300,Bell,,{}\n", secrets[1]);
+        let mut shown = Vec::new();
+        for request in [
+            Request::PasswordSet { login: login("200-acme"), password: given(0) },
+            Request::Import { csv: Password::new(csv) },
+            Request::StationAdd { login: desk.clone(), name: "Desk".into(), password: given(2) },
+            Request::StationSet { login: desk.clone(), name: None, password: Some(NewPassword::Generate) },
+            Request::AppEnable { login: login("200-acme"), email: None, password: given(3) },
+            Request::PasswordSet { login: login("200-acme"), password: NewPassword::Generate },
+            add("201-acme", Some(&secrets[4])),
+            Request::ExtensionSet {
+                login: login("201-acme"),
+                name: None,
+                email: Some("a@example.test".into()),
+                role: None,
+                numbers: NumberChanges::default(),
+            },
+            Request::StationRemove { login: desk },
+            Request::ExtensionRemove { login: login("201-acme") },
+        ] {
+            if let Ok(Response::Generated { password, .. }) = bench.ask(request) {
+                shown.push(password);
+            }
+        }
+        prop_assert_eq!(shown.len(), 2);
+        let records = ["200-acme", "300-acme"].map(|name| bench.record(name).unwrap());
+        let sealed = records.iter().filter_map(|record| record.credentials.as_ref());
+        let sealed: Vec<Vec<u8>> = sealed.map(|credentials| credentials.sealed.clone()).collect();
+        let view = bench.admin.services.store.view();
+        let prefix = AUDIT.prefix(&[]).unwrap();
+        for (key, record) in view.scan(&prefix, None, 1000).unwrap() {
+            let bytes = &record.value.bytes;
+            let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
+            for secret in secrets.iter().chain(&shown) {
+                prop_assert!(!has(&secret.as_bytes()[..8]), "{:?} has a secret", key);
+            }
+            prop_assert!(sealed.iter().all(|sealed| !has(&sealed[17..33])), "{:?} has a seal", key);
+        }
+        Ok(())
+    });
+    planted.unwrap();
 }

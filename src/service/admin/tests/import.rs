@@ -98,3 +98,18 @@ fn many_rows_come_in_groups_and_lists_in_order() {
     assert_eq!(list(Some("beta"), None), ["10-beta"]);
     assert_eq!(EXTENSIONS.scan(&bench.admin.services.store.view(), &[], None, 9_999).unwrap().len(), 2_502);
 }
+
+/// Columns may be left out, or be those that an export tells besides; a role is taken over.
+#[test]
+fn columns_of_an_export() {
+    let bench = Bench::with_extension();
+    let csv = "tenant,extension,name,email,role,state,app,devices,station\n\
+               acme,300,Ada,a@example.test,admin,active,enabled,3,desk1\n\
+               acme,301,Bell,,,,,,\n";
+    assert_eq!(bench.import(csv), Ok(Response::Imported { extensions: 2 }));
+    let view = bench.show("300-acme");
+    assert_eq!((view.role.as_str(), view.state.as_str(), view.devices), ("admin", "invite", 0));
+    assert_eq!((bench.show("301-acme").role.as_str(), view.station), ("user", None));
+    let told = bench.import("tenant,extension,name,email,role\nacme,302,Ada,,boss\n").unwrap_err();
+    assert!(told.to_string().starts_with("row 2, role: \"boss\" is neither user nor admin"), "{told}");
+}

@@ -15,7 +15,7 @@ use crate::licence::{Device, DeviceId, Keys};
 use crate::lockout::{Ban, Lock, Policy, Scope};
 use crate::registrar::Binding;
 use crate::service::open::{Opening, open};
-use crate::service::tables::BANS;
+use crate::service::tables::{BANS, extension};
 use crate::store::{Options, StoreUrl};
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -115,9 +115,12 @@ fn what_a_tenant_sets_is_judged_shown_and_in_the_audit() {
     assert_eq!((view.mail_prefix.as_str(), view.mail_new_device, view.mail_locked), ("[Acme]", false, false));
     // It counts at once.
     bench.done(set_password("200-acme", "onlyletters-q"));
-    let Ok(Response::Audit(rows)) =
-        bench.ask(Request::AuditList { tenant: Some(code("acme")), number: None, last: 1 })
-    else {
+    let Ok(Response::Audit(rows)) = bench.ask(Request::AuditList {
+        tenant: Some(code("acme")),
+        number: None,
+        narrow: Narrow::default(),
+        last: 1,
+    }) else {
         panic!()
     };
     let expected = "main_number=+16045550100 password_policy=basic question_required=true \
@@ -195,9 +198,12 @@ fn a_pin_is_six_to_ten_digits_no_run_and_no_repetition() {
     assert!(!kept.windows(6).any(|window| window == b"482913"));
     bench.done(Request::PinRemove { login: login("200-acme") });
     assert!(!right("200-acme", bench.record("200-acme").as_ref(), "482913"));
-    let Ok(Response::Audit(rows)) =
-        bench.ask(Request::AuditList { tenant: None, number: Number::parse("200").ok(), last: 2 })
-    else {
+    let Ok(Response::Audit(rows)) = bench.ask(Request::AuditList {
+        tenant: None,
+        number: Number::parse("200").ok(),
+        narrow: Narrow::default(),
+        last: 2,
+    }) else {
         panic!()
     };
     let told: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.after.as_str())).collect();

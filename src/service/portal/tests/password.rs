@@ -62,9 +62,12 @@ fn a_password_change_ends_every_other_login_and_does_not_reset_the_activations()
     assert_eq!(record.portal.unwrap().password.unwrap().is_of(OTHER), Some(true), "made where it was known");
     assert_eq!(bench.sign_in("201-acme", GOOD, 3).unwrap_err(), Refused::Wrong);
     assert!(bench.sign_in("201-acme", OTHER, 3).is_ok());
-    let Ok(Response::Audit(lines)) =
-        bench.ask(Request::AuditList { tenant: None, number: Some("201".parse().unwrap()), last: 10 })
-    else {
+    let Ok(Response::Audit(lines)) = bench.ask(Request::AuditList {
+        tenant: None,
+        number: Some("201".parse().unwrap()),
+        narrow: Default::default(),
+        last: 10,
+    }) else {
         panic!()
     };
     let line = lines.iter().find(|line| line.action == "password change").unwrap();

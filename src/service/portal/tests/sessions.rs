@@ -164,9 +164,12 @@ fn a_browser_that_signs_in_again_has_one_session() {
     assert_eq!(bench.sessions(&bench.enter(&again).unwrap()).len(), 1);
 }
 
+/// What is done to an extension.
+type Kill<'a> = &'a dyn Fn(&Bench);
+
 #[test]
 fn whatever_takes_the_extension_away_takes_its_sessions() {
-    let kills: [(&str, &dyn Fn(&Bench)); 4] = [
+    let kills: [(&str, Kill<'_>); 4] = [
         ("disabled", &|bench| bench.done(Request::ExtensionDisable { login: login("201-acme") })),
         ("suspended", &|bench| bench.done(Request::TenantSuspend { code: code("acme") })),
         ("another password", &|bench| bench.set_password("201-acme", OTHER)),

@@ -1,0 +1,129 @@
+//! What is printed page by page, since it may be more than memory should hold: exports.
+
+use super::grammar::Format;
+use super::{Exit, NotDone, client, print, refuse};
+use crate::account::{Number, TenantCode};
+use crate::config::Config;
+use crate::service::admin::{
+    AuditView, ExtensionView, Narrow, Page, Refusal, Request, Response, Row, Search,
+};
+use std::io::{ErrorKind, Write};
+
+/// What is exported.
+pub(super) enum Pages {
+    /// Lines of the audit, the oldest first.
+    Audit { tenant: Option<TenantCode>, number: Option<Number>, narrow: Narrow, format: Format },
+    /// Extensions, as CSV that import reads.
+    Extensions { tenant: Option<TenantCode> },
+}
+
+/// Columns of an export of extensions: those of import, without the password, and what is useful beside.
+const EXTENSIONS: [&str; 9] =
+    ["tenant", "extension", "name", "email", "role", "state", "app", "devices", "station"];
+
+/// Prints all pages to standard output. A reader that has gone away wants no more, which is no error.
+pub(super) fn export(config: &Config, pages: Pages) -> Exit {
+    let out = std::io::BufWriter::new(std::io::stdout().lock());
+    let done = match pages {
+        Pages::Audit { tenant, number, narrow, format } => {
+            let ask = |after| Request::AuditExport {
+                tenant: tenant.clone(),
+                number: number.clone(),
+                narrow: narrow.clone(),
+                after,
+            };
+            audit(out, format, |after| client::ask(config, &ask(after)).map(|answer| answer.response))
+        }
+        Pages::Extensions { tenant } => {
+            let all = Request::ExtensionList { tenant, search: Search::default(), page: Page::default() };
+            extensions(out, || client::ask(config, &all).map(|answer| answer.response))
+        }
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(Failed::Asking(not_done)) => refuse(not_done),
+        Err(Failed::Writing(kind)) if kind == ErrorKind::BrokenPipe => Exit::Done,
+        Err(Failed::Writing(kind)) => print::refused(format_args!("standard output: {kind}"), Exit::Refused),
+    }
+}
+
+/// Why an export ended early.
+enum Failed {
+    Asking(NotDone),
+    Writing(ErrorKind),
+}
+
+impl From<NotDone> for Failed {
+    fn from(not_done: NotDone) -> Self {
+        Self::Asking(not_done)
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::Writing(error.kind())
+    }
+}
+
+impl From<csv::Error> for Failed {
+    fn from(error: csv::Error) -> Self {
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => error.into(),
+            _ => Self::Writing(ErrorKind::InvalidData),
+        }
+    }
+}
+
+fn another_kind() -> Failed {
+    Failed::Asking(Refusal::Protocol("a page of another kind".into()).into())
+}
+
+fn audit(
+    mut out: impl Write,
+    format: Format,
+    ask: impl Fn(Option<String>) -> Result<Response, NotDone>,
+) -> Result<(), Failed> {
+    let mut after = None;
+    if format == Format::Csv {
+        let mut csv = csv::Writer::from_writer(&mut out);
+        csv.write_record(AuditView::COLUMNS)?;
+        csv.flush()?;
+    }
+    loop {
+        let Response::AuditPage { rows, next } = ask(after)? else { return Err(another_kind()) };
+        match format {
+            Format::Csv => {
+                let mut csv = csv::Writer::from_writer(&mut out);
+                for row in &rows {
+                    csv.write_record(row.cells())?;
+                }
+                csv.flush()?;
+            }
+            Format::Jsonl => {
+                for row in &rows {
+                    serde_json::to_writer(&mut out, row).map_err(std::io::Error::from)?;
+                    out.write_all(b"\n")?;
+                }
+            }
+        }
+        out.flush()?;
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn extensions(out: impl Write, ask: impl FnOnce() -> Result<Response, NotDone>) -> Result<(), Failed> {
+    let Response::Extensions { rows, .. } = ask()? else { return Err(another_kind()) };
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(EXTENSIONS)?;
+    for row in rows {
+        let ExtensionView { tenant, extension, name, email, role, state, app, devices, station, .. } = row;
+        let devices = devices.to_string();
+        let [email, station] = [email, station].map(Option::unwrap_or_default);
+        csv.write_record([tenant, extension, name, email, role, state, app, devices, station])?;
+    }
+    csv.flush()?;
+    Ok(())
+}
