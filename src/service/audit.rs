@@ -223,14 +223,14 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     if let Some(lock) = &record.lock {
         put("lock", format!("{} until {}", lock.source, lock.until.rfc3339()));
     }
+    if let Some(named) = &record.station {
+        put(if record.login.is_station() { "agent" } else { "station" }, named.to_string());
+    }
     for lock in &record.locks {
         put(
             &format!("lock_{}", lock.scope.label()),
             format!("{} until {}", lock.source, lock.until.rfc3339()),
         );
-    }
-    if let Some(named) = &record.station {
-        put(if record.login.is_station() { "agent" } else { "station" }, named.to_string());
     }
     for key in record.portal.iter().flat_map(|portal| &portal.keys) {
         put("key", key.to_string());
