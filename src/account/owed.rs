@@ -141,8 +141,8 @@ impl OwedMails {
         self.waiting.iter_mut().filter_map(|mail| match &mut mail.kind {
             MailKind::Invitation { token: sealed, .. }
             | MailKind::Reset { token: sealed, .. }
-            | MailKind::NewPassword { password: sealed }
-            | MailKind::Code { code: sealed, .. } => Some((mail.number, sealed)),
+            | MailKind::Code { code: sealed, .. }
+            | MailKind::NewPassword { password: sealed } => Some((mail.number, sealed)),
             MailKind::AppEnabled
             | MailKind::PasswordChanged
             | MailKind::NewDevice { .. }

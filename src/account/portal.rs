@@ -86,6 +86,17 @@ pub struct SecondFactor {
     pub enrolling: Option<Enrolling>,
 }
 
+impl SecondFactor {
+    /// The sealed secrets of apps, to be sealed anew.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        let enrolling = match &mut self.enrolling {
+            Some(Enrolling::Totp(sealed)) => Some(sealed),
+            Some(Enrolling::Mail) | None => None,
+        };
+        self.totp.iter_mut().map(|totp| &mut totp.sealed).chain(enrolling)
+    }
+}
+
 /// A second factor that is being set up.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Enrolling {

@@ -232,6 +232,18 @@ pub const BROWSERS_MAX: usize = 8;
 /// Recovery codes of one extension.
 pub const RECOVERY_CODES: usize = 10;
 
+/// Lines of the audit about bans in one hour; further bans hold and are not told there.
+pub const AUDIT_BANS_PER_HOUR: usize = 1_000;
+
+/// Events kept of one device's registrations; the oldest go first.
+pub const HISTORY_EVENTS_MAX: usize = 24;
+
+/// Devices of one extension whose events are kept; those that nothing happened to for longest go first.
+pub const HISTORY_DEVICES_MAX: usize = 8;
+
+/// Events of all extensions that wait to be kept; more are dropped and counted.
+pub const HISTORY_WAITING_MAX: usize = 65_536;
+
 /// Identities, each for those that exist and those that do not, whose failures at the portal's password
 /// and at PINs are remembered; past it those with the oldest failure go first. More than can fail within
 /// a window, since each failure at a password costs a run of Argon2.
@@ -248,18 +260,6 @@ pub const SESSIONS_MAX: usize = 16;
 
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
-
-/// Lines of the audit about bans in one hour; further bans hold and are not told there.
-pub const AUDIT_BANS_PER_HOUR: usize = 1_000;
-
-/// Events kept of one device's registrations; the oldest go first.
-pub const HISTORY_EVENTS_MAX: usize = 24;
-
-/// Devices of one extension whose events are kept; those that nothing happened to for longest go first.
-pub const HISTORY_DEVICES_MAX: usize = 8;
-
-/// Events of all extensions that wait to be kept; more are dropped and counted.
-pub const HISTORY_WAITING_MAX: usize = 65_536;
 
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;

@@ -326,8 +326,11 @@ impl Request<'_, '_> {
         }
         let Wanted::Contacts(contacts) = &asked.wanted else { return None };
         if !self.flow.transport.is_secure() {
-            let sips = |contact: &AskedContact<'_>| Scheme::of(contact.uri) == Some(Scheme::Sips);
-            if contacts.iter().any(|contact| contact.expires_s > 0 && sips(contact)) {
+            let sips = |contact: &AskedContact<'_>| {
+                let likely = matches!(contact.uri.get(3), Some(b's' | b'S'));
+                likely && contact.expires_s > 0 && Scheme::of(contact.uri) == Some(Scheme::Sips)
+            };
+            if contacts.iter().any(sips) {
                 return Some(RegisterError::NotSecure);
             }
         }

@@ -167,15 +167,6 @@ pub enum What {
         /// Where the one came from that showed it.
         address: String,
     },
-    /// The extension was locked for new sign-ins of its person.
-    LockedOut {
-        /// To what.
-        scope: Scope,
-        /// Until when.
-        until: Wall,
-        /// By whom.
-        source: String,
-    },
     /// A phone that looks like a device, or that has a station's password, took its place.
     Adopted {
         /// The id of the place from now on.
@@ -196,6 +187,15 @@ pub enum What {
         times: u32,
         /// Within how many seconds.
         within_s: u32,
+    },
+    /// The extension was locked for new sign-ins of its person.
+    LockedOut {
+        /// To what.
+        scope: Scope,
+        /// Until when.
+        until: Wall,
+        /// By whom.
+        source: String,
     },
 }
 

@@ -138,7 +138,7 @@ fn stage(
     }
 }
 
-/// Writes a ban with its line of the audit, and removes the one that made room for it.
+/// Writes a ban, and removes the one that made room for it.
 pub(super) fn note_ban(
     txn: &mut Txn<'_>,
     directory: &Directory,

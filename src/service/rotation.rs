@@ -15,6 +15,7 @@
 use super::portal::factors;
 use super::tables::{EXTENSIONS, ONCE, STATIONS, put_extension};
 use super::{Services, mailing, record_id};
+use crate::account::portal::SecondFactor;
 use crate::base::rng::Rng;
 use crate::directory::ExtensionRecord;
 use crate::store::key_file::KeyFileError;
@@ -203,8 +204,9 @@ fn renew(record: &mut ExtensionRecord, sealer: &Sealer, rng: &mut Rng) -> Result
     for (number, secret) in record.mails.secrets_mut() {
         any |= sealer.renew(rng, &mailing::seal_id(&login, number), secret)?;
     }
-    for sealed in record.portal.iter_mut().flat_map(|portal| portal.secrets_mut()) {
-        any |= sealer.renew(rng, &factors::seal_id(&login), sealed)?;
+    let second = record.portal.as_mut().and_then(|portal| portal.second.as_mut());
+    for secret in second.into_iter().flat_map(SecondFactor::secrets_mut) {
+        any |= sealer.renew(rng, &factors::seal_id(&login), secret)?;
     }
     Ok(any)
 }

@@ -132,11 +132,6 @@ impl Server {
         self.running.output()
     }
 
-    /// Where it answers over HTTP.
-    pub(crate) fn http(&self) -> SocketAddr {
-        self.health
-    }
-
     /// A page of its health listener: the status code and the body.
     pub(crate) fn health(&self, path: &str) -> (u16, String) {
         http(self.health, path)

@@ -125,22 +125,22 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::DeviceAnyAlgorithm { login, .. }
         | R::BindingRemove { login, .. }
         | R::LockClear { login } => (Administrator, Whom::Extension(login)),
-        R::SecondClear { login } => (Another, Whom::Extension(login)),
         R::SecretsRotate => (Operator, Whom::All),
         R::StationAdd { login, .. }
         | R::StationShow { login }
         | R::StationSet { login, .. }
         | R::StationRemove { login } => (Administrator, Whom::Extension(login)),
+        R::SecondClear { login } => (Another, Whom::Extension(login)),
         R::ExtensionSet { login, numbers, .. } => {
             // Whoever gives a number away must know that it is theirs to give.
             let least = if numbers.is_empty() { Administrator } else { Operator };
             (least, Whom::Extension(login))
         }
         R::ExtensionShow { login }
-        | R::SecondShow { login }
         | R::DeviceHistory { login, .. }
         | R::StationLogin { login, .. }
         | R::StationLogout { login }
+        | R::SecondShow { login }
         | R::PinSet { login, .. }
         | R::PinRemove { login }
         | R::QuestionRemove { login }

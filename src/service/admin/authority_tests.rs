@@ -106,8 +106,6 @@ rows! {
     KeyList { login: None } => OPERATOR,
     KeyRemove { login: Some(login()), id: id() } => USER,
     KeyRemove { login: None, id: id() } => OPERATOR,
-    SecondShow { login: login() } => USER,
-    SecondClear { login: login() } => ADMINISTRATOR,
     AuditExport { tenant: Some(code()), number: None, narrow: Narrow::default(), after: None } => ADMINISTRATOR,
     AuditExport { tenant: None, number: None, narrow: Narrow::default(), after: None } => OPERATOR,
     DeviceHistory { login: login(), device: None } => USER,
@@ -121,6 +119,8 @@ rows! {
     StationLogin { login: login(), station: "desk1".parse().unwrap() } => USER,
     StationLogout { login: login() } => USER,
     SecretsRotate {} => OPERATOR,
+    SecondShow { login: login() } => USER,
+    SecondClear { login: login() } => ADMINISTRATOR,
     Import { csv: Password::new(String::new()) } => OPERATOR,
 }
 

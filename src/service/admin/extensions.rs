@@ -70,8 +70,9 @@ impl Admin {
         }
         let changed_email = email.is_some();
         let email = checked_email(email)?;
-        self.change(by, login, move |record, txn| {
-            super::numbers::change(record, txn, &numbers)?;
+        let numbers = self.read_numbers(&login, numbers).await?;
+        self.change(by, login, move |record, _| {
+            super::numbers::change(record, &numbers)?;
             if let Some(name) = name {
                 record.name = name;
             }

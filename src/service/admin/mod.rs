@@ -377,12 +377,12 @@ impl By {
     }
 
     /// Whoever has a link, from this address.
-    pub(in crate::service) const fn link(from: IpAddr, command: &'static str) -> Self {
+    pub(super) const fn link(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Link(from), command }
     }
 
     /// Anybody, from this address.
-    pub(in crate::service) const fn anybody(from: IpAddr, command: &'static str) -> Self {
+    pub(super) const fn anybody(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Anybody(from), command }
     }
 

@@ -34,9 +34,9 @@ impl Answer {
             Response::Key { id, secret } => json!({ "id": id, "secret": secret }),
             Response::Tenant(view) => json!(view),
             Response::Extension(view) => json!(view),
-            Response::Second(view) => json!(view),
             Response::Station(view) => json!(view),
             Response::Rotated { key } => json!({ "key": key }),
+            Response::Second(view) => json!(view),
             _ => json!({ "done": true }),
         };
         if let (Some(object), Some(revision)) = (object.as_object_mut(), self.revision) {

@@ -250,7 +250,7 @@ impl Desk {
         }
     }
 
-    async fn write_lock(&self, login: Option<LoginName>, lock: Lock) -> Result<(), Refusal> {
+    pub(super) async fn write_lock(&self, login: Option<LoginName>, lock: Lock) -> Result<(), Refusal> {
         let memory = Arc::clone(&self.services().directory);
         let job = move |txn: &mut Txn<'_>| {
             let row = match &login {
@@ -278,7 +278,7 @@ impl Desk {
         self.admin().commit(job, apply).await.map(drop)
     }
 
-    async fn write_ban(&self, begun: Begun) -> Result<(), Refusal> {
+    pub(super) async fn write_ban(&self, begun: Begun) -> Result<(), Refusal> {
         let memory = Arc::clone(&self.services().directory);
         let job = move |txn: &mut Txn<'_>| Ok(note_ban(txn, &memory, txn.now(), &begun)?);
         self.admin().commit(job, |_, ()| ()).await

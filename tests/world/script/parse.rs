@@ -37,12 +37,8 @@ impl Script {
             ["net", "break", name, "tcp"] => Step::Break(self.streaming(name)?),
             ["net", "close", name, "tcp"] => Step::Close(self.streaming(name)?),
             ["net", "move", name, to] => {
-                let at = self.find(name)?;
                 let to = to.parse().map_err(|_| format!("{to} is no address"))?;
-                return match self.phones[at].tcp {
-                    true => Err(format!("{name} has a connection")),
-                    false => Ok(self.steps.push((number, Step::Move(at, to)))),
-                };
+                Step::Move(self.without_connection(name)?, to)
             }
             ["store", "fails"] => Step::StoreFails(true),
             ["store", "works"] => Step::StoreFails(false),
@@ -96,6 +92,11 @@ impl Script {
     fn streaming(&self, name: &str) -> Parsed<usize> {
         let at = self.find(name)?;
         if self.phones[at].tcp { Ok(at) } else { Err(format!("{name} has no connection")) }
+    }
+
+    fn without_connection(&self, name: &str) -> Parsed<usize> {
+        let at = self.find(name)?;
+        if self.phones[at].tcp { Err(format!("{name} has a connection")) } else { Ok(at) }
     }
 
     fn way(&self, words: &[&str]) -> Parsed<Option<(Way, usize)>> {

@@ -246,7 +246,9 @@ impl Options {
             }
             "window" => self.window = at_least(1, value(parser)?)?,
             "rate" => self.rate = Some(positive(value(parser)?)?),
-            "seconds" if self.command == Command::Storm => self.seconds = Some(at_least(0.0, value(parser)?)?),
+            "seconds" if self.command == Command::Storm => {
+                self.seconds = Some(at_least(0.0, value(parser)?)?)
+            }
             "seconds" => self.seconds = Some(positive(value(parser)?)?),
             "transport" => {
                 use Transport::{Tcp, Tls, Ws, Wss};

@@ -223,11 +223,13 @@ impl Link {
         self.input.drain(..blank);
         let head = find(&self.input, b"\r\n\r\n")? + 4;
         let lines = self.input[..head].split(|byte| *byte == b'\n');
-        let length = lines.filter_map(|line| {
+        let mut lengths = lines.filter_map(|line| {
             let at = line.iter().position(|byte| *byte == b':')?;
-            line[..at].eq_ignore_ascii_case(b"Content-Length").then(|| decimal(line[at + 1..].trim_ascii()))?
+            line[..at]
+                .eq_ignore_ascii_case(b"Content-Length")
+                .then(|| decimal(line[at + 1..].trim_ascii()))?
         });
-        let end = head + length.last().unwrap_or(0) as usize;
+        let end = head + lengths.next().unwrap_or(0) as usize;
         (self.input.len() >= end).then(|| self.input.drain(..end).collect())
     }
 

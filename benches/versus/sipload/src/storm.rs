@@ -267,7 +267,8 @@ impl<'o> Storm<'o> {
         phone.challenge.clear();
         self.under_way += 1;
         let options = self.options;
-        let wire = Wire { web: options.transport.is_web(), tls: self.tls.clone(), host: options.domain.clone() };
+        let wire =
+            Wire { web: options.transport.is_web(), tls: self.tls.clone(), host: options.domain.clone() };
         match Link::open(SocketAddrV4::new(local, 0), options.target, wire) {
             Ok(link) => {
                 let mut event = libc::epoll_event {
@@ -276,12 +277,7 @@ impl<'o> Storm<'o> {
                 };
                 // SAFETY: `event` lives through the call.
                 let added = unsafe {
-                    libc::epoll_ctl(
-                        self.epoll.as_raw_fd(),
-                        libc::EPOLL_CTL_ADD,
-                        link.fd(),
-                        &raw mut event,
-                    )
+                    libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, link.fd(), &raw mut event)
                 };
                 self.phones[number].link = Some(link);
                 if added < 0 {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::Role;
 use crate::account::second::TotpSecret;
+use crate::service::admin::Narrow;
 
 /// Somebody with two-step verification on: their secret and recovery codes.
 struct Ada {
@@ -292,7 +293,7 @@ fn an_administrator_can_clear_anothers_secret_and_its_person_is_told() {
     let again = ada.bench.ask(Request::SecondClear { login: login("201-acme") });
     assert_eq!(again, Err(Refusal::NoSecondFactor("201-acme".into())));
     let Ok(Response::Audit(lines)) =
-        ada.bench.ask(Request::AuditList { tenant: None, number: None, narrow: Default::default(), last: 1 })
+        ada.bench.ask(Request::AuditList { tenant: None, number: None, narrow: Narrow::default(), last: 1 })
     else {
         panic!()
     };

@@ -4,6 +4,7 @@ mod factors;
 mod faults;
 mod locks;
 mod password;
+mod pins;
 mod sessions;
 
 use super::argon::Argon;

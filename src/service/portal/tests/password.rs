@@ -4,6 +4,7 @@ use super::*;
 use crate::base::flow::Transport;
 use crate::licence::{Device, DeviceId, Keys};
 use crate::registrar::Binding;
+use crate::service::admin::Narrow;
 
 /// Gives 201 a device with a binding.
 fn with_phone(bench: &Bench) {
@@ -65,7 +66,7 @@ fn a_password_change_ends_every_other_login_and_does_not_reset_the_activations()
     let Ok(Response::Audit(lines)) = bench.ask(Request::AuditList {
         tenant: None,
         number: Some("201".parse().unwrap()),
-        narrow: Default::default(),
+        narrow: Narrow::default(),
         last: 10,
     }) else {
         panic!()
