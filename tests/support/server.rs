@@ -112,6 +112,11 @@ impl Server {
         self.sip
     }
 
+    /// Where it answers over HTTP.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.health
+    }
+
     /// The folder of its store, key, configuration and admin socket.
     pub(crate) fn folder(&self) -> &Path {
         self.dir.path()
