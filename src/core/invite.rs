@@ -22,45 +22,24 @@
 use super::Core;
 use super::auth::{Fresh, Presented};
 use super::boundary::{Event, Output};
+use super::caller::{Caller, calling_device, may_call};
 use super::meters::CoreShed;
 use super::refusal::Refusal;
-use super::settings::Settings;
 use crate::account::{LoginName, tenant};
 use crate::base::flow::Flow;
 use crate::base::time::{Now, Wall};
 use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received, Target, same_peer};
 use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
+use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
-use crate::directory::{Entry, Kind};
-use crate::licence::{Device, DeviceId, Rung, Who};
+use crate::licence::Device;
 use crate::registrar::Temporary;
 use crate::route::{self, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
-use crate::sip::{Contacts, Message, Method, Name, NameAddr, Scheme, Uri};
+use crate::sip::{Message, Method, Name, NameAddr, Scheme, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
-
-/// The caller, as the directory knows it.
-struct Caller {
-    device: DeviceId,
-    display: Box<str>,
-    anonymous: bool,
-    /// Whose call it is, if it is a station's: the agent's who is logged in there.
-    agent: Option<LoginName>,
-}
-
-impl Caller {
-    /// Whose call it is; `username` is that of the credentials.
-    fn login(&self, username: &str) -> Option<LoginName> {
-        self.agent.clone().or_else(|| LoginName::parse(username).ok())
-    }
-
-    /// Whether it is this party of a call; `username` is that of the credentials.
-    fn is(&self, username: &[u8], peer: &[u8]) -> bool {
-        self.agent.as_ref().map_or(username, |agent| agent.as_str().as_bytes()) == peer
-    }
-}
 
 /// A GRUU of ours that is called (RFC 5627).
 enum Gruu {
@@ -117,7 +96,10 @@ impl Core {
     pub(super) fn drain_calls(&mut self, now: Now) {
         while let Some(output) = self.calls.poll_output() {
             match output {
-                call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
+                call::Output::Send { flow, bytes } => {
+                    let flow = self.directory.heir(flow);
+                    self.out.push_back(Output::Send { flow, bytes });
+                }
                 call::Output::Ended(record) => self.call_over(record, None),
                 call::Output::Hold(stream) => self.directory.hold(stream),
                 call::Output::Release(stream) => self.directory.release(stream),
@@ -142,7 +124,7 @@ impl Core {
     /// show that. Nobody else's business is 481, above all a foreign BYE.
     fn in_dialog(&mut self, now: Now, flow: Flow, message: &Message, leg: LegRef) {
         let Some(view) = self.calls.leg(leg) else { return self.answer(message, flow, 481, None, |_| {}) };
-        if same_peer(&view.flow, &flow) {
+        if same_peer(&view.flow, &flow) || same_peer(&self.directory.heir(view.flow), &flow) {
             return self.calls.in_dialog(now, leg, message, flow);
         }
         if !matches!(message.method(), Method::Invite | Method::Update | Method::Refer) {
@@ -428,79 +410,4 @@ impl Core {
             .get(usize::from(flow.listener))
             .map_or_else(Bytes::new, |listener| listener.sent_by.clone())
     }
-}
-
-/// The device an out-of-dialog request comes from: that of the live binding with its flow, else with
-/// its Contact, else with its instance; by the last also one that was revoked, which has no bindings.
-fn calling_device(entry: &Entry, message: &Message, flow: Flow, now: Wall) -> Who {
-    let live = || entry.bindings.iter().filter(|binding| binding.is_live(now));
-    let known = |device: DeviceId, by, known_flow| match entry.licence.device(device) {
-        Some(device) if device.revoked => Who::Revoked(device.id),
-        Some(device) => Who::Known { device: device.id, by, known_flow },
-        None => Who::New,
-    };
-    // The flow of a proxy is that of many phones.
-    let direct = message.values(Name::Via).nth(1).is_none();
-    let over = live().filter(|binding| direct && !binding.is_by_proxy()).find(|binding| {
-        if flow.stream.is_some() {
-            binding.stream == flow.stream
-        } else {
-            binding.stream.is_none() && binding.remote == flow.remote
-        }
-    });
-    if let Some(binding) = over {
-        return known(binding.device, Rung::Flow, true);
-    }
-    let Some(Contacts::Some(contacts)) = Contacts::of(message) else { return Who::New };
-    let Some(contact) = contacts.first() else { return Who::New };
-    if let Some(binding) = live().find(|binding| *binding.contact == *contact.uri) {
-        return known(binding.device, Rung::CallId, false);
-    }
-    // A phone may give its GRUU as its Contact (RFC 5627 §4.4.1).
-    let instance = contact.param("+sip.instance").flatten();
-    let instance = instance.or_else(|| Uri::parse(contact.uri)?.gruu()?);
-    let same = entry.licence.devices.iter().find_map(|device| Some((device, device.shown_by(instance)?)));
-    match same.filter(|(device, _)| device.revoked || live().any(|binding| binding.device == device.id)) {
-        Some((device, rung)) => known(device.id, rung, false),
-        None => Who::New,
-    }
-}
-
-/// Whether this sender may call, its secret being right.
-fn may_call(
-    entry: &Entry,
-    who: Who,
-    message: &Message,
-    login: &str,
-    settings: &Settings,
-    now: Wall,
-) -> Result<Caller, Refusal> {
-    entry.may_sign_in()?;
-    if !entry.licence.enabled {
-        return Err(Refusal::AppDisabled);
-    }
-    let live = |device| entry.bindings.iter().any(|binding| binding.device == device && binding.is_live(now));
-    let device = match who {
-        Who::Revoked(_) => return Err(Refusal::DeviceRevoked),
-        Who::Known { device, .. } if live(device) => device,
-        _ => return Err(Refusal::DeviceNotRegistered),
-    };
-    let agent = entry.paired.as_deref().filter(|_| entry.kind == Kind::Station);
-    if entry.kind == Kind::Station && agent.is_none() {
-        return Err(Refusal::NoAgent);
-    }
-    let from = Uri::parse(message.from().uri);
-    let anonymous = from.is_some_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
-    let own = from.is_some_and(|uri| {
-        let user = uri.user_decoded();
-        let names = |login: &str| {
-            let number = login.split('-').next().unwrap_or_default();
-            *user == *login.as_bytes() || *user == *number.as_bytes()
-        };
-        settings.is_ours(&uri) && (names(login) || agent.is_some_and(|agent| names(agent.as_str())))
-    });
-    if !own && !anonymous {
-        return Err(Refusal::NotYours);
-    }
-    Ok(Caller { device, display: entry.name.clone(), anonymous, agent: agent.cloned() })
 }

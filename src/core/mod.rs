@@ -8,6 +8,7 @@ mod accept;
 mod answer;
 mod auth;
 pub mod boundary;
+mod caller;
 
 mod dispatch;
 mod drain;

@@ -6,6 +6,7 @@
 
 mod doubt;
 mod entry;
+mod heirs;
 mod news;
 mod numbers;
 mod old_record;
@@ -34,8 +35,7 @@ use std::time::Duration;
 pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
-    /// Connections with legs of calls, which may be another shard's, and how many.
-    held: DashMap<FlowId, u32, ahash::RandomState>,
+    heirs: heirs::Heirs,
     numbers: numbers::Numbers,
     pub(crate) guard: sign_in::Guard,
     /// What happened to devices and is still to be kept.
@@ -96,7 +96,7 @@ impl Directory {
         Self {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
-            held: DashMap::with_hasher_and_shard_amount(hash(), 64),
+            heirs: heirs::Heirs::new(hash),
             numbers: numbers::Numbers::new(hash),
             guard,
             news: News::default(),
@@ -210,6 +210,7 @@ impl Directory {
             self.with(login, |entry| {
                 for binding in &mut entry.bindings {
                     if binding.stream == Some(stream) {
+                        self.heirs.orphan(login, binding.device, binding.flow());
                         binding.stream = None;
                     }
                 }

@@ -5,6 +5,7 @@ use super::{Directory, Entry, Way};
 use crate::account::LoginName;
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
+use crate::licence::DeviceId;
 use crate::registrar::{Binding, Proof};
 use smallvec::SmallVec;
 
@@ -65,21 +66,29 @@ impl Directory {
 
     /// A leg of a call has come to this connection.
     pub fn hold(&self, stream: FlowId) {
-        *self.held.entry(stream).or_default() += 1;
+        self.heirs.hold(stream);
     }
 
     /// A leg has left it.
     pub fn release(&self, stream: FlowId) {
-        self.held.remove_if_mut(&stream, |_, legs| {
-            *legs = legs.saturating_sub(1);
-            *legs == 0
-        });
+        self.heirs.release(stream);
     }
 
     /// Whether a leg of a call is on this connection.
     #[must_use]
     pub fn is_held(&self, stream: FlowId) -> bool {
-        self.held.contains_key(&stream)
+        self.heirs.is_held(stream)
+    }
+
+    /// A phone has registered over this connection: the legs that it had on one that is gone come along.
+    pub fn succeed(&self, login: &str, device: DeviceId, flow: Flow) {
+        self.heirs.succeed(login, device, flow);
+    }
+
+    /// Where a message to this flow goes now: to the heir of its connection, if that is gone and has one.
+    #[must_use]
+    pub fn heir(&self, flow: Flow) -> Flow {
+        self.heirs.heir(flow)
     }
 
     /// The phone of a binding was heard of at this time, over this flow. A binding that has moved since
