@@ -16,7 +16,7 @@
 //! |   | [`core`] | one shard: a message comes in, what must be done comes out |
 //! |   | [`task`], [`store`], [`net`], [`mail`] | named tasks; the seam for state; sockets; messages to people |
 //! | 5 | [`service`] | the slow half by use case: what must wait for the store |
-//! |   | [`http`], [`config`], [`cli`] | pages; the configuration; commands |
+//! |   | [`http`], [`config`], [`cli`] | pages and the HTTP API; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |
 //!
 //! **The way of a message**: [`net::udp`] or [`net::tcp`] (whose `layers` are TLS, WebSocket, framing) →

@@ -197,12 +197,14 @@ fn a_user_sees_and_changes_only_what_is_theirs() {
     let expected = [
         "delete /devices/{device}",
         "delete /keys/{key}",
+        "delete /pin",
         "get ",
         "get /bindings",
         "get /devices",
         "get /keys",
         "patch /devices/{device}",
         "post /keys",
+        "put /pin",
     ];
     assert_eq!(allowed, expected);
     server.stop();

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use support::http::Client;
 use support::phone::{Challenge, Phone};
@@ -36,6 +37,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_call_setup_seconds", &["le"]),
     ("stationmaster_store_commit_seconds", &["le"]),
     ("stationmaster_mails_total", &["outcome"]),
+    ("stationmaster_argon2_runs_total", &[]),
     ("stationmaster_http_sign_in_failures_total", &[]),
     ("stationmaster_shed_total", &["why"]),
     ("stationmaster_queue_depth", &["queue"]),
@@ -64,7 +66,7 @@ const MOVED: &[&str] = &[
     "parse_errors_total{kind=\"stream_content_length\"}", "parse_errors_total{kind=\"stray_response\"}",
     "retransmissions_total", "shed_total{why=\"streams_of_source_full\"}",
     "shed_total{why=\"http_too_many\"}", "http_sign_in_failures_total",
-    "mails_total{outcome=\"handed_over\"}",
+    "mails_total{outcome=\"handed_over\"}", "argon2_runs_total",
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
     "device_clones_total", "bindings_suspect",
     "keep_alives_total{what=\"asked\"}", "keep_alives_total{what=\"answered\"}", "keep_alives_total{what=\"silent\"}",
@@ -114,6 +116,22 @@ fn mails(server: &Server) {
     until("a mail is handed over", || (server.metric(handed_over) > 0).then_some(()));
 }
 
+/// Somebody signs in to the portal, with a password that is wrong.
+fn people(server: &Server) {
+    let body = r#"{"login":"219-acme","password":"NotMyPassword!1"}"#;
+    let mut stream = std::net::TcpStream::connect(server.http()).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
 #[test]
 fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     let server = Server::start_with(&Setup {
@@ -146,6 +164,7 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     bad_input(&server);
     locks(&server);
     mails(&server);
+    people(&server);
     wrong_keys(&server);
     clones(&server);
     let question = asked.awaits("OPTIONS");

@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use stationmaster::base::flow::{Flow, Transport};
+use stationmaster::base::limit;
 use stationmaster::digest::{Credentials, Role};
 use stationmaster::sip::reply::{self, ToTag};
 use stationmaster::sip::text::{self, List, Params};
@@ -53,7 +54,8 @@ fn walk(message: &Message) {
     }
     for (name, token, value) in message.all_fields() {
         assert_eq!(name, Name::of(token));
-        assert!(!value.contains(&b'\n') && !value.contains(&b'\r') && value.trim_ascii() == value);
+        assert!(!value.contains(&b'\n') && !value.contains(&b'\r'));
+        assert_eq!(text::trim_end(text::trim_start(value)), value);
         let _ = (text::display(value), text::unquote(value), Params::new(value).count());
         for value in List::new(value) {
             assert!(!value.is_empty());
@@ -81,6 +83,9 @@ fn answer(request: &Message) {
         };
         assert_eq!((reply.is_request(), reply.status()), (false, 404));
         let copied = [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
+        if request.all_fields().filter(|(name, ..)| copied.contains(name)).count() == limit::HEADERS_MAX {
+            continue; // with ours there is one more than is read
+        }
         for name in [Name::From, Name::CallId, Name::CSeq] {
             assert_eq!(reply.field(name), request.field(name));
         }

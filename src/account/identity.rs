@@ -14,8 +14,9 @@
 
 use super::{LoginName, Number};
 
-/// Longest text that is looked at, in bytes; of a longer one nothing is read.
-const TEXT_BYTES_MAX: usize = 254;
+/// Longest text that is looked at, in characters; of a longer one nothing is read, and what fails under it
+/// is counted by its beginning.
+const TEXT_CHARS_MAX: usize = 254;
 
 /// What joins main number and extension, in the order in which it is looked for; in lower case.
 const JOINTS: [&str; 8] = [";ext=", "extension", "ext", "poste", "x", "#", "*", ","];
@@ -38,10 +39,12 @@ impl Typed {
     /// Reads a text.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        if text.len() > TEXT_BYTES_MAX {
-            return Self::default();
+        let text = text.trim();
+        let cut: String = text.chars().take(TEXT_CHARS_MAX).collect();
+        let normal = cut.to_lowercase();
+        if cut.len() < text.len() {
+            return Self { normal, ..Self::default() };
         }
-        let normal = text.trim().to_lowercase();
         let is_number = |text: &str| {
             text.bytes().filter(u8::is_ascii_digit).count() >= 3
                 && !text.contains(|c: char| c.is_alphabetic())
@@ -59,7 +62,7 @@ impl Typed {
     #[must_use]
     pub fn of_main(number: &str, extension: &str) -> Self {
         let (number, extension) = (number.trim(), extension.trim());
-        if number.len() + extension.len() > TEXT_BYTES_MAX {
+        if number.len() + extension.len() > TEXT_CHARS_MAX {
             return Self::default();
         }
         let main = Number::parse(extension).ok().map(|extension| (number.to_owned(), extension));
@@ -70,8 +73,9 @@ impl Typed {
     /// else the text in lower case without the spaces around it.
     #[must_use]
     pub fn stand_in(&self) -> String {
-        match (&self.direct, &self.main) {
-            (None, None) => self.normal.clone(),
+        match (&self.login, &self.direct, &self.main) {
+            (Some(login), ..) => login.to_string(),
+            (None, None, None) => self.normal.clone(),
             _ => self.normal.chars().filter(char::is_ascii_digit).collect(),
         }
     }
@@ -153,15 +157,18 @@ mod tests {
         assert_eq!(form(" 999-ACME "), form("999-acme"));
         assert_eq!(form("604 555 0199"), form("(604) 555-0199"));
         assert_ne!(form("604 555 0199"), form("604 555 0198"));
-        assert_eq!(form(&"x".repeat(TEXT_BYTES_MAX + 1)), "");
-        assert_eq!(form(&"x".repeat(TEXT_BYTES_MAX)).len(), TEXT_BYTES_MAX);
+        for more in [0, 1, 10_000] {
+            assert_eq!(form(&"x".repeat(TEXT_CHARS_MAX + more)).len(), TEXT_CHARS_MAX, "{more}");
+        }
+        assert!(Typed::read(&"2".repeat(TEXT_CHARS_MAX)).direct.is_some());
+        assert!(Typed::read(&"2".repeat(TEXT_CHARS_MAX + 1)).direct.is_none());
     }
 
     proptest! {
         #[test]
         fn nothing_panics_and_a_normal_form_stays_one(text in any::<String>()) {
             let typed = Typed::read(&text);
-            prop_assert!(typed.stand_in().len() <= 4 * TEXT_BYTES_MAX);
+            prop_assert!(typed.stand_in().chars().count() <= 3 * TEXT_CHARS_MAX);
             let _ = Typed::of_main(&text, &text);
         }
     }

@@ -27,7 +27,7 @@ pub struct Invitation {
 pub struct Token(Secret<String>);
 
 /// SHA-256 of a token. The token has more chance in it than anybody can try, so no salt is needed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 pub struct TokenHash([u8; 32]);
 
 impl Token {

@@ -6,6 +6,7 @@
 //! nothing), [`pin`], [`question`].
 
 pub mod access_key;
+pub mod argon;
 pub mod direct;
 pub mod identity;
 pub mod invitation;
@@ -17,6 +18,8 @@ pub mod pin;
 pub mod portal;
 pub mod question;
 pub mod reset;
+pub mod second;
+pub mod session;
 pub mod strength;
 pub mod tenant;
 
@@ -30,6 +33,7 @@ pub use pin::Pin;
 pub use portal::{CodeHash, Portal};
 pub use question::Question;
 pub use reset::{AskedBy, Reset};
+pub use session::Session;
 pub use tenant::{DialError, Tenant, dial};
 
 use serde::{Deserialize, Serialize};

@@ -70,6 +70,13 @@ pub enum MailKind {
     },
     /// Two-step verification was cleared.
     SecondFactorCleared,
+    /// A code to sign in.
+    Code {
+        /// The code, sealed.
+        code: Vec<u8>,
+        /// When it ends.
+        until: Wall,
+    },
 }
 
 /// What people are told of that strangers can cause: a mailbox must not be flooded by it.
@@ -92,9 +99,10 @@ impl MailKind {
     #[must_use]
     pub const fn until(&self) -> Option<Wall> {
         match self {
-            Self::Invitation { until, .. } | Self::Reset { until, .. } | Self::Locked { until, .. } => {
-                Some(*until)
-            }
+            Self::Invitation { until, .. }
+            | Self::Reset { until, .. }
+            | Self::Locked { until, .. }
+            | Self::Code { until, .. } => Some(*until),
             _ => None,
         }
     }
@@ -133,6 +141,7 @@ impl OwedMails {
         self.waiting.iter_mut().filter_map(|mail| match &mut mail.kind {
             MailKind::Invitation { token: sealed, .. }
             | MailKind::Reset { token: sealed, .. }
+            | MailKind::Code { code: sealed, .. }
             | MailKind::NewPassword { password: sealed } => Some((mail.number, sealed)),
             MailKind::AppEnabled
             | MailKind::PasswordChanged

@@ -82,6 +82,28 @@ pub struct SecondFactor {
     pub by_mail: bool,
     /// The code that was mailed last.
     pub mailed: Option<MailedCode>,
+    /// What is being set up, and not yet confirmed by a code.
+    pub enrolling: Option<Enrolling>,
+}
+
+impl SecondFactor {
+    /// The sealed secrets of apps, to be sealed anew.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        let enrolling = match &mut self.enrolling {
+            Some(Enrolling::Totp(sealed)) => Some(sealed),
+            Some(Enrolling::Mail) | None => None,
+        };
+        self.totp.iter_mut().map(|totp| &mut totp.sealed).chain(enrolling)
+    }
+}
+
+/// A second factor that is being set up.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Enrolling {
+    /// An authenticator app, with its sealed secret.
+    Totp(Vec<u8>),
+    /// Codes by mail.
+    Mail,
 }
 
 /// The secret of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
@@ -150,6 +172,18 @@ impl Portal {
     #[must_use]
     pub fn password_of(&self, epoch: u32) -> Option<&PortalPassword> {
         self.password.as_ref().filter(|password| password.epoch == epoch)
+    }
+
+    /// The sealed secrets of authenticator apps.
+    pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        self.second.iter_mut().flat_map(|second| {
+            let app = second.totp.as_mut().map(|app| &mut app.sealed);
+            let enrolling = match &mut second.enrolling {
+                Some(Enrolling::Totp(sealed)) => Some(sealed),
+                Some(Enrolling::Mail) | None => None,
+            };
+            app.into_iter().chain(enrolling)
+        })
     }
 
     /// Whether a sign-in needs a second factor.

@@ -244,6 +244,23 @@ pub const HISTORY_DEVICES_MAX: usize = 8;
 /// Events of all extensions that wait to be kept; more are dropped and counted.
 pub const HISTORY_WAITING_MAX: usize = 65_536;
 
+/// Identities, each for those that exist and those that do not, whose failures at the portal's password
+/// and at PINs are remembered; past it those with the oldest failure go first. More than can fail within
+/// a window, since each failure at a password costs a run of Argon2.
+pub const PEOPLE_MAX: usize = 131_072;
+
+/// Runs of Argon2 that wait; more: 503.
+pub const ARGON_WAITING_MAX: usize = 64;
+
+/// Sign-ins of people under way, those included that wait for another one of the same person; more: 503.
+pub const SIGN_INS_MAX: usize = 1_024;
+
+/// Portal sessions of one extension; past it the one that was not used for longest ends.
+pub const SESSIONS_MAX: usize = 16;
+
+/// Sign-ins that wait for their second factor; past it the oldest must begin anew.
+pub const PENDING_SIGN_INS_MAX: usize = 4_096;
+
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;
 

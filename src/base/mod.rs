@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here knows SIP.
 
 pub mod flow;
+pub mod keyed;
 pub mod language;
 pub mod limit;
 pub mod prefix;

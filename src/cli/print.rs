@@ -107,6 +107,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Imported { extensions: 1 } => "imported 1 extension".into(),
         Response::Imported { extensions } => format!("imported {extensions} extensions"),
         Response::Tenant(view) => sheet(view),
+        Response::Second(view) => sheet(view),
         Response::Extension(view) => sheet(view),
         Response::Tenants { rows, .. } => narrow(rows, TENANT_COLUMNS),
         Response::Extensions { rows, .. } => table(rows),

@@ -10,6 +10,7 @@ mod heirs;
 mod news;
 mod numbers;
 mod old_record;
+pub mod people;
 mod reach;
 pub mod record;
 pub mod sign_in;
@@ -62,7 +63,7 @@ pub struct Census {
     pub suspects: usize,
     /// Activated devices.
     pub devices: usize,
-    /// Extensions under a lock.
+    /// Extensions under a lock; those locked for phones and for people count twice.
     pub locks: usize,
     /// Extensions there are.
     pub extensions: usize,
@@ -160,6 +161,7 @@ impl Directory {
 
     /// Takes an extension out; says whether it was there.
     pub fn remove(&self, login: &str) -> bool {
+        self.forget_person(login);
         let gone = self.entries.remove(login);
         if let Some((login, entry)) = &gone {
             self.numbers.renew(login, &entry.numbers, &[]);
@@ -275,6 +277,7 @@ impl Directory {
             }
             census.locks += usize::from(entry.watch.locked(now.mono).is_some());
         }
+        census.locks += self.locked_people(now.mono).len();
         census
     }
 

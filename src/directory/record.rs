@@ -5,7 +5,7 @@ use super::Kind;
 use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
-use crate::lockout::Lock;
+use crate::lockout::{Lock, Scope};
 use crate::registrar::Binding;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -187,6 +187,15 @@ pub enum What {
         times: u32,
         /// Within how many seconds.
         within_s: u32,
+    },
+    /// The extension was locked for new sign-ins of its person.
+    LockedOut {
+        /// To what.
+        scope: Scope,
+        /// Until when.
+        until: Wall,
+        /// By whom.
+        source: String,
     },
 }
 

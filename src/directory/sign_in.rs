@@ -9,8 +9,8 @@ use crate::base::time::{Mono, Now, Wall};
 use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
 use crate::licence::{DeviceId, Evidence, Who};
 use crate::lockout::{
-    self, Ban, Bans, Before, Begun, Excused, IdentityHash, Lock, Origin, Policy, Proof, Scope, SourcePolicy,
-    Sources, Standing, Strangers, Trust, Watch,
+    self, Ban, Bans, Before, Begun, Excused, IdentityHash, Lock, Origin, People, Policy, Proof, Scope,
+    SourcePolicy, Sources, Standing, Strangers, Trust, Watch,
 };
 use crate::registrar::Asked;
 use crate::sip::{Message, Name, Uri};
@@ -29,6 +29,7 @@ pub struct Guard {
     decoy: Ha1,
     identity_hash: ahash::RandomState,
     strangers: Mutex<Strangers>,
+    pub(super) people: Mutex<People>,
     sources: Mutex<Sources>,
     bans: Mutex<Bans>,
     /// How many bans there are, so that mostly nobody need look.
@@ -53,6 +54,7 @@ impl Guard {
             decoy,
             identity_hash: ahash::RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]),
             strangers: Mutex::new(Strangers::default()),
+            people: Mutex::new(People::default()),
             sources: Mutex::new(Sources::new(SourcePolicy::default())),
             bans: Mutex::new(Bans::default()),
             banned: AtomicUsize::new(0),
@@ -61,7 +63,7 @@ impl Guard {
         }
     }
 
-    fn identity(&self, login: &str) -> IdentityHash {
+    pub(super) fn identity(&self, login: &str) -> IdentityHash {
         IdentityHash(self.identity_hash.hash_one(login))
     }
 
@@ -69,7 +71,7 @@ impl Guard {
         (self.banned.load(Ordering::Relaxed) > 0).then(|| locked(&self.bans).remaining(source, now)).flatten()
     }
 
-    fn with_bans<T>(&self, change: impl FnOnce(&mut Bans) -> T) -> T {
+    pub(super) fn with_bans<T>(&self, change: impl FnOnce(&mut Bans) -> T) -> T {
         let mut bans = locked(&self.bans);
         let result = change(&mut bans);
         self.banned.store(bans.len(), Ordering::Relaxed);
@@ -77,7 +79,7 @@ impl Guard {
     }
 
     /// Counts a wrong secret.
-    fn failed(
+    pub(super) fn failed(
         &self,
         attempt: &lockout::Attempt<'_>,
         watch: &mut Watch,
@@ -97,12 +99,17 @@ impl Guard {
 
     fn excuse(&self, attempt: &lockout::Attempt<'_>, watch: &mut Watch, now: Now) {
         if lockout::after_success(attempt, watch, now) == Excused::Source {
-            locked(&self.sources).excuse(attempt.source, attempt.identity);
+            self.excuse_source(attempt.source, attempt.identity);
         }
+    }
+
+    /// Takes an identity off a source's list.
+    pub(super) fn excuse_source(&self, source: IpAddr, identity: IdentityHash) {
+        locked(&self.sources).excuse(source, identity);
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

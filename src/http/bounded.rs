@@ -285,26 +285,31 @@ mod tests {
             .await
     }
 
+    /// Its time is over.
+    async fn elapse(time: &mut Pin<Box<Sleep>>) {
+        time.as_mut().reset(Instant::now());
+        time.as_mut().await;
+    }
+
     #[test]
     fn a_header_has_its_time_and_no_more() {
         runtime().block_on(async {
             let (mut aging, mut client) = pair().await;
-            let elapse = |aging: &mut Aging| aging.header_end.as_mut().reset(Instant::now());
             assert!(reads_nothing(&mut aging).await, "within its time");
             client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
             let mut buf = [0; 64];
             assert_eq!(aging.read(&mut buf).await.unwrap(), 16);
-            elapse(&mut aging);
+            elapse(&mut aging.header_end).await;
             assert_eq!(aging.read(&mut buf).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
 
             let (mut aging, mut client) = pair().await;
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
             assert_eq!(aging.read(&mut buf).await.unwrap(), 18);
-            elapse(&mut aging);
+            elapse(&mut aging.header_end).await;
             assert!(reads_nothing(&mut aging).await, "it is being answered, which may take longer");
             aging.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
             assert!(reads_nothing(&mut aging).await, "the next one has its own time");
-            elapse(&mut aging);
+            elapse(&mut aging.header_end).await;
             assert!(aging.read(&mut buf).await.is_err(), "and no more");
         });
     }
@@ -314,7 +319,7 @@ mod tests {
         runtime().block_on(async {
             let (mut aging, mut client) = pair().await;
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-            aging.end.as_mut().reset(Instant::now());
+            elapse(&mut aging.end).await;
             let mut buf = [0; 64];
             assert_eq!(aging.read(&mut buf).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
             assert!(aging.write_all(b"x").await.is_err());

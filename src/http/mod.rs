@@ -6,6 +6,7 @@
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
 //! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
+//! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as [`portal`] says |
 //! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
@@ -16,11 +17,13 @@ pub mod api;
 mod bounded;
 pub mod forgotten;
 pub mod invitations;
+mod portal;
 mod problem;
 mod rate;
 
 use crate::base::prefix::Prefix;
 use crate::service::admin::Admin;
+use crate::service::portal::Desk;
 use crate::task::Stop;
 pub use api::Api;
 use axum::Router;
@@ -39,6 +42,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The way to administration; empty until the store is open.
 pub type Door = Arc<OnceLock<Admin>>;
+
+/// The way to where people sign in; empty until the store is open.
+pub type PortalDoor = Arc<OnceLock<Desk>>;
 
 /// Who asks: the other end of the connection, which may be a proxy.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +85,8 @@ fn health_pages(health: Arc<dyn Health>) -> Router {
 
 /// All pages of `[http]`; what is not there, or not to be asked so, is a problem.
 pub fn pages(health: Arc<dyn Health>, api: Api) -> Router {
-    let asked = Api::routes().merge(invitations::pages()).merge(forgotten::pages()).with_state(api);
+    let people = portal::routes().merge(invitations::pages()).merge(forgotten::pages());
+    let asked = Api::routes().merge(people).with_state(api);
     health_pages(health).merge(asked).fallback(api::not_found).method_not_allowed_fallback(api::not_allowed)
 }
 

@@ -61,6 +61,12 @@ impl Problem {
         self
     }
 
+    /// The same of another field.
+    pub(super) fn of_field(mut self, field: &str) -> Self {
+        self.errors.iter_mut().for_each(|fault| field.clone_into(&mut fault.field));
+        self
+    }
+
     /// The same with when to ask again: in a second at the soonest.
     pub(super) fn after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

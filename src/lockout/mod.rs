@@ -5,7 +5,7 @@
 //!
 //! | Trust that holds | Source banned | Source in `[sip] trusted` | Identity locked | Verdict |
 //! |------------------|---------------|---------------------------|-----------------|---------|
-//! | known flow, or elsewhere | any | any | any | look at the secret |
+//! | known flow, elsewhere, or known browser | any | any | any | look at the secret |
 //! | none | yes | no | any | refuse until ban and lock have ended |
 //! | none | any | any | yes | refuse until the lock has ended |
 //! | none | any | any | no | look at the secret |
@@ -16,6 +16,7 @@
 //! |------------------|---------------|-----------------|--------------------|----------------|
 //! | known flow | any | any | any | the device's known-flow side, alone |
 //! | elsewhere | any | any | any | the device's elsewhere side, alone |
+//! | known browser | any | any | any | the browser, alone |
 //! | none | yes | any | any | nothing: guessing on prolongs no lock |
 //! | none | no | yes | no | the source; if that begins no ban, the identity too |
 //! | none | no | no | any | the identity |
@@ -36,6 +37,7 @@
 
 pub mod bans;
 pub mod counter;
+pub mod people;
 mod recent;
 pub mod sources;
 pub mod strangers;
@@ -43,10 +45,12 @@ pub mod watch;
 
 pub use bans::{Ban, Bans, Begun};
 pub use counter::Counter;
+pub use people::{Acquaintance, People};
 pub use sources::{SourcePolicy, Sources};
 pub use strangers::Strangers;
 pub use watch::{Lock, Previous, Scope, Watch};
 
+use crate::account::portal::BrowserId;
 use crate::account::tenant::Policies;
 use crate::base::time::Now;
 use crate::licence::{DeviceId, Rung, Who};
@@ -104,6 +108,8 @@ pub enum Trust {
     KnownFlow(DeviceId),
     /// An activated device that shows a key that nobody can guess (rung 1, 2 or 4) from anywhere else.
     Elsewhere(DeviceId),
+    /// A browser that shows the cookie it was given when it signed in.
+    Browser(BrowserId),
 }
 
 impl Trust {
@@ -199,6 +205,8 @@ pub enum Counts {
     KnownFlow(DeviceId),
     /// The device's other side.
     Elsewhere(DeviceId),
+    /// The browser.
+    Browser(BrowserId),
     /// Nothing.
     Nothing,
     /// The source, and unless that begins a ban, the identity.
@@ -213,6 +221,7 @@ pub fn counts(standing: &Standing, proof: Proof) -> Counts {
     match (standing.trust, before(standing), proof, standing.origin) {
         (Trust::KnownFlow(device), ..) => Counts::KnownFlow(device),
         (Trust::Elsewhere(device), ..) => Counts::Elsewhere(device),
+        (Trust::Browser(browser), ..) => Counts::Browser(browser),
         (Trust::None, Before::RefuseLocked { .. }, ..) => Counts::Nothing,
         (Trust::None, Before::LookAtSecret, Proof::Shown, Origin::Foreign) => Counts::SourceThenIdentity,
         (Trust::None, Before::LookAtSecret, ..) => Counts::Identity,
@@ -281,7 +290,7 @@ pub fn after_failure(
     let counts = counts(&attempt.standing(watch, bans, now), attempt.proof);
     match counts {
         Counts::Nothing => return Outcome::Nothing,
-        Counts::KnownFlow(_) | Counts::Elsewhere(_) => {
+        Counts::KnownFlow(_) | Counts::Elsewhere(_) | Counts::Browser(_) => {
             let ended = watch.fail_side(attempt.trust, policy, now.mono);
             return if ended { Outcome::TrustEnded(attempt.trust) } else { Outcome::Counted };
         }

@@ -20,6 +20,11 @@ impl<K: Copy + Ord, V: Default> Recent<K, V> {
         self.entries.len()
     }
 
+    /// Every entry, in the order of the keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
+        self.entries.iter().map(|(key, (_, value))| (*key, value))
+    }
+
     pub(super) fn get(&self, key: K) -> Option<&V> {
         self.entries.get(&key).map(|(_, value)| value)
     }

@@ -82,6 +82,7 @@ fn the_decision_row_by_row() {
     let refuse =
         |retry_after_s, by| Before::RefuseLocked { retry_after: Duration::from_secs(retry_after_s), by };
     let (known, elsewhere) = (Trust::KnownFlow(PHONE), Trust::Elsewhere(PHONE));
+    let browser = Trust::Browser(BrowserId(1));
     let (foreign, listed) = (Origin::Foreign, Origin::Listed);
     let look = Before::LookAtSecret;
     for (name, trust, locked, banned, origin, first, then) in [
@@ -97,6 +98,7 @@ fn the_decision_row_by_row() {
             look,
             Counts::Elsewhere(PHONE),
         ),
+        ("known browser, locked", browser, secs(9), None, foreign, look, Counts::Browser(BrowserId(1))),
         ("banned", Trust::None, None, secs(7), foreign, refuse(7, Bar::Source), Counts::Nothing),
         (
             "banned, locked for longer",

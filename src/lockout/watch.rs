@@ -3,6 +3,7 @@
 
 use super::counter::Counter;
 use super::{Attempt, FAILURES_MAX, Policy, Trust};
+use crate::account::portal::BrowserId;
 use crate::base::limit::DEVICES_MAX;
 use crate::base::time::{Mono, Now, Wall};
 use crate::licence::DeviceId;
@@ -66,10 +67,17 @@ struct State {
     previous: Vec<u64>,
 }
 
-/// A device's failures, side by side.
+/// Whose trust has sides. Phones and browsers are never in one watch: each scope has its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trusted {
+    Device(DeviceId),
+    Browser(BrowserId),
+}
+
+/// A device's failures, side by side; a browser has only the second.
 #[derive(Clone, Debug)]
 struct Doubts {
-    device: DeviceId,
+    device: Trusted,
     known_flow: Side,
     elsewhere: Side,
 }
@@ -236,7 +244,7 @@ impl State {
     }
 
     /// The doubts about a device. Those that have passed make room first, then the oldest.
-    fn doubts(&mut self, device: DeviceId, policy: &Policy, now: Mono) -> &mut Doubts {
+    fn doubts(&mut self, device: Trusted, policy: &Policy, now: Mono) -> &mut Doubts {
         let at = self.devices.iter().position(|doubts| doubts.device == device).unwrap_or_else(|| {
             for doubts in &mut self.devices {
                 doubts.known_flow.counter.forget_older_than(policy.window, now);
@@ -269,11 +277,12 @@ fn reaches(counter: &mut Counter, tag: u32, policy: &Policy, now: Mono) -> bool 
     reached
 }
 
-const fn sided(trust: Trust) -> Option<(DeviceId, bool)> {
+const fn sided(trust: Trust) -> Option<(Trusted, bool)> {
     match trust {
         Trust::None => None,
-        Trust::KnownFlow(device) => Some((device, true)),
-        Trust::Elsewhere(device) => Some((device, false)),
+        Trust::KnownFlow(device) => Some((Trusted::Device(device), true)),
+        Trust::Elsewhere(device) => Some((Trusted::Device(device), false)),
+        Trust::Browser(browser) => Some((Trusted::Browser(browser), false)),
     }
 }
 

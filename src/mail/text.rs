@@ -28,6 +28,8 @@ pub enum Kind {
     Locked,
     /// That two-step verification was cleared.
     SecondFactorCleared,
+    /// A code to sign in.
+    SignInCode,
 }
 
 /// The texts of one language.
@@ -99,7 +101,7 @@ const fn no_links(language: Language) -> &'static str {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Invitation,
         Self::AppEnabled,
         Self::PasswordChanged,
@@ -108,6 +110,7 @@ impl Kind {
         Self::NewDevice,
         Self::Locked,
         Self::SecondFactorCleared,
+        Self::SignInCode,
     ];
 
     /// The name of its files.
@@ -122,6 +125,7 @@ impl Kind {
             Self::NewDevice => "new_device",
             Self::Locked => "locked",
             Self::SecondFactorCleared => "second_factor_cleared",
+            Self::SignInCode => "sign_in_code",
         }
     }
 
@@ -132,6 +136,7 @@ impl Kind {
             Self::AppEnabled => &["name", "login", "tenant", "downloads"],
             Self::PasswordChanged | Self::SecondFactorCleared => &["name", "login", "tenant", "at"],
             Self::NewPassword => &["name", "login", "tenant", "password"],
+            Self::SignInCode => &["name", "login", "tenant", "code", "until"],
             Self::NewDevice => &["name", "login", "tenant", "at", "device", "source"],
             Self::Locked => &["name", "login", "tenant", "source", "until"],
         }
@@ -164,6 +169,7 @@ impl Kind {
             Self::NewDevice => of!("new_device"),
             Self::Locked => of!("locked"),
             Self::SecondFactorCleared => of!("second_factor_cleared"),
+            Self::SignInCode => of!("sign_in_code"),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::pulse::Pulse;
 use super::reload::Reload;
 use super::signals::Signals;
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
+use crate::account::portal::Cost;
 use crate::base::prefix::Prefix;
 use crate::base::rng::Rng;
 use crate::cli::{Exit, HangUp, OnReady, Serving};
@@ -30,6 +31,8 @@ use crate::registrar::Gruus;
 use crate::service::admin::{Admin, Answer, Condition, Peer, Refusal, Request, Who};
 use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
+use crate::service::portal::argon::Argon;
+use crate::service::portal::{self, Desk};
 use crate::service::refreshes::{self, Gathered};
 use crate::service::{Services, commit, history, housekeeping, mailing, outbox, rotation};
 use crate::store;
@@ -155,8 +158,9 @@ async fn run(
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
     let (door, mail_sender) =
         (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
+    let portal_door = http::PortalDoor::default();
     if let Some(listener) = health_listener {
-        let api = http::Api::new(Arc::clone(&door), &config.http.proxies);
+        let api = http::Api::new(Arc::clone(&door), Arc::clone(&portal_door), &config.http.proxies);
         let pages = http::pages(pulse.clone(), api);
         serve_pages(&late_tasks, "health pages", listener, pages, &config.http.proxies);
     }
@@ -177,6 +181,7 @@ async fn run(
         }
     }));
     let _ = door.set(admin.clone()); // the only time
+    let _ = portal_door.set(desk(&admin, clock, &settings)?);
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
@@ -243,6 +248,20 @@ async fn watch_shards(running: &Running<Core>, stop: &Stop, stopper: &Stopper) {
             stopper.stop();
         }
     }
+}
+
+/// Where people sign in.
+fn desk(admin: &Admin, clock: Clock, settings: &Arc<Settings>) -> Result<Desk, ServeError> {
+    // Half of the cores: the others are the phones'.
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let argon = Argon::start(cores / 2, Cost::STANDARD)?;
+    let listed = Arc::clone(settings);
+    Ok(Desk::new(portal::Setup {
+        admin: admin.clone(),
+        argon,
+        clock: Box::new(move || clock.now()),
+        origin: Box::new(move |source| listed.origin(source)),
+    }))
 }
 
 /// As many shards as configured; as many as cores if that is 0.

@@ -206,6 +206,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
         if portal.must_change {
             put("must_change", "yes".into());
         }
+        if portal.needs_second() {
+            put("second_factor", "on".into());
+        }
         if let Some(pin) = &portal.pin {
             put("pin", format!("set {}", pin.set_at.rfc3339()));
         }
@@ -222,6 +225,12 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     }
     if let Some(named) = &record.station {
         put(if record.login.is_station() { "agent" } else { "station" }, named.to_string());
+    }
+    for lock in &record.locks {
+        put(
+            &format!("lock_{}", lock.scope.label()),
+            format!("{} until {}", lock.source, lock.until.rfc3339()),
+        );
     }
     for key in record.portal.iter().flat_map(|portal| &portal.keys) {
         put("key", key.to_string());

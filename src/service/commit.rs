@@ -132,25 +132,39 @@ fn stage(
         Durable::Locked { login: Some(login), lock, .. } => put_lock(txn, directory, at, &login, lock),
         Durable::Locked { .. } => decoy(txn),
         Durable::Banned { begun, .. } => {
-            let Begun { ban, dropped } = begun;
-            if let Some(dropped) = dropped {
-                BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
-            }
-            if directory.may_tell_ban(at) {
-                let what = What::Banned { until: ban.until };
-                audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
-            } else {
-                metrics::counter!("stationmaster_shed_total", "why" => "audit_bans").increment(1);
-            }
-            BANS.put(txn, &[&ban.source.to_string()], &ban, Some(ban.until), Expect::Any)?;
+            note_ban(txn, directory, at, &begun)?;
             Ok(Staged::of(None))
         }
     }
 }
 
+/// Writes a ban, and removes the one that made room for it.
+pub(super) fn note_ban(
+    txn: &mut Txn<'_>,
+    directory: &Directory,
+    at: Wall,
+    begun: &Begun,
+) -> Result<(), StoreError> {
+    let Begun { ban, dropped } = begun;
+    if let Some(dropped) = dropped {
+        BANS.remove(txn, &[&dropped.to_string()], Expect::Any)?;
+    }
+    if directory.may_tell_ban(at) {
+        let what = What::Banned { until: ban.until };
+        audit::note(txn, About::Source(ban.source), what, audit::Change::default())?;
+    } else {
+        metrics::counter!("stationmaster_shed_total", "why" => "audit_bans").increment(1);
+    }
+    BANS.put(txn, &[&ban.source.to_string()], ban, Some(ban.until), Expect::Any).map(drop)
+}
+
 /// The lock of a stranger takes as long to answer as that of an extension.
+pub(super) fn note_strangers_lock(txn: &mut Txn<'_>) -> Result<(), StoreError> {
+    DECOYS.put(txn, &["lock"], &0, None, Expect::Any).map(drop)
+}
+
 fn decoy(txn: &mut Txn<'_>) -> Result<Staged, StoreError> {
-    DECOYS.put(txn, &["lock"], &0, None, Expect::Any)?;
+    note_strangers_lock(txn)?;
     Ok(Staged::of(None))
 }
 

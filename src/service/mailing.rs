@@ -305,7 +305,11 @@ impl Sender {
         let (ends, at) = (mail.kind.until().map(moment).unwrap_or_default(), moment(mail.at));
         values.extend([("until", Value::Words(&ends)), ("at", Value::Words(&at))]);
         match &mail.kind {
-            MailKind::Invitation { until, .. } | MailKind::Reset { until, .. } if *until <= now => {
+            MailKind::Invitation { until, .. }
+            | MailKind::Reset { until, .. }
+            | MailKind::Code { until, .. }
+                if *until <= now =>
+            {
                 return Err(Unwritten::Never(Outcome::Expired));
             }
             MailKind::Invitation { token, .. } | MailKind::Reset { token, .. } => {
@@ -320,6 +324,10 @@ impl Sender {
             MailKind::NewPassword { password } => {
                 opened = unsealed(services, record, mail, password)?;
                 values.push(("password", Value::Words(opened.expose())));
+            }
+            MailKind::Code { code, .. } => {
+                opened = unsealed(services, record, mail, code)?;
+                values.push(("code", Value::Words(opened.expose())));
             }
             MailKind::AppEnabled => values.push(("downloads", Value::Links(&self.downloads))),
             MailKind::NewDevice { model, address } => {
@@ -377,6 +385,7 @@ const fn text_of(kind: &MailKind) -> Kind {
         MailKind::NewDevice { .. } => Kind::NewDevice,
         MailKind::Locked { .. } => Kind::Locked,
         MailKind::SecondFactorCleared => Kind::SecondFactorCleared,
+        MailKind::Code { .. } => Kind::SignInCode,
     }
 }
 

@@ -174,6 +174,7 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -
                 let credentials = unseal(sealer, &record)
                     .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
                 directory.put(&record, credentials.filter(|_| super::opens_phones(&record)), now);
+                directory.restore_person(&record, now);
             }
             if after.is_none() {
                 break;

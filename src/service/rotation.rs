@@ -12,8 +12,10 @@
 //! anything needs them. If something is found in step 5 that step 4 does not know or cannot open, the
 //! former key stays, and the log says so: better an old key than a lost secret.
 
+use super::portal::factors;
 use super::tables::{EXTENSIONS, ONCE, STATIONS, put_extension};
 use super::{Services, mailing, record_id};
+use crate::account::portal::SecondFactor;
 use crate::base::rng::Rng;
 use crate::directory::ExtensionRecord;
 use crate::store::key_file::KeyFileError;
@@ -201,6 +203,10 @@ fn renew(record: &mut ExtensionRecord, sealer: &Sealer, rng: &mut Rng) -> Result
     }
     for (number, secret) in record.mails.secrets_mut() {
         any |= sealer.renew(rng, &mailing::seal_id(&login, number), secret)?;
+    }
+    let second = record.portal.as_mut().and_then(|portal| portal.second.as_mut());
+    for secret in second.into_iter().flat_map(SecondFactor::secrets_mut) {
+        any |= sealer.renew(rng, &factors::seal_id(&login), secret)?;
     }
     Ok(any)
 }

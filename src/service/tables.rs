@@ -8,6 +8,7 @@
 //! | `history` | tenant, number or ID | [`History`] of its devices, written behind what it tells of |
 //! | `ban`     | source address   | [`Ban`], gone when it ends |
 //! | `token`   | hash of a token  | the extension that the token claims to be of; counts only if its record says so too |
+//! | `session` | tenant, number, hash of its secret | [`Session`], gone when it is not used |
 //! | `number`, `main`, `email` | see [`super::index`] | by what an extension or tenant is found |
 //! | `audit`   | time, whom, number | [`AuditLine`], kept 90 days |
 //! | `key`     | `op` or `ext`, id | [`AccessKey`]; one of an extension counts only if its record says so too |
@@ -16,7 +17,7 @@
 
 use super::admin::Sealed;
 use super::audit::AuditLine;
-use crate::account::{AccessKey, LoginName, Tenant};
+use crate::account::{AccessKey, LoginName, Session, Tenant};
 use crate::directory::record::EXTENSION_SCHEMA;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::Ban;
@@ -43,6 +44,9 @@ pub const BANS: Table<Ban> = Table::new(Namespace::new("ban"), 1);
 
 /// Tokens of links by their hash: of which extension. They are gone when the link ends.
 pub const TOKENS: Table<LoginName> = Table::new(Namespace::new("token"), 1);
+
+/// Portal sessions by tenant, number and the hash of their secret.
+pub const SESSIONS: Table<Session> = Table::new(Namespace::new("session"), 1);
 
 /// The audit, in the order of time.
 pub const AUDIT: Table<AuditLine> = Table::new(Namespace::new("audit"), 2).migrating(AuditLine::of_schema);
@@ -112,6 +116,18 @@ pub fn put_extension(
 ) -> Result<Revision, StoreError> {
     let login = &record.login;
     table_of(login).put(txn, &[login.tenant(), login.number()], record, None, expect)
+}
+
+/// Ends every portal session of an extension.
+///
+/// # Errors
+/// As [`Table::scan`] and [`Table::remove`].
+pub fn end_sessions(txn: &mut Txn<'_>, login: &LoginName) -> Result<(), StoreError> {
+    let whose = [login.tenant(), login.number()];
+    for (key, _) in SESSIONS.scan(txn, &whose, None, 2 * crate::base::limit::SESSIONS_MAX)? {
+        txn.delete(&key, Expect::Any)?;
+    }
+    Ok(())
 }
 
 /// Takes into a record what refreshes have changed since it was written: where memory knows a

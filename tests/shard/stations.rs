@@ -170,3 +170,20 @@ fn an_extensions_commands_know_no_stations() {
         );
     }
 }
+
+/// What phones cause has a line: the first sign-in, and a place that passed to a phone that looks alike
+/// and may be another.
+#[test]
+fn an_activation_and_an_adoption_are_told() {
+    let mut bench = furnished();
+    let mut phone = Phone::new("201", 1);
+    phone.instance = None;
+    phone.agent = Some("Signalbox/1.0".into());
+    assert_eq!(phone.registers(&mut bench, 3600), 200);
+    assert_eq!(phone.registers(&mut bench, 0), 200);
+    (phone.call_id, phone.address) = ("rebooted".into(), ([203, 0, 113, 99], 5070).into());
+    phone.contact = "sip:line1@10.0.0.9".into();
+    assert_eq!(phone.registers(&mut bench, 3600), 200);
+    let told = told(&bench, &login("201"));
+    assert!(matches!(told[..], [What::Activated { .. }, What::Adopted { .. }]), "{told:?}");
+}

@@ -6,11 +6,13 @@
 mod accounts;
 mod keys;
 mod phones;
+mod second;
 mod stations;
 
 pub(super) use accounts::{App, Extension, Password, Pin, Policy, Role, Tenant};
 pub(super) use keys::Key;
 pub(super) use phones::{Audit, Binding, Device, Format, Lock, Narrowed};
+pub(super) use second::Second;
 pub(super) use stations::Station;
 
 use crate::account::TenantCode;
@@ -82,6 +84,9 @@ pub enum Command {
     /// Keys by which programs use the HTTP API
     #[command(subcommand, arg_required_else_help = true)]
     Key(Key),
+    /// Two-step verification of people
+    #[command(subcommand, arg_required_else_help = true)]
+    Second(Second),
     /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
     Import {
         /// The file; - is standard input

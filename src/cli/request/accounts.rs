@@ -2,7 +2,7 @@
 
 use super::{Stop, from_stdin, new_password};
 use crate::account;
-use crate::cli::grammar::{App, Extension, Password, Pin, Policy, Role, Tenant};
+use crate::cli::grammar::{App, Extension, Password, Pin, Policy, Role, Second, Tenant};
 use crate::service::admin::{Expect, NumberChanges, Page, Request, Search, TenantSettings};
 
 pub(super) fn tenant(verb: Tenant) -> Request {
@@ -82,6 +82,13 @@ pub(super) fn pin(verb: &Pin) -> Result<Request, Stop> {
     Ok(match verb {
         Pin::Set { who, .. } => Request::PinSet { login: who.login()?, pin: from_stdin()? },
         Pin::Remove(who) => Request::PinRemove { login: who.login()? },
+    })
+}
+
+pub(super) fn second(verb: &Second) -> Result<Request, Stop> {
+    Ok(match verb {
+        Second::Show(who) => Request::SecondShow { login: who.login()? },
+        Second::Clear(who) => Request::SecondClear { login: who.login()? },
     })
 }
 

@@ -10,7 +10,7 @@ use super::who::Misnamed;
 use super::{Exit, password};
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
-use accounts::{app, extension, pin, set_password, tenant};
+use accounts::{app, extension, pin, second, set_password, tenant};
 use phones::{audit_list, binding, device, key, lock};
 use stations::station;
 use std::io::Read;
@@ -68,6 +68,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Export { tenant } => return Ok(pages(Pages::Extensions { tenant })),
         Command::Secrets(Secrets::Rotate) => Request::SecretsRotate,
         Command::Key(verb) => key(verb)?,
+        Command::Second(verb) => second(&verb)?,
         Command::Import { file } => Request::Import { csv: file_text(&file)? },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))

@@ -98,6 +98,8 @@ impl From<Refusal> for Problem {
             | R::NotActive(_)
             | R::NoPassword(_)
             | R::NoEmail(_)
+            | R::LastAdministrator(_)
+            | R::NoSecondFactor(_)
             | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } => StatusCode::PRECONDITION_FAILED,

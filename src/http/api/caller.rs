@@ -1,4 +1,5 @@
-//! Who asks, from what they show: an access key, `Authorization: Bearer ID.SECRET`.
+//! Who asks, from what they show: an access key, `Authorization: Bearer ID.SECRET`, or the cookie of a
+//! session ([`crate::http::portal::guard`]).
 //!
 //! What is wrong, unknown or taken away has one answer (401), and another one (429) once a source has
 //! shown such too often. What is right is let in all the same: so nobody can shut out others who share
@@ -6,6 +7,7 @@
 
 use super::{Api, Source};
 use crate::account::access_key;
+use crate::http::portal::guard::{by_session, shows_session};
 use crate::http::problem::Problem;
 use crate::service::admin::{Caller, Refusal, Via};
 use axum::extract::{FromRef, FromRequestParts};
@@ -24,10 +26,11 @@ where
             Ok(source) => source,
             Err(never) => match never {},
         };
-        let Some(shown) = bearer(&parts.headers) else {
-            return Err(unknown("show an access key: Authorization: Bearer ID.SECRET"));
+        let caller = match bearer(&parts.headers) {
+            Some(shown) => by_key(&api, source, shown).await?,
+            None if shows_session(&parts.headers) => by_session(&api, source, parts).await?,
+            None => return Err(unknown("show an access key: Authorization: Bearer ID.SECRET, or sign in")),
         };
-        let caller = by_key(&api, source, shown).await?;
         match caller {
             Some(caller) => Ok(caller),
             None => {

@@ -3,10 +3,10 @@
 //! A handler says what is its own: path, parameters, body, the answer when all went well. What holds for
 //! many is said here once: who may ask, the conditions of changes, and which refusals there are.
 
-use super::{extensions, keys, lookouts, own, phones, stations, tenants};
+use super::{extensions, keys, lookouts, own, phones, second, stations, tenants};
 use crate::base::limit::ONCE_KEY_BYTES_MAX;
 use crate::http::problem::{Fault, ProblemBody};
-use crate::http::{forgotten, invitations};
+use crate::http::{forgotten, invitations, portal};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
@@ -58,17 +58,23 @@ pub(in crate::http) fn document() -> String {
         lookouts::Doc::openapi(),
         keys::Doc::openapi(),
         stations::Doc::openapi(),
+        second::Doc::openapi(),
         own::Doc::openapi(),
         invitations::Doc::openapi(),
         forgotten::Doc::openapi(),
     ] {
         api.merge(part);
     }
+    portal::documents().into_iter().for_each(|part| api.merge(part));
     let mut document = serde_json::to_value(api).unwrap_or_default();
     document["components"]["securitySchemes"] = json!({
         "key": {
             "type": "http", "scheme": "bearer", "bearerFormat": "ID.SECRET",
             "description": "An access key: its id, a dot, and its secret"
+        },
+        "session": {
+            "type": "apiKey", "in": "cookie", "name": "__Host-session",
+            "description": "The cookie of a session; what changes something needs X-CSRF-Token besides"
         },
     });
     let refusals = REFUSALS.iter().map(|(status, meaning)| ((*status).to_owned(), refusal(status, meaning)));
@@ -97,13 +103,18 @@ fn refusal(status: &str, meaning: &str) -> Value {
 /// Says of one operation what holds for its kind.
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let changes = method != "get";
-    let open = operation["security"].is_array();
+    let open = operation["security"] == json!([{}]);
+    let own = operation["security"].is_array() && !open;
     // Handlers of different things may have the same name.
     let name =
         [&operation["tags"][0], &operation["operationId"]].map(|part| part.as_str().unwrap_or_default());
     operation["operationId"] = json!(name.join("_"));
     let mut refusals = if open { vec!["429"] } else { vec!["401", "403", "429", "503"] };
-    operation["security"] = if open { json!([]) } else { json!([{ "key": [] }]) };
+    if open {
+        operation["security"] = json!([]);
+    } else if !own {
+        operation["security"] = json!([{ "key": [] }, { "session": [] }]);
+    }
     if operation["requestBody"].is_object() {
         refusals.extend(["400", "408", "413", "415", "422"]);
     }
@@ -119,6 +130,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     if changes && !open {
         refusals.extend(["400", "404", "409", "412", "422"]);
+        parameters.push(csrf());
+    }
+    if changes && !open && !own {
         parameters.extend(conditions());
     }
     operation["parameters"] = Value::Array(parameters);
@@ -128,6 +142,15 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             operation["responses"][status] = json!({ "$ref": format!("#/components/responses/{status}") });
         }
     }
+}
+
+/// What a change by the cookie of a session must show.
+fn csrf() -> Value {
+    json!({
+        "name": "X-CSRF-Token", "in": "header", "required": false,
+        "description": "The csrf_token of the session, for who asks by its cookie",
+        "schema": { "type": "string", "maxLength": 64, "pattern": "^[!-~]*$" }
+    })
 }
 
 /// The header fields on which a change may depend.

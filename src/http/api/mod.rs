@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
 //! | what is answered; which refusal has which status | [`answer`] |
 //! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`], [`stations`] |
+//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`], [`second`], [`stations`] |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -26,6 +26,7 @@ mod names;
 mod own;
 mod phones;
 mod query;
+mod second;
 mod stations;
 mod tenants;
 
@@ -33,10 +34,11 @@ pub(super) use body::Body;
 
 use super::problem::Problem;
 use super::rate::Rates;
-use super::{Door, Remote};
+use super::{Door, PortalDoor, Remote};
 use crate::base::prefix::Prefix;
 use crate::base::time::Mono;
 use crate::service::admin::Admin;
+use crate::service::portal::Desk;
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -56,6 +58,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Api {
     door: Door,
+    desk: PortalDoor,
     proxies: Arc<[Prefix]>,
     /// What needs no sign-in, by source.
     open: Arc<Mutex<Rates>>,
@@ -67,15 +70,17 @@ pub struct Api {
 }
 
 impl Api {
-    /// `door` is open once accounts can be changed; `proxies` say in `X-Forwarded-For` who asks.
+    /// `door` is open once accounts can be changed, `desk` once people can sign in; `proxies` say in
+    /// `X-Forwarded-For` who asks.
     #[must_use]
-    pub fn new(door: Door, proxies: &[Prefix]) -> Self {
+    pub fn new(door: Door, desk: PortalDoor, proxies: &[Prefix]) -> Self {
         metrics::describe_counter!(
             "stationmaster_http_sign_in_failures_total",
             "Requests over HTTP with a key or a session that opens nothing"
         );
         Self {
             door,
+            desk,
             proxies: proxies.into(),
             open: Arc::default(),
             failed: Arc::default(),
@@ -87,9 +92,12 @@ impl Api {
 
     /// The way to administration.
     pub(super) fn admin(&self) -> Result<&Admin, Problem> {
-        let starting =
-            || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting").after(AGAIN);
         self.door.get().ok_or_else(starting)
+    }
+
+    /// The way to where people sign in.
+    pub(super) fn desk(&self) -> Result<&Desk, Problem> {
+        self.desk.get().ok_or_else(starting)
     }
 
     /// Counts a request that needs no sign-in.
@@ -147,9 +155,14 @@ impl Api {
             .merge(phones::routes())
             .merge(lookouts::routes())
             .merge(keys::routes())
+            .merge(second::routes())
             .merge(stations::routes())
             .merge(own::routes())
     }
+}
+
+fn starting() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting").after(AGAIN)
 }
 
 /// Where a request comes from: the other end of the connection, or whom a proxy of ours names.

@@ -144,6 +144,9 @@ fn show(line: &AuditLine) -> AuditView {
             ("phone", "flapping", None, format!("device={device} times={times} within_s={within_s}"))
         }
         What::Banned { until } => ("phone", "banned", banned, format!("until={}", until.rfc3339())),
+        What::LockedOut { scope, until, source } => {
+            (scope.label(), "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
+        }
         What::Administered { by, command } => (by.as_str(), command.as_str(), banned, change.after.clone()),
     };
     AuditView {

@@ -3,7 +3,7 @@
 //! | who | may ask |
 //! |-----|---------|
 //! | an operator | everything |
-//! | an administrator | what concerns their own tenant and its extensions, but not the tenant itself |
+//! | an administrator | what concerns their own tenant and its extensions, but not the tenant itself; their own second factor only by their password |
 //! | a user | what concerns their own extension: to see it and its phones, to name and revoke devices |
 //!
 //! The admin socket lets operators in only. Over HTTP whoever is not allowed gets the same answer
@@ -63,6 +63,8 @@ enum Least {
     /// Whoever has the extension, or runs the system, but nobody between: what is asked for would let
     /// one act as the other.
     Owner,
+    /// Whoever administers the tenant, but not of themselves.
+    Another,
     /// Whoever runs the system.
     Operator,
 }
@@ -91,7 +93,8 @@ pub fn may(actor: &Actor, request: &Request) -> Result<(), Refusal> {
         (Actor::Operator, _) => true,
         (Actor::Administrator(_) | Actor::User(_), Least::Operator) => false,
         (Actor::Administrator(own), Least::User | Least::Administrator) => of_tenant(own),
-        (Actor::User(_), Least::Administrator) => false,
+        (Actor::Administrator(own), Least::Another) => of_tenant(own) && !of_own(own),
+        (Actor::User(_), Least::Administrator | Least::Another) => false,
         (Actor::User(own), Least::User) => of_own(own),
         (Actor::Administrator(own) | Actor::User(own), Least::Owner) => of_own(own),
     };
@@ -100,7 +103,7 @@ pub fn may(actor: &Actor, request: &Request) -> Result<(), Refusal> {
 
 /// The table. A request without a row does not compile.
 const fn rule(request: &Request) -> (Least, Whom<'_>) {
-    use Least::{Administrator, Operator, Owner, User};
+    use Least::{Administrator, Another, Operator, Owner, User};
     use Request as R;
     match request {
         R::TenantAdd { code, .. }
@@ -127,6 +130,7 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::StationShow { login }
         | R::StationSet { login, .. }
         | R::StationRemove { login } => (Administrator, Whom::Extension(login)),
+        R::SecondClear { login } => (Another, Whom::Extension(login)),
         R::ExtensionSet { login, numbers, .. } => {
             // Whoever gives a number away must know that it is theirs to give.
             let least = if numbers.is_empty() { Administrator } else { Operator };
@@ -136,6 +140,7 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::DeviceHistory { login, .. }
         | R::StationLogin { login, .. }
         | R::StationLogout { login }
+        | R::SecondShow { login }
         | R::PinSet { login, .. }
         | R::PinRemove { login }
         | R::QuestionRemove { login }

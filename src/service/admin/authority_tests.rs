@@ -119,6 +119,8 @@ rows! {
     StationLogin { login: login(), station: "desk1".parse().unwrap() } => USER,
     StationLogout { login: login() } => USER,
     SecretsRotate {} => OPERATOR,
+    SecondShow { login: login() } => USER,
+    SecondClear { login: login() } => ADMINISTRATOR,
     Import { csv: Password::new(String::new()) } => OPERATOR,
 }
 
@@ -132,6 +134,14 @@ fn every_request_by_every_role_in_the_own_tenant_and_another() {
             assert_eq!(may(&actor, &request).is_ok(), allowed, "{who}: {request:?}");
         }
     }
+}
+
+#[test]
+fn an_administrator_clears_the_second_factor_of_others_only() {
+    let own = Actor::of(LoginName::parse("100-acme").unwrap(), Role::Admin);
+    let clear = |login: &str| Request::SecondClear { login: login.parse().unwrap() };
+    assert_eq!(may(&own, &clear("200-acme")), Ok(()));
+    assert!(may(&own, &clear("100-acme")).is_err());
 }
 
 #[test]

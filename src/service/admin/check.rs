@@ -28,7 +28,7 @@ pub(super) fn email(text: &str) -> Result<(), String> {
 }
 
 /// A password under a tenant's policy.
-pub(super) fn password(policy: Policy, text: &str, login: &str) -> Result<(), Refusal> {
+pub(in crate::service) fn password(policy: Policy, text: &str, login: &str) -> Result<(), Refusal> {
     policy
         .check(text, login)
         .map_err(|refused| Refusal::WeakPassword(refused.0.iter().map(ToString::to_string).collect()))

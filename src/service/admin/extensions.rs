@@ -70,8 +70,9 @@ impl Admin {
         }
         let changed_email = email.is_some();
         let email = checked_email(email)?;
-        self.change(by, login, move |record, txn| {
-            super::numbers::change(record, txn, &numbers)?;
+        let numbers = self.read_numbers(&login, numbers).await?;
+        self.change(by, login, move |record, _| {
+            super::numbers::change(record, &numbers)?;
             if let Some(name) = name {
                 record.name = name;
             }
@@ -183,6 +184,12 @@ pub(super) fn checked_email(email: Option<String>) -> Result<Option<String>, Ref
     Ok(email)
 }
 
+/// Until when the last of its locks lasts.
+fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
+    let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
+    ends.filter(|until| *until > now).max()
+}
+
 pub(super) fn show(
     record: &ExtensionRecord,
     revision: store::Revision,
@@ -211,7 +218,7 @@ pub(super) fn show(
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
         station: record.station.as_deref().map(str::to_owned),
-        locked_until: record.lock.as_ref().filter(|lock| lock.until > now).map(|lock| lock.until.rfc3339()),
+        locked_until: locked_until(record, now).map(Wall::rfc3339),
         revision: revision.0,
     }
 }

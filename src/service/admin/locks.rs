@@ -32,7 +32,8 @@ impl Admin {
             }
             let mut rows = Vec::new();
             for login in &locked {
-                rows.extend(account(&view, login)?.and_then(|row| show_lock(&row.value, now)));
+                let row = account(&view, login)?;
+                rows.extend(row.iter().flat_map(|row| show_locks(&row.value, now)));
             }
             if of.is_none() {
                 rows.extend(bans(&view)?.iter().map(show_ban));
@@ -46,6 +47,7 @@ impl Admin {
     pub(super) async fn lock_clear(&self, by: By, login: LoginName) -> Result<Response, Refusal> {
         self.change_account(by, login, |record, _| {
             record.lock = None;
+            record.locks.clear();
             Ok(Changed { told: Response::Done, credentials: None, unlocked: true })
         })
         .await
@@ -76,9 +78,9 @@ fn bans(view: &View<'_>) -> Result<Vec<Ban>, Refusal> {
     Ok(page.into_iter().map(|(_, row)| row.value).collect())
 }
 
-fn show_lock(record: &ExtensionRecord, now: Wall) -> Option<LockView> {
-    let lock = record.lock.as_ref().filter(|lock| lock.until > now)?;
-    Some(LockView {
+fn show_locks(record: &ExtensionRecord, now: Wall) -> impl Iterator<Item = LockView> {
+    let locks = record.lock.iter().chain(&record.locks).filter(move |lock| lock.until > now);
+    locks.map(|lock| LockView {
         tenant: Some(record.login.tenant().to_owned()),
         extension: Some(record.login.number().to_owned()),
         scope: lock.scope.label().to_owned(),

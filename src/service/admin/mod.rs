@@ -26,6 +26,7 @@ mod request;
 mod reset;
 mod scope;
 mod search;
+mod second;
 mod secrets;
 mod settings;
 mod stations;
@@ -38,6 +39,7 @@ mod tests;
 pub(in crate::service) use app::{owe_password_changed, set_password};
 pub use authority::Actor;
 pub use caller::{Caller, Via, Who};
+pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
 pub use once::Sealed;
 pub use refusal::{Refusal, RowFault};
@@ -46,12 +48,12 @@ pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
     AuditView, BindingView, DeviceView, ExtensionView, HistoryView, KeyView, LockView, Response, Row,
-    StationView, TenantView,
+    SecondView, StationView, TenantView,
 };
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
 use super::index::{self, ClaimError, Indexed};
-use super::tables::{HISTORIES, TENANTS, account, overlay, put_extension, table_of};
+use super::tables::{HISTORIES, TENANTS, account, end_sessions, overlay, put_extension, table_of};
 use super::{Services, opens_phones, tables};
 use crate::account::{Life, LoginName, Role, Tenant, TenantCode};
 use crate::base::flow::FlowId;
@@ -237,6 +239,8 @@ impl Admin {
             R::KeyAdd { login, name } => self.key_add(by, login, name).await,
             R::KeyList { login } => self.key_list(login).await,
             R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
+            R::SecondShow { login } => self.second_show(login).await,
+            R::SecondClear { login } => self.second_clear(by, login).await,
             R::Import { csv } => self.import(by, csv).await,
         }
     }
@@ -335,6 +339,7 @@ impl Admin {
             }
             if changed.unlocked {
                 directory.with(record.login.as_str(), |entry| entry.unlock());
+                directory.forget_person(record.login.as_str());
             }
             end(lines.as_ref(), &record.login, &shut_out);
         };
@@ -366,13 +371,18 @@ pub(in crate::service) struct By {
 }
 
 impl By {
+    /// Somebody over HTTP.
+    pub(in crate::service) const fn caller(caller: Caller, command: &'static str) -> Self {
+        Self { who: Who::Caller(caller), command }
+    }
+
     /// Whoever has a link, from this address.
-    pub(in crate::service) const fn link(from: IpAddr, command: &'static str) -> Self {
+    pub(super) const fn link(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Link(from), command }
     }
 
     /// Anybody, from this address.
-    pub(in crate::service) const fn anybody(from: IpAddr, command: &'static str) -> Self {
+    pub(super) const fn anybody(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Anybody(from), command }
     }
 
@@ -396,6 +406,8 @@ impl By {
         }
         let about = About::Extension(record.login.clone());
         self.note(txn, about, &of_extension(record), &Known::new())?;
+        // Or they would be of an extension that gets the same number later.
+        end_sessions(txn, &record.login)?;
         let login = &record.login;
         HISTORIES.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
         table_of(login).remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;

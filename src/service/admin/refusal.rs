@@ -83,6 +83,14 @@ pub enum Refusal {
     /// The link of an invitation or a reset does not work, or not any more.
     #[error("the link does not work, or not any more")]
     NoInvitation,
+    /// Two-step verification would lock the tenant's last administrator out for good, if their phone is lost.
+    #[error(
+        "there is no other administrator of tenant {0} who could clear it; confirm that you keep the recovery codes"
+    )]
+    LastAdministrator(String),
+    /// There is no second factor.
+    #[error("two-step verification of extension {0} is not on")]
+    NoSecondFactor(String),
     /// Fields are not what they must be, each with its reason.
     #[error("{}", Fields(.0))]
     BadFields(Vec<(String, String)>),

@@ -191,6 +191,12 @@ pub enum Request {
         login: Option<LoginName>,
         id: KeyId,
     },
+    SecondShow {
+        login: LoginName,
+    },
+    SecondClear {
+        login: LoginName,
+    },
     Import {
         csv: Password,
     },
@@ -246,6 +252,8 @@ impl Request {
             Self::KeyAdd { .. } => "key add",
             Self::KeyList { .. } => "key list",
             Self::KeyRemove { .. } => "key remove",
+            Self::SecondShow { .. } => "second show",
+            Self::SecondClear { .. } => "second clear",
             Self::Import { .. } => "import",
         }
     }
@@ -268,6 +276,7 @@ impl Request {
                 | Self::DeviceHistory { .. }
                 | Self::StationList { .. }
                 | Self::KeyList { .. }
+                | Self::SecondShow { .. }
         )
     }
 }

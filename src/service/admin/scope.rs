@@ -36,6 +36,7 @@ impl Answer {
             Response::Extension(view) => json!(view),
             Response::Station(view) => json!(view),
             Response::Rotated { key } => json!({ "key": key }),
+            Response::Second(view) => json!(view),
             _ => json!({ "done": true }),
         };
         if let (Some(object), Some(revision)) = (object.as_object_mut(), self.revision) {

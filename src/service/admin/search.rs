@@ -5,7 +5,7 @@ use super::view::Response;
 use super::{Admin, Refusal, tenant};
 use crate::account::{LoginName, TenantCode};
 use crate::base::limit;
-use crate::base::time::Wall;
+use crate::base::time::{Mono, Wall};
 use crate::directory::ExtensionRecord;
 use crate::service::tables::{EXTENSIONS, extension};
 use crate::store::{Key, View};
@@ -104,7 +104,7 @@ impl Wanted {
 }
 
 fn is_locked(record: &ExtensionRecord, now: Wall) -> bool {
-    record.lock.as_ref().is_some_and(|lock| lock.until > now)
+    record.lock.iter().chain(&record.locks).any(|lock| lock.until > now)
 }
 
 impl Admin {
@@ -145,7 +145,12 @@ impl Admin {
                 suspects.push(login.clone());
             }
         });
+        // At the beginning of time no lock has ended; whether it has now, its record tells.
+        let people = self.services.directory.locked_people(Mono::default());
+        let people = people.iter().filter_map(|name| LoginName::parse(name).ok());
+        suspects.extend(people.filter(|login| of.is_none_or(|code| code.as_str() == login.tenant())));
         suspects.sort_by(|a, b| order(a).cmp(&order(b)));
+        suspects.dedup();
         suspects
     }
 }

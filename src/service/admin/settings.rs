@@ -18,11 +18,15 @@ const PREFIX_CHARS_MAX: usize = 32;
 /// Longest sender of mails, in bytes.
 const SENDER_BYTES_MAX: usize = 320;
 
-/// Takes the settings over that are given.
+/// Takes the settings over that are given; `main` is the main number, read.
 ///
 /// # Errors
 /// The first that will not do; then none is taken over by the caller.
-pub(super) fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(), Refusal> {
+pub(super) fn apply(
+    tenant: &mut Tenant,
+    settings: TenantSettings,
+    main: Option<Option<MainNumber>>,
+) -> Result<(), Refusal> {
     let TenantSettings { name, max_devices, max_failures, window_s, duration_s, language, .. } = settings;
     let devices_most = u16::try_from(limit::BINDINGS_MAX).unwrap_or(u16::MAX);
     within("--max-devices", max_devices.map(u16::from), 1, devices_most)?;
@@ -33,8 +37,8 @@ pub(super) fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(),
         check::name(&name).map_err(|reason| bad("--name", reason))?;
         tenant.name = name.into();
     }
-    if let Some(text) = settings.main_number {
-        tenant.main_number = main_number(&text)?;
+    if let Some(main) = main {
+        tenant.main_number = main;
     }
     let policies = &mut tenant.policies;
     if let Some(label) = settings.password_policy {
@@ -61,15 +65,6 @@ pub(super) fn apply(tenant: &mut Tenant, settings: TenantSettings) -> Result<(),
     mails.new_device = settings.mail_new_device.unwrap_or(mails.new_device);
     mails.locked = settings.mail_locked.unwrap_or(mails.locked);
     Ok(())
-}
-
-/// A main number; an empty text is none.
-fn main_number(text: &str) -> Result<Option<MainNumber>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let read = MainNumber::read(text).map_err(|fault| bad("--main-number", format!("{text:?}: {fault}")));
-    read.map(Some)
 }
 
 fn checked_prefix(text: &str) -> Result<&str, Refusal> {

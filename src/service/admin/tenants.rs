@@ -23,7 +23,8 @@ impl Admin {
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
-        settings::apply(&mut tenant, settings)?;
+        let main = self.read_main(&settings).await?;
+        settings::apply(&mut tenant, settings, main)?;
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
@@ -69,7 +70,8 @@ impl Admin {
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        self.tenant_change(by, code, move |tenant| settings::apply(tenant, settings)).await
+        let main = self.read_main(&settings).await?;
+        self.tenant_change(by, code, move |tenant| settings::apply(tenant, settings, main)).await
     }
 
     pub(super) async fn tenant_activate(

@@ -51,6 +51,8 @@ pub enum Response {
     Tenant(TenantView),
     /// One extension.
     Extension(ExtensionView),
+    /// Its two-step verification.
+    Second(SecondView),
     /// Tenants by code; more may follow the last one.
     Tenants {
         /// A page of them.
@@ -251,6 +253,22 @@ view!(
         locked_until: Option<String>,
         /// The revision of its record.
         revision: u64,
+    }
+);
+
+view!(
+    /// How it stands with somebody's two-step verification.
+    SecondView {
+        /// Whose.
+        login: String,
+        /// `off`, `pending` (to be confirmed by a code) or `on`.
+        state: String,
+        /// Since when it is on.
+        since: Option<String>,
+        /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
+        methods: String,
+        /// Recovery codes that were not used.
+        recovery_codes_left: u64,
     }
 );
 

@@ -2,12 +2,257 @@
 //!
 //! | flow | where |
 //! |------|-------|
+//! | sign in: lockout, password, second factor, session | [`sign_in`] |
+//! | sessions: entered, listed, ended | [`sessions`] |
+//! | a new password | [`password`] |
+//! | two-step verification | [`factors`], `pending` |
 //! | a forgotten password: who asks for a link | [`forgot`] |
 //! | the link is used | [`reset`] |
 //! | the PIN of phone access | [`pin`] |
 //! | the security question | [`question`] |
+//! | Argon2, and one sign-in after another for each person | [`argon`], [`turns`] |
+//!
+//! Known and unknown names get the same answers for the same work: an extension that there is not, that
+//! has no password or is disabled is judged by a decoy.
 
+pub mod argon;
+pub mod factors;
 pub mod forgot;
+pub mod password;
+mod pending;
 pub mod pin;
 pub mod question;
 pub mod reset;
+pub mod sessions;
+pub mod sign_in;
+pub mod turns;
+
+#[cfg(test)]
+mod tests;
+
+pub use factors::{Begun, LastAdministrator, Method, SecondStanding};
+pub use sessions::{Here, SessionView};
+pub use sign_in::{Entered, Knock, Opened};
+
+use super::Services;
+use super::admin::{Admin, Refusal};
+use super::tables::extension;
+use crate::account::portal::{BrowserId, PortalPassword};
+use crate::account::{Life, LoginName, Token, Typed};
+use crate::base::private::Secret;
+use crate::base::time::Now;
+use crate::core::meters::LockScope;
+use crate::digest::Ha1;
+use crate::directory::ExtensionRecord;
+use crate::directory::people::Person;
+use crate::lockout::{Acquaintance, Origin, Scope};
+use argon::{Argon, ArgonError};
+use pending::Pendings;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use turns::Turns;
+
+/// When to ask again what could not be judged for lack of time.
+const BUSY_AGAIN: Duration = Duration::from_secs(5);
+
+/// What the desk is made of.
+pub struct Setup {
+    /// What does what is asked.
+    pub admin: Admin,
+    /// Where passwords are judged.
+    pub argon: Argon,
+    /// Both clocks.
+    pub clock: Box<dyn Fn() -> Now + Send + Sync>,
+    /// Whether a source is never banned.
+    pub origin: Box<dyn Fn(IpAddr) -> Origin + Send + Sync>,
+}
+
+/// Where people sign in. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk(Arc<Inner>);
+
+struct Inner {
+    setup: Setup,
+    turns: Turns,
+    /// What those are judged by who have no password of their own.
+    decoy: PortalPassword,
+    decoy_ha1: Ha1,
+    csrf_key: Secret<[u8; 32]>,
+    code_key: Secret<[u8; 32]>,
+    pendings: Mutex<Pendings>,
+    meters: Meters,
+}
+
+/// Handles to `stationmaster_locks_started_total{scope}`, whose scopes are those of phones.
+struct Meters {
+    locked: metrics::Counter,
+    banned: metrics::Counter,
+    distrusted: metrics::Counter,
+}
+
+impl Meters {
+    fn register() -> Self {
+        let of = |scope: LockScope| metrics::counter!("stationmaster_locks_started_total", "scope" => scope.label());
+        Self {
+            locked: of(LockScope::Identity),
+            banned: of(LockScope::Source),
+            distrusted: of(LockScope::Device),
+        }
+    }
+}
+
+/// Why somebody does not get in, or something was not done.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// The name, the password or the code is wrong; which of them is not told.
+    #[error("the login name or the password is wrong")]
+    Wrong,
+    /// The secret was not looked at, and will not be for so long.
+    #[error("too many failed sign-ins; try again later")]
+    Locked(Duration),
+    /// There is no sign-in that waits for this second factor, or not any more.
+    #[error("the sign-in has ended; begin anew")]
+    NotPending,
+    /// It was asked for just before.
+    #[error("wait a little before you ask for another one")]
+    TooSoon(Duration),
+    /// There is too much to do.
+    #[error("too many sign in at this moment; try again in a moment")]
+    Busy(Duration),
+    /// Why the service behind it refused.
+    #[error(transparent)]
+    By(#[from] Refusal),
+}
+
+/// Whom a typed name means.
+struct Whose {
+    /// The name in its one form, by which failures are counted.
+    name: Box<str>,
+    /// The extension of this name, if it can be one.
+    login: Option<LoginName>,
+}
+
+/// A person at the desk, by a name that may be nobody's.
+struct Visitor {
+    whose: Whose,
+    acquaintance: Acquaintance,
+    from: IpAddr,
+    browser: Option<BrowserId>,
+    agent: Box<str>,
+}
+
+impl Desk {
+    /// A desk. Runs Argon2 nowhere yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let services = setup.admin.services();
+        let mut rng = services.random();
+        let mut decoy = PortalPassword { epoch: 0, cost: setup.argon.cost(), salt: [0; 16], hash: [0; 32] };
+        rng.fill(&mut decoy.salt);
+        rng.fill(&mut decoy.hash);
+        let csrf_key = services.sealer.derive(b"portal csrf");
+        let code_key = services.sealer.derive(b"portal codes");
+        let decoy_ha1 = Ha1::decoy(&mut rng);
+        let (turns, pendings) = (Turns::new(), Mutex::default());
+        Self(Arc::new(Inner {
+            setup,
+            turns,
+            decoy,
+            decoy_ha1,
+            csrf_key,
+            code_key,
+            pendings,
+            meters: Meters::register(),
+        }))
+    }
+
+    /// What administers.
+    #[must_use]
+    pub fn admin(&self) -> &Admin {
+        &self.0.setup.admin
+    }
+
+    /// How often Argon2 was run.
+    #[must_use]
+    pub fn argon_runs(&self) -> u64 {
+        self.0.setup.argon.runs()
+    }
+
+    fn services(&self) -> &Services {
+        self.0.setup.admin.services()
+    }
+
+    fn now(&self) -> Now {
+        (self.0.setup.clock)()
+    }
+
+    fn token(&self) -> Token {
+        Token::mint(&mut self.services().rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn salt(&self) -> [u8; 16] {
+        let mut salt = [0; 16];
+        self.services().rng.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut salt);
+        salt
+    }
+
+    /// Whom a login name means, as people type it.
+    fn whose(&self, typed: &str) -> Whose {
+        let typed = Typed::read(typed);
+        let login = self.services().directory.identify(&typed);
+        let name = login.as_ref().map_or_else(|| typed.stand_in(), ToString::to_string);
+        Whose { name: name.into(), login }
+    }
+
+    /// The record of an extension, if there is one.
+    async fn find(&self, login: Option<&LoginName>) -> Result<Option<ExtensionRecord>, Refused> {
+        // Nobody's name is looked up too: under one that no extension can have.
+        let parts = login.map_or(["-", "-"], |login| [login.tenant(), login.number()]);
+        let parts = parts.map(str::to_owned);
+        let found = self
+            .services()
+            .store
+            .read(move |view| super::tables::EXTENSIONS.get(&view, &[parts[0].as_str(), parts[1].as_str()]));
+        Ok(found.await.map_err(Refusal::from)?.map(|row| row.value))
+    }
+
+    /// Whether an extension's person may sign in at all.
+    fn is_open(&self, record: &ExtensionRecord) -> bool {
+        let tenant = self.services().directory.tenant(record.login.tenant());
+        record.life == Life::Active && tenant.is_some_and(|tenant| tenant.active)
+    }
+
+    fn person<'a>(&self, visitor: &'a Visitor) -> Person<'a> {
+        Person {
+            name: &visitor.whose.name,
+            acquaintance: visitor.acquaintance,
+            scope: Scope::Portal,
+            from: visitor.from,
+            origin: (self.0.setup.origin)(visitor.from),
+            browser: visitor.browser,
+            agent: &visitor.agent,
+            policy: self.admin().defaults().lockout,
+        }
+    }
+}
+
+impl From<ArgonError> for Refused {
+    fn from(_: ArgonError) -> Self {
+        Self::Busy(BUSY_AGAIN)
+    }
+}
+
+impl From<turns::Busy> for Refused {
+    fn from(_: turns::Busy) -> Self {
+        Self::Busy(BUSY_AGAIN)
+    }
+}
+
+/// The record as a job sees it.
+fn record_of(
+    view: &crate::store::View<'_>,
+    login: &LoginName,
+) -> Result<crate::store::Row<ExtensionRecord>, Refusal> {
+    extension(view, login)?.ok_or_else(|| Refusal::NoSuchExtension(login.to_string()))
+}

@@ -5,13 +5,89 @@
 //! is not enough to try any: the hash is keyed with the key outside the store, as the digest hashes of
 //! passwords are sealed with it. So no Argon2, which would add nothing, and would let anybody who calls the
 //! phone menu take its time from those who sign in. At the phone the lock protects it: failures are counted
-//! in a scope of their own, `pin`.
+//! in a scope of their own, `pin`, as at the portal: by identity and source, known and unknown alike.
 
+use super::{Desk, Refused, Whose};
 use crate::account::{CodeHash, LoginName, Pin};
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
+use crate::directory::people::Person;
+use crate::directory::sign_in::Consequence;
+use crate::lockout::{Acquaintance, Before, Scope};
 use crate::service::Services;
+use crate::service::admin::Password;
+use std::net::IpAddr;
 use subtle::ConstantTimeEq;
+
+impl Desk {
+    /// Whose phone access this is: `typed` as for a sign-in, for example extension and main number. `from` is
+    /// the phone's address, `agent` what it calls itself.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] for a wrong PIN, whoever is named, and nobody; [`Refused::Locked`] while the PINs
+    /// of that identity, or sign-ins from that source, are not looked at; [`Refused::Busy`].
+    ///
+    /// # Cancel safety
+    /// A failure that was counted stays counted.
+    pub async fn verify_pin(
+        &self,
+        typed: &str,
+        pin: &Password,
+        from: IpAddr,
+        agent: &str,
+    ) -> Result<LoginName, Refused> {
+        let whose = self.whose(typed);
+        // One guess after another for each identity, or many at a time would be judged before one was counted.
+        let _turn = self.0.turns.take(&format!("pin {}", whose.name), None).await?;
+        let found = self.find(whose.login.as_ref()).await?;
+        let person = self.caller(&whose, found.is_some(), from, agent);
+        let directory = &self.services().directory;
+        if let Before::RefuseLocked { retry_after, .. } = directory.before_person(self.now(), &person) {
+            return Err(Refused::Locked(retry_after));
+        }
+        let open = found.as_ref().filter(|record| self.is_open(record));
+        let nobody = LoginName::parse("00-nobody").map_err(|_| Refused::Wrong)?;
+        let login = whose.login.as_ref().unwrap_or(&nobody);
+        if is_right(self.services(), login, open, pin.expose()) {
+            directory.person_signed_in(self.now(), &person);
+            return Ok(login.clone());
+        }
+        Err(self.pin_failed(&whose, &person).await)
+    }
+
+    fn caller<'a>(&self, whose: &'a Whose, known: bool, from: IpAddr, agent: &'a str) -> Person<'a> {
+        Person {
+            name: &whose.name,
+            acquaintance: if known { Acquaintance::Known } else { Acquaintance::Stranger },
+            scope: Scope::Pin,
+            from,
+            origin: (self.0.setup.origin)(from),
+            browser: None,
+            agent,
+            policy: self.admin().defaults().lockout,
+        }
+    }
+
+    /// Counts a wrong PIN, writes what that begins, and says how it is answered.
+    async fn pin_failed(&self, whose: &Whose, person: &Person<'_>) -> Refused {
+        let directory = &self.services().directory;
+        let written = match directory.person_failed(self.now(), person) {
+            Consequence::Counted | Consequence::TrustEnded => return Refused::Wrong,
+            Consequence::Locked(lock) => {
+                metrics::counter!("stationmaster_locks_started_total", "scope" => Scope::Pin.label())
+                    .increment(1);
+                let login = whose.login.clone();
+                self.write_lock(login.filter(|_| person.acquaintance == Acquaintance::Known), lock).await
+            }
+            Consequence::Banned(begun) => self.write_ban(begun).await,
+        };
+        match (written, directory.before_person(self.now(), person)) {
+            (Err(refusal), _) => Refused::By(refusal),
+            (Ok(()), Before::RefuseLocked { retry_after, .. }) => Refused::Locked(retry_after),
+            (Ok(()), Before::LookAtSecret) => Refused::Wrong,
+        }
+    }
+}
 
 /// A PIN as it is kept.
 pub(in crate::service) fn hashed(services: &Services, login: &LoginName, pin: &str, now: Wall) -> Pin {

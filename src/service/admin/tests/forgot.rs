@@ -1,6 +1,6 @@
 //! A forgotten password: who is written to, and that whoever asks learns nothing of it.
 
-use super::invite::Post;
+use super::invite::{Kill, Post};
 use super::*;
 use crate::account::{MailKind, Number, Typed};
 use crate::base::limit;
@@ -86,7 +86,7 @@ fn no_link_is_sent_to_who_could_not_use_it_and_the_answer_is_the_same() {
         let (email, numbers) = (Some(String::new()), NumberChanges::default());
         post.bench.done(Request::ExtensionSet { login: who, name: None, email, role: None, numbers });
     };
-    let rows: [(&str, &dyn Fn(&Post)); 4] = [
+    let rows: [(&str, Kill<'_>); 4] = [
         ("disabled", &disable),
         ("tenant suspended", &suspend),
         ("no security question where one is wanted", &question),

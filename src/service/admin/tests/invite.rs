@@ -125,7 +125,7 @@ fn a_link_works_for_seven_days() {
 }
 
 /// What is done to an invited extension.
-type Kill<'a> = &'a dyn Fn(&Post);
+pub(super) type Kill<'a> = &'a dyn Fn(&Post);
 
 #[test]
 fn what_kills_a_link() {

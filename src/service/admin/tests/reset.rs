@@ -1,6 +1,6 @@
 //! The link of a reset: what it does, what kills it, the security question, an administrator's reset.
 
-use super::invite::Post;
+use super::invite::{Kill, Post};
 use super::*;
 use crate::account::{LoginName, Token, Typed};
 use crate::base::limit;
@@ -124,7 +124,7 @@ fn what_kills_a_link() {
         let who = login("201-acme");
         post.bench.done(Request::ExtensionSet { login: who, name: None, email, role: None, numbers });
     };
-    let rows: [(&str, &dyn Fn(&Post)); 8] = [
+    let rows: [(&str, Kill<'_>); 8] = [
         ("another address on file", &address),
         ("a newer one", &again),
         ("another password", &set),

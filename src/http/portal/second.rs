@@ -1,0 +1,175 @@
+//! Two-step verification, looked after by its person.
+
+use super::super::api::Body;
+use super::super::problem::Problem;
+use super::guard::{Member, with_field};
+use super::{Api, answer, nothing};
+use crate::service::admin::Password;
+use crate::service::portal::{self, LastAdministrator, Method};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+
+#[derive(OpenApi)]
+#[openapi(paths(show, begin, verify, recovery, clear))]
+pub(super) struct Doc;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/api/v1/me/second", get(show).post(begin))
+        .route("/api/v1/me/second/verify", post(verify))
+        .route("/api/v1/me/second/recovery", post(recovery))
+        .route("/api/v1/me/second/clear", post(clear))
+}
+
+const NOT_PRESENT: &str = "it is not the present password";
+
+/// How it stands with two-step verification.
+#[derive(Serialize, ToSchema)]
+struct Standing {
+    /// `off`, `pending` (to be confirmed by a code) or `on`.
+    state: String,
+    /// Since when it is on.
+    since: Option<String>,
+    /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
+    methods: Vec<&'static str>,
+    /// Recovery codes that were not used.
+    recovery_codes_left: usize,
+}
+
+/// Two-step verification is to be turned on.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Begin {
+    /// The password.
+    #[schema(max_length = 1024, write_only)]
+    password: String,
+    /// `totp` (an authenticator app, if nothing is said) or `mail` (codes by mail).
+    #[schema(pattern = "^(totp|mail)$", max_length = 8)]
+    method: Option<String>,
+    /// That the last administrator of a tenant has been warned: nobody there could clear it.
+    confirm: Option<bool>,
+}
+
+/// A secret for an authenticator app, shown this once; or where a code was mailed to.
+#[derive(Default, Serialize, ToSchema)]
+struct Begun {
+    /// Of an app: in base 32, to be typed.
+    secret: Option<String>,
+    /// Of an app: as `otpauth:` URI, for a picture.
+    uri: Option<String>,
+    /// The address that a code was mailed to.
+    email: Option<String>,
+}
+
+/// A code of the app.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Code {
+    /// Its digits.
+    #[schema(max_length = 64)]
+    code: String,
+}
+
+/// The password, once more.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Proof {
+    /// The password.
+    #[schema(max_length = 1024, write_only)]
+    password: String,
+}
+
+/// Recovery codes, shown this once.
+#[derive(Serialize, ToSchema)]
+struct RecoveryCodes {
+    /// Each is good once; empty if those there were still are.
+    recovery_codes: Vec<String>,
+}
+
+#[utoipa::path(get, path = "/api/v1/me/second", tag = "me", security(("session" = [])),
+    responses((status = 200, description = "How it stands", body = Standing)))]
+/// How it stands with one's two-step verification
+async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Response, Problem> {
+    let view = api.desk()?.second(&here).await?;
+    let body = Standing {
+        state: view.state.to_owned(),
+        since: view.since.map(crate::base::time::Wall::rfc3339),
+        methods: view.methods,
+        recovery_codes_left: view.recovery,
+    };
+    Ok(answer(StatusCode::OK, &body))
+}
+
+#[utoipa::path(post, path = "/api/v1/me/second", tag = "me", security(("session" = [])), request_body = Begin,
+    responses((status = 200, description = "A first code turns it on", body = Begun)))]
+/// Set up two-step verification
+async fn begin(
+    State(api): State<Api>,
+    member: Member,
+    Body(Begin { password, method, confirm }): Body<Begin>,
+) -> Result<Response, Problem> {
+    let last = match confirm {
+        Some(true) => LastAdministrator::Warned,
+        _ => LastAdministrator::Refuse,
+    };
+    let method = if method.as_deref() == Some("mail") { Method::Mail } else { Method::App };
+    let password = Password::new(password);
+    let begun = api.desk()?.second_begin(&member.here, member.caller(), password, method, last).await;
+    let body = match begun.map_err(with_field("password", NOT_PRESENT))? {
+        portal::Begun::App { secret, uri } => Begun {
+            secret: Some(secret.expose().clone()),
+            uri: Some(uri.expose().clone()),
+            ..Begun::default()
+        },
+        portal::Begun::Mail(email) => Begun { email: Some(email), ..Begun::default() },
+    };
+    Ok(answer(StatusCode::OK, &body))
+}
+
+#[utoipa::path(post, path = "/api/v1/me/second/verify", tag = "me", security(("session" = [])),
+    request_body = Code,
+    responses((status = 200, description = "It is on", body = RecoveryCodes)))]
+/// Turn two-step verification on by a first code
+async fn verify(
+    State(api): State<Api>,
+    member: Member,
+    Body(Code { code }): Body<Code>,
+) -> Result<Response, Problem> {
+    let codes = api.desk()?.second_verify(&member.here, member.caller(), Password::new(code)).await;
+    Ok(codes_answer(&codes.map_err(with_field("code", "it is wrong"))?))
+}
+
+#[utoipa::path(post, path = "/api/v1/me/second/recovery", tag = "me", security(("session" = [])),
+    request_body = Proof,
+    responses((status = 200, description = "New ones; the old ones are worth nothing", body = RecoveryCodes)))]
+/// Have new recovery codes
+async fn recovery(
+    State(api): State<Api>,
+    member: Member,
+    Body(Proof { password }): Body<Proof>,
+) -> Result<Response, Problem> {
+    let codes = api.desk()?.second_recovery(&member.here, member.caller(), Password::new(password)).await;
+    Ok(codes_answer(&codes.map_err(with_field("password", NOT_PRESENT))?))
+}
+
+fn codes_answer(codes: &[crate::base::private::Secret<String>]) -> Response {
+    let recovery_codes = codes.iter().map(|code| code.expose().clone()).collect();
+    answer(StatusCode::OK, &RecoveryCodes { recovery_codes })
+}
+
+#[utoipa::path(post, path = "/api/v1/me/second/clear", tag = "me", security(("session" = [])),
+    request_body = Proof, responses((status = 204, description = "It is off")))]
+/// Turn two-step verification off
+async fn clear(
+    State(api): State<Api>,
+    member: Member,
+    Body(Proof { password }): Body<Proof>,
+) -> Result<Response, Problem> {
+    let cleared = api.desk()?.second_clear(&member.here, member.caller(), Password::new(password)).await;
+    cleared.map(|()| nothing()).map_err(with_field("password", NOT_PRESENT))
+}

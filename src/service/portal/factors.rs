@@ -1,0 +1,412 @@
+//! Two-step verification: set up, confirmed, cleared, and asked for at sign-in.
+//!
+//! Whatever weakens it asks for the password once more, and its failures count. A code is used up in the
+//! job that lets its person in, so that no two sign-ins share one.
+
+use super::sign_in::{Entry, Opened, Verdict};
+use super::{Desk, Here, Refused, Visitor, Whose};
+use crate::account::portal::{CodeHash, Enrolling, SecondFactor};
+use crate::account::second::{MAILED_FOR, TotpSecret, Used, mint_mailed, mint_recovery};
+use crate::account::{LoginName, MailKind, Portal, Role, Token, TokenHash};
+use crate::base::private::Secret;
+use crate::base::time::Wall;
+use crate::directory::ExtensionRecord;
+use crate::lockout::Acquaintance;
+use crate::service::admin::{By, Caller, Carries, Password, Refusal};
+use crate::service::mailing;
+use crate::service::tables::EXTENSIONS;
+use crate::store::{Key, View};
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock, PoisonError};
+
+/// Extensions read at a time.
+const PAGE: usize = 1_000;
+
+/// Whether the last administrator of a tenant may turn it on: nobody there could clear it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LastAdministrator {
+    /// They are refused, with a warning.
+    Refuse,
+    /// They have been warned.
+    Warned,
+}
+
+/// What is to be set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// An authenticator app.
+    App,
+    /// Codes by mail.
+    Mail,
+}
+
+/// What was begun to be set up.
+#[derive(Debug)]
+pub enum Begun {
+    /// A secret for an authenticator app.
+    App {
+        /// In base 32.
+        secret: Secret<String>,
+        /// As `otpauth:` URI.
+        uri: Secret<String>,
+    },
+    /// A code goes to this address.
+    Mail(String),
+}
+
+/// How it stands with a person's two-step verification.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SecondStanding {
+    /// `off`, `pending` or `on`.
+    pub state: &'static str,
+    /// Since when it is on.
+    pub since: Option<Wall>,
+    /// What may be shown at sign-in.
+    pub methods: Vec<&'static str>,
+    /// Recovery codes that were not used.
+    pub recovery: usize,
+}
+
+impl SecondStanding {
+    /// As a record has it.
+    #[must_use]
+    pub fn of(portal: Option<&Portal>) -> Self {
+        let second = portal.and_then(|portal| portal.second.as_ref());
+        let since = second.and_then(|second| second.since);
+        let state = match (since, second.and_then(|second| second.enrolling.as_ref())) {
+            (Some(_), _) => "on",
+            (None, Some(_)) => "pending",
+            (None, None) => "off",
+        };
+        let methods = portal.map(methods).unwrap_or_default();
+        Self { state, since, methods, recovery: portal.map_or(0, |portal| portal.recovery.len()) }
+    }
+}
+
+/// What may be shown at a sign-in.
+pub(super) fn methods(portal: &Portal) -> Vec<&'static str> {
+    let Some(second) = portal.second.as_ref().filter(|second| second.since.is_some()) else {
+        return Vec::new();
+    };
+    let totp = second.totp.is_some().then_some("totp");
+    let mail = second.by_mail.then_some("mail");
+    let recovery = (!portal.recovery.is_empty()).then_some("recovery");
+    totp.into_iter().chain(mail).chain(recovery).collect()
+}
+
+/// What the seal of an app's secret is bound to.
+pub(in crate::service) fn seal_id(login: &LoginName) -> Vec<u8> {
+    format!("second/{login}").into_bytes()
+}
+
+impl Desk {
+    /// Shows the second factor of a sign-in whose password was right.
+    ///
+    /// # Errors
+    /// [`Refused::NotPending`] if there is no such sign-in, or not any more; as
+    /// [`sign_in`](Self::sign_in) besides.
+    ///
+    /// # Cancel safety
+    /// As [`sign_in`](Self::sign_in).
+    pub async fn sign_in_second(
+        &self,
+        pending: &str,
+        code: Password,
+        from: IpAddr,
+    ) -> Result<Opened, Refused> {
+        let (hash, mut entry) = self.pending(pending)?;
+        let visitor = Visitor {
+            whose: Whose { name: entry.login.as_str().into(), login: Some(entry.login.clone()) },
+            acquaintance: Acquaintance::Known,
+            from,
+            browser: entry.browser,
+            agent: entry.agent.clone(),
+        };
+        self.may_knock(&visitor, &code).await?;
+        let _turn = self.0.turns.take(&visitor.whose.name, visitor.browser).await?;
+        if let Some((wait, _)) = self.barred(&visitor) {
+            return Err(Refused::Locked(wait));
+        }
+        entry.code = Some(code);
+        match self.open(entry).await {
+            Err(Refused::Wrong) => Err(self.failed(&visitor, &Verdict::Wrong).await),
+            Err(refused) => Err(refused),
+            Ok(opened) => {
+                self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
+                Ok(opened)
+            }
+        }
+    }
+
+    fn pending(&self, pending: &str) -> Result<(TokenHash, Entry), Refused> {
+        let hash = Token::parse(pending).ok_or(Refused::NotPending)?.hash();
+        let pendings = self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = pendings.get(&hash, self.now().mono).cloned();
+        found.map(|entry| (hash, entry)).ok_or(Refused::NotPending)
+    }
+
+    /// Mails a code to whoever signs in, as second factor.
+    ///
+    /// # Errors
+    /// [`Refused::NotPending`]; [`Refused::TooSoon`] if one was mailed just before; [`Refusal::NoEmail`] if
+    /// codes by mail are not set up.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn mail_code(&self, pending: &str, from: IpAddr) -> Result<(), Refused> {
+        let (_, entry) = self.pending(pending)?;
+        let by = By::anybody(from, "second mail");
+        self.change_mailing(by, entry.login, |second| second.by_mail).await.map(drop)
+    }
+
+    /// Owes a code by mail, if `may` lets it; says to which address.
+    async fn change_mailing(
+        &self,
+        by: By,
+        login: LoginName,
+        may: impl FnOnce(&mut SecondFactor) -> bool + Send + 'static,
+    ) -> Result<String, Refused> {
+        if self.admin().defaults().mailing.carrier == Carries::Nothing {
+            return Err(Refusal::NoMail("mails have nowhere to go".into()).into());
+        }
+        let (desk, wait) = (self.clone(), Arc::new(OnceLock::new()));
+        let told = Arc::clone(&wait);
+        let changed = self.admin().change(by, login, move |record, txn| {
+            let no_email = || Refusal::NoEmail(record.login.to_string());
+            let email = record.email.clone().ok_or_else(no_email)?;
+            let (code, sealed) = desk.mint_mailed(record);
+            let hash = CodeHash::of(&desk.0.code_key, &record.login, code.expose());
+            let no_mail = || Refusal::NoEmail(record.login.to_string());
+            let portal = record.portal.get_or_insert_default();
+            let second = portal.second.get_or_insert_default();
+            if !may(second) {
+                return Err(no_mail());
+            }
+            if let Err(wait) = second.mail(hash, txn.now()) {
+                let _ = told.set(wait);
+                return Err(Refusal::Denied("a code was mailed just before".into()));
+            }
+            let until = txn.now() + MAILED_FOR;
+            record.mails.owe(txn.now(), email.clone(), MailKind::Code { code: sealed, until });
+            Ok(email.into())
+        });
+        changed.await.map_err(|refusal| match wait.get() {
+            Some(wait) => Refused::TooSoon(*wait),
+            None => refusal.into(),
+        })
+    }
+
+    /// A new code, sealed for the next mail of this record.
+    fn mint_mailed(&self, record: &ExtensionRecord) -> (Secret<String>, Vec<u8>) {
+        let mut rng = self.services().rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = mint_mailed(&mut rng);
+        let id = mailing::seal_id(&record.login, record.mails.next());
+        let sealed = self.services().sealer.seal(&mut rng, &id, code.expose().as_bytes());
+        (code, sealed)
+    }
+
+    /// Uses a code up in a record; whether it was good.
+    pub(super) fn use_code(&self, record: &mut ExtensionRecord, code: &Password, now: Wall) -> Option<Used> {
+        let hash = CodeHash::of(&self.0.code_key, &record.login, code.expose());
+        let sealed = record.portal.as_ref()?.second.as_ref()?.totp.as_ref();
+        let secret = sealed.and_then(|totp| self.totp_of(&record.login, &totp.sealed));
+        record.portal.as_mut()?.use_code(secret.as_ref(), hash, code.expose(), now)
+    }
+
+    fn totp_of(&self, login: &LoginName, sealed: &[u8]) -> Option<TotpSecret> {
+        TotpSecret::of(self.services().sealer.open(&seal_id(login), sealed).ok()?.expose())
+    }
+
+    /// How it stands with the two-step verification of whoever is here.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn second(&self, here: &Here) -> Result<SecondStanding, Refused> {
+        let record = self.find(Some(here.login())).await?;
+        Ok(SecondStanding::of(record.as_ref().and_then(|record| record.portal.as_deref())))
+    }
+
+    /// Begins to set up an authenticator app, or codes by mail; it counts once [`second_verify`](Self::second_verify) was
+    /// shown a code of it.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] if the password is; [`Refusal::LastAdministrator`].
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn second_begin(
+        &self,
+        here: &Here,
+        caller: Caller,
+        password: Password,
+        method: Method,
+        last: LastAdministrator,
+    ) -> Result<Begun, Refused> {
+        self.prove(here, &password, caller.from).await?;
+        let login = here.login().clone();
+        if here.role == Role::Admin && last == LastAdministrator::Refuse && !here.second {
+            self.warn_last(&login).await?;
+        }
+        let by = By::caller(caller, "second begin");
+        if method == Method::Mail {
+            let begin = |second: &mut SecondFactor| {
+                second.enrolling = Some(Enrolling::Mail);
+                true
+            };
+            return self.change_mailing(by, login, begin).await.map(Begun::Mail);
+        }
+        let (secret, sealed) = {
+            let mut rng = self.services().rng.lock().unwrap_or_else(PoisonError::into_inner);
+            let secret = TotpSecret::mint(&mut rng);
+            let sealed = self.services().sealer.seal(&mut rng, &seal_id(&login), secret.expose());
+            (secret, sealed)
+        };
+        let tenant = self.services().directory.tenant(login.tenant());
+        let issuer = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.trim().is_empty());
+        let uri = secret.uri(issuer.as_deref().unwrap_or_else(|| login.tenant()), &login);
+        let begun = self.admin().change(by, login, move |record, _| {
+            let second = record.portal.get_or_insert_default().second.get_or_insert_default();
+            second.enrolling = Some(Enrolling::Totp(sealed));
+            Ok(().into())
+        });
+        begun.await?;
+        Ok(Begun::App { secret: secret.base32(), uri })
+    }
+
+    /// That there is another administrator, who could clear what this one may lose.
+    async fn warn_last(&self, login: &LoginName) -> Result<(), Refused> {
+        let own = login.clone();
+        let found = self.services().store.read(move |view| Ok(has_other(&view, &own)));
+        match found.await.map_err(Refusal::from)? {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::LastAdministrator(login.tenant().to_owned()).into()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Turns on what was set up, if the code is one of it. Gives recovery codes, if there are none.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] if the code is, or nothing was set up.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn second_verify(
+        &self,
+        here: &Here,
+        caller: Caller,
+        code: Password,
+    ) -> Result<Vec<Secret<String>>, Refused> {
+        let (desk, login) = (self.clone(), here.login().clone());
+        let (codes, hashes) = self.mint_codes(&login);
+        let by = By::caller(caller, "second on");
+        let verified = self.admin().change(by, login, move |record, txn| {
+            let hash = CodeHash::of(&desk.0.code_key, &record.login, code.expose());
+            let wrong = || Refusal::Denied("the code is wrong".into());
+            let portal = record.portal.as_mut().ok_or_else(wrong)?;
+            let enrolling = portal.second.as_ref().and_then(|second| second.enrolling.as_ref());
+            let secret = match enrolling {
+                None => return Err(wrong()),
+                Some(Enrolling::Mail) => None,
+                Some(Enrolling::Totp(sealed)) => desk.totp_of(&record.login, sealed),
+            };
+            if !portal.confirm(secret.as_ref(), hash, code.expose(), txn.now()) {
+                return Err(wrong());
+            }
+            let fresh = portal.recovery.is_empty();
+            if fresh {
+                portal.recovery = hashes;
+            }
+            Ok(fresh.into())
+        });
+        let fresh = verified.await.map_err(denied)?;
+        Ok(if fresh { codes } else { Vec::new() })
+    }
+
+    /// New recovery codes; the old ones are worth nothing.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] if the password is; [`Refusal::NoSecondFactor`].
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn second_recovery(
+        &self,
+        here: &Here,
+        caller: Caller,
+        password: Password,
+    ) -> Result<Vec<Secret<String>>, Refused> {
+        self.prove(here, &password, caller.from).await?;
+        let login = here.login().clone();
+        let (codes, hashes) = self.mint_codes(&login);
+        let by = By::caller(caller, "second recovery");
+        let renewed = self.admin().change(by, login, move |record, _| {
+            let none = Refusal::NoSecondFactor(record.login.to_string());
+            let portal = record.portal.as_mut().filter(|portal| portal.needs_second()).ok_or(none)?;
+            portal.recovery = hashes;
+            Ok(().into())
+        });
+        renewed.await?;
+        Ok(codes)
+    }
+
+    fn mint_codes(&self, login: &LoginName) -> (Vec<Secret<String>>, Vec<CodeHash>) {
+        let codes = mint_recovery(&mut self.services().random());
+        let hashes = codes.iter().map(|code| CodeHash::of(&self.0.code_key, login, code.expose())).collect();
+        (codes, hashes)
+    }
+
+    /// Turns two-step verification off.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] if the password is.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn second_clear(&self, here: &Here, caller: Caller, password: Password) -> Result<(), Refused> {
+        self.prove(here, &password, caller.from).await?;
+        let by = By::caller(caller, "second clear");
+        let cleared = self.admin().change(by, here.login().clone(), |record, _| {
+            clear(record);
+            Ok(().into())
+        });
+        Ok(cleared.await?)
+    }
+}
+
+/// Takes the second factor out of a record; whether there was one.
+pub(in crate::service) fn clear(record: &mut ExtensionRecord) -> bool {
+    let Some(portal) = &mut record.portal else { return false };
+    let had: Option<SecondFactor> = portal.second.take();
+    portal.recovery.clear();
+    had.is_some_and(|second| second.since.is_some())
+}
+
+fn denied(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::Denied(_) => Refused::Wrong,
+        refusal => refusal.into(),
+    }
+}
+
+/// Whether a tenant has another administrator who may sign in.
+fn has_other(view: &View<'_>, own: &LoginName) -> Result<bool, Refusal> {
+    let mut after: Option<Key> = None;
+    loop {
+        let page = EXTENSIONS.scan(view, &[own.tenant()], after.as_ref(), PAGE)?;
+        after = page.last().map(|(key, _)| key.clone());
+        let admin = |record: &ExtensionRecord| {
+            record.role == Role::Admin && record.life == crate::account::Life::Active
+        };
+        if page.iter().any(|(_, row)| admin(&row.value) && row.value.login != *own) {
+            return Ok(true);
+        }
+        if after.is_none() {
+            return Ok(false);
+        }
+    }
+}

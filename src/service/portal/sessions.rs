@@ -1,0 +1,267 @@
+//! Sessions: entered with each request, listed, ended.
+//!
+//! A cookie says whose session it is and its secret, `201-acme.0123…`, so that one look in the store
+//! finds it. What was read may not be durable yet, and then was not answered yet either.
+
+use super::sign_in::mark;
+use super::{Desk, Refused, record_of};
+use crate::account::portal::BrowserId;
+use crate::account::session::{Goes, Mark, id_of};
+use crate::account::{LoginName, Role, Session, Token, TokenHash};
+use crate::base::keyed::keyed;
+use crate::base::limit;
+use crate::base::time::Wall;
+use crate::service::admin::Refusal;
+use crate::service::tables::{EXTENSIONS, SESSIONS};
+use crate::store::{Expect, StoreError, Txn};
+use std::fmt::Write as _;
+use subtle::ConstantTimeEq;
+
+/// A session that goes on, and what its person may do.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// It.
+    pub session: Session,
+    /// The present password.
+    pub present: Option<Mark>,
+    /// Of its secret.
+    pub hash: TokenHash,
+    /// What its person may do.
+    pub role: Role,
+    /// Their name.
+    pub name: String,
+    /// Their e-mail.
+    pub email: Option<String>,
+    /// Whether nothing but a change of the password may be done.
+    pub must_change: bool,
+    /// Whether a second factor is asked for at sign-in.
+    pub second: bool,
+}
+
+/// A session as its person sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionView {
+    /// By what it is ended.
+    pub id: String,
+    /// When it was opened.
+    pub since: Wall,
+    /// When it was used last.
+    pub seen: Wall,
+    /// When it ends if it is not used.
+    pub until: Wall,
+    /// From where it was opened.
+    pub address: String,
+    /// What its browser calls itself.
+    pub agent: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl Here {
+    /// Whose.
+    #[must_use]
+    pub const fn login(&self) -> &LoginName {
+        &self.session.login
+    }
+
+    /// By what it is ended.
+    #[must_use]
+    pub fn id(&self) -> String {
+        id_of(&self.hash)
+    }
+
+    /// The browser that it is in.
+    #[must_use]
+    pub const fn browser(&self) -> BrowserId {
+        self.session.browser
+    }
+}
+
+impl Desk {
+    /// The session of a cookie, if it goes on. Its use is written at most once a minute.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn enter(&self, cookie: &str) -> Result<Option<Here>, Refused> {
+        let Some((login, hash)) = read_entry(cookie) else { return Ok(None) };
+        let parts = [login.tenant().to_owned(), login.number().to_owned(), hash.hex()];
+        let found = self.services().store.read(move |view| {
+            let [tenant, number, hex] = parts.each_ref().map(String::as_str);
+            let Some(session) = SESSIONS.get(&view, &[tenant, number, hex])? else { return Ok(None) };
+            let record = EXTENSIONS.get(&view, &[tenant, number])?;
+            Ok(record.map(|record| (session.value, record.value)))
+        });
+        let Some((session, record)) = found.await.map_err(Refusal::from)? else { return Ok(None) };
+        let present = mark(&record);
+        let goes = session.goes(present, self.now().wall);
+        if goes == Goes::Ended || !self.is_open(&record) {
+            return Ok(None);
+        }
+        if goes == Goes::Slides {
+            self.slide(&session.login, hash);
+        }
+        let portal = record.portal.as_deref();
+        Ok(Some(Here {
+            session,
+            present,
+            hash,
+            role: record.role,
+            must_change: portal.is_some_and(|portal| portal.must_change),
+            second: portal.is_some_and(crate::account::Portal::needs_second),
+            name: record.name,
+            email: record.email,
+        }))
+    }
+
+    /// Writes that a session was used, and waits for nothing: while the store is down it goes on.
+    fn slide(&self, login: &LoginName, hash: TokenHash) {
+        let login = login.clone();
+        let job = move |txn: &mut Txn<'_>| {
+            let parts = [login.tenant(), login.number(), &hash.hex()];
+            // One that was ended meanwhile stays ended.
+            let Some(row) = SESSIONS.get(txn, &parts)? else { return Ok(()) };
+            let session = Session { seen: txn.now(), ..row.value };
+            SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::At(row.revision)).map(drop)
+        };
+        let done = |result: Result<(), StoreError>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "that a session was used could not be written");
+            }
+        };
+        let _ = self.services().store.transact(job, done);
+    }
+
+    /// What a session's changes must show besides its cookie.
+    #[must_use]
+    pub fn csrf(&self, hash: &TokenHash) -> String {
+        let key = &self.0.csrf_key;
+        keyed(key, &[hash.hex().as_bytes()]).iter().take(20).fold(
+            String::with_capacity(40),
+            |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            },
+        )
+    }
+
+    /// Whether a request shows it.
+    #[must_use]
+    pub fn csrf_is(&self, hash: &TokenHash, shown: &str) -> bool {
+        self.csrf(hash).as_bytes().ct_eq(shown.as_bytes()).into()
+    }
+
+    /// Ends a session: the person signs out.
+    ///
+    /// # Errors
+    /// If the store does not do it.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn sign_out(&self, here: &Here) -> Result<(), Refused> {
+        let (login, hash) = (here.login().clone(), here.hash);
+        let job = move |txn: &mut Txn<'_>| {
+            Ok(SESSIONS.remove(txn, &[login.tenant(), login.number(), &hash.hex()], Expect::Any)?)
+        };
+        Ok(self.admin().commit(job, |_, ()| ()).await?)
+    }
+
+    /// The sessions of a person, the one that was used last first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn sessions(&self, here: &Here) -> Result<Vec<SessionView>, Refused> {
+        let (here, now) = (here.clone(), self.now().wall);
+        let found = self.services().store.read(move |view| {
+            let whose = [here.login().tenant(), here.login().number()];
+            let rows = SESSIONS.scan(&view, &whose, None, 2 * limit::SESSIONS_MAX)?;
+            let current = here.hash.hex();
+            let live = rows.into_iter().filter(|(_, row)| row.value.goes(here.present, now) != Goes::Ended);
+            let mut views: Vec<_> = live
+                .filter_map(|(key, row)| {
+                    let hash = key.last_part()?;
+                    Some(show(&row.value, &hash, hash == current))
+                })
+                .collect();
+            views.sort_by(|a, b| (b.current, b.seen, &a.id).cmp(&(a.current, a.seen, &b.id)));
+            Ok(views)
+        });
+        Ok(found.await.map_err(Refusal::from)?)
+    }
+
+    /// Ends the session of this id, or all but the one that asks; says how many.
+    ///
+    /// # Errors
+    /// If the store does not do it.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished even if the future is dropped.
+    pub async fn end_sessions(&self, here: &Here, id: Option<String>) -> Result<usize, Refused> {
+        let (login, current) = (here.login().clone(), here.hash.hex());
+        let job = move |txn: &mut Txn<'_>| {
+            record_of(txn, &login)?;
+            let whose = [login.tenant(), login.number()];
+            let mut ended = 0;
+            for (key, _) in SESSIONS.scan(txn, &whose, None, 2 * limit::SESSIONS_MAX)? {
+                let Some(hash) = key.last_part() else { continue };
+                let meant = match &id {
+                    Some(id) => hash.get(..id.len().max(1)) == Some(id) && id.len() == 16,
+                    None => hash != current,
+                };
+                if meant {
+                    SESSIONS.remove(txn, &[whose[0], whose[1], &hash], Expect::Any)?;
+                    ended += 1;
+                }
+            }
+            Ok(ended)
+        };
+        Ok(self.admin().commit(job, |_, _: &usize| ()).await?)
+    }
+}
+
+fn show(session: &Session, hash: &str, current: bool) -> SessionView {
+    SessionView {
+        id: hash.chars().take(16).collect(),
+        since: session.since,
+        seen: session.seen,
+        until: session.until(),
+        address: session.address.to_string(),
+        agent: session.agent.to_string(),
+        current,
+    }
+}
+
+/// What a session's cookie says.
+pub(super) fn entry_text(login: &LoginName, secret: &Token) -> String {
+    format!("{login}.{}", secret.expose())
+}
+
+/// Reads a session's cookie; `None` if it has not the form.
+fn read_entry(cookie: &str) -> Option<(LoginName, TokenHash)> {
+    let (login, secret) = cookie.split_once('.')?;
+    Some((LoginName::parse(login).ok()?, Token::parse(secret)?.hash()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    #[test]
+    fn a_cookie_is_read_back_and_no_other_text_is_one() {
+        let login = LoginName::parse("201-acme").unwrap();
+        let secret = Token::mint(&mut Rng::from_number(1));
+        let text = entry_text(&login, &secret);
+        assert_eq!(read_entry(&text), Some((login, secret.hash())));
+        for other in
+            ["", ".", "201-acme", "201-acme.", "201-ACME.x", &text[1..text.len() - 1], &format!("{text}.")]
+        {
+            assert_eq!(read_entry(other), None, "{other}");
+        }
+    }
+}

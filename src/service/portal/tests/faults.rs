@@ -1,0 +1,105 @@
+//! The store fails in the middle of a flow.
+
+use super::*;
+use crate::store::faulty::Operation;
+
+/// Lets the `number`-th operation of this kind fail in this way, once.
+fn fail(bench: &Bench, kind: Operation, number: u32, fault: Fault) {
+    let mut seen = 0;
+    bench.faulty.follow(move |operation| {
+        seen += u32::from(operation == kind);
+        if operation == kind && seen == number { fault } else { Fault::None }
+    });
+}
+
+const FAULTS: [(Operation, Fault); 5] = [
+    (Operation::Read, Fault::Fails),
+    (Operation::Stage, Fault::Fails),
+    (Operation::Stage, Fault::Lies),
+    (Operation::Flush, Fault::Fails),
+    (Operation::Flush, Fault::Lies),
+];
+
+fn recover(bench: &Bench) {
+    bench.faulty.follow(|_| Fault::None);
+    // A flush that failed is tried again with the next one.
+    for _ in 0..100 {
+        if bench.desk.services().store.run_blocking(|_| Ok::<_, store::StoreError>(())).is_ok() {
+            return;
+        }
+    }
+    panic!("the store does not recover");
+}
+
+#[test]
+fn a_sign_in_whose_store_fails_says_so_and_leaves_nothing_half_done() {
+    for (kind, fault) in FAULTS {
+        for number in 1..=6 {
+            let bench = Bench::new();
+            fail(&bench, kind, number, fault);
+            let result = bench.sign_in("201-acme", GOOD, 1);
+            recover(&bench);
+            match &result {
+                Ok(opened) => assert!(bench.enter(opened).is_some(), "{kind:?} {fault:?} {number}"),
+                Err(Refused::By(Refusal::Store(_))) => {}
+                Err(other) => panic!("{kind:?} {fault:?} {number}: {other:?}"),
+            }
+            let opened = bench.sign_in("201-acme", GOOD, 1).unwrap();
+            assert!(bench.enter(&opened).is_some());
+            let hash = bench.record("201-acme").portal.unwrap().password.unwrap();
+            assert_eq!(hash.is_of(GOOD), Some(true));
+        }
+    }
+}
+
+#[test]
+fn a_change_of_the_password_is_done_or_not() {
+    for (kind, fault) in FAULTS {
+        for number in 1..=8 {
+            let bench = Bench::new();
+            let opened = bench.sign_in("201-acme", GOOD, 1).unwrap();
+            let here = bench.enter(&opened).unwrap();
+            fail(&bench, kind, number, fault);
+            let changed = bench.change_password(&here, GOOD, OTHER);
+            recover(&bench);
+            let case = format!("{kind:?} {fault:?} {number}: {changed:?}");
+            assert!(matches!(changed, Ok(()) | Err(Refused::By(Refusal::Store(_)))), "{case}");
+            let works = [GOOD, OTHER].map(|password| bench.sign_in("201-acme", password, 2).is_ok());
+            assert!(works[0] != works[1], "{case}: {works:?}");
+            if changed.is_ok() {
+                assert!(works[1] && bench.enter(&opened).is_some(), "{case}");
+            }
+            // Phones and people agree on the password.
+            let seen =
+                bench.desk.services().directory.with("201-acme", |entry| {
+                    entry.credentials.as_ref().map(|credentials| credentials.epoch)
+                });
+            assert_eq!(seen.flatten(), bench.record("201-acme").credentials.map(|it| it.epoch), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_cannot_be_written_holds_all_the_same() {
+    let bench = Bench::new();
+    for last in 1..=4 {
+        let _ = bench.sign_in("201-acme", "wrong", last);
+    }
+    fail(&bench, Operation::Flush, 1, Fault::Fails);
+    let fifth = bench.sign_in("201-acme", "wrong", 5);
+    assert!(matches!(fifth, Err(Refused::By(Refusal::Store(_)))), "{fifth:?}");
+    recover(&bench);
+    assert_eq!(locked_for(bench.sign_in("201-acme", GOOD, 9)), 900);
+}
+
+#[test]
+fn who_is_signed_in_stays_so_while_nothing_can_be_written() {
+    let bench = Bench::new();
+    let opened = bench.sign_in("201-acme", GOOD, 1).unwrap();
+    bench.wait(HOUR);
+    bench.faulty.follow(|operation| if operation == Operation::Read { Fault::None } else { Fault::Fails });
+    assert!(bench.enter(&opened).is_some());
+    let here = bench.enter(&opened).unwrap();
+    let out = bench.runtime.block_on(bench.desk.sign_out(&here));
+    assert!(matches!(out, Err(Refused::By(Refusal::Store(_)))), "{out:?}");
+}
