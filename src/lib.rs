@@ -36,9 +36,8 @@
 //! - A place that is adopted from another address gets a new device id: a nonce kept from before would
 //!   lead its former phone back to it, and two would share one place ([`licence::Licence::adopt`]).
 //! - The server opens no connection to a phone: what goes to one takes the flow of its REGISTER. So there is
-//!   nothing to reuse by alias (RFC 5923); when a connection is gone, what is left to be said goes over the one
-//!   by which the phone registers next (for RFC 3261 §18.2.2); and a request too long for a datagram takes a
-//!   connection only where the phone has one.
+//!   nothing to reuse by alias (RFC 5923) nor to fall back to when a response's connection is gone (RFC 3261
+//!   §18.2.2), and a request too long for a datagram takes a connection only where the phone has one.
 //! - A command's line stands in the audit before its change, in the same job: no change is without one.
 //! - A station is an entry of the directory like an extension, with one phone instead of a licence; so
 //!   sign-in, journal, committer and lock know nothing of it ([`directory::Kind`]).

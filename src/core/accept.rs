@@ -30,9 +30,6 @@ impl Core {
         device: Option<DeviceId>,
     ) {
         self.registered_over(flow, login);
-        if let (Some(_), Some(device)) = (flow.stream, device) {
-            self.directory.succeed(login, device, flow);
-        }
         let options = Options::of(message);
         let (directory, settings) = (Arc::clone(&self.directory), Arc::clone(&self.settings));
         // A station is rung for its agent only, so it has no address of its own.

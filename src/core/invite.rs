@@ -96,10 +96,7 @@ impl Core {
     pub(super) fn drain_calls(&mut self, now: Now) {
         while let Some(output) = self.calls.poll_output() {
             match output {
-                call::Output::Send { flow, bytes } => {
-                    let flow = self.directory.heir(flow);
-                    self.out.push_back(Output::Send { flow, bytes });
-                }
+                call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
                 call::Output::Hold(stream) => self.directory.hold(stream),
                 call::Output::Release(stream) => self.directory.release(stream),
@@ -124,7 +121,7 @@ impl Core {
     /// show that. Nobody else's business is 481, above all a foreign BYE.
     fn in_dialog(&mut self, now: Now, flow: Flow, message: &Message, leg: LegRef) {
         let Some(view) = self.calls.leg(leg) else { return self.answer(message, flow, 481, None, |_| {}) };
-        if same_peer(&view.flow, &flow) || same_peer(&self.directory.heir(view.flow), &flow) {
+        if same_peer(&view.flow, &flow) {
             return self.calls.in_dialog(now, leg, message, flow);
         }
         if !matches!(message.method(), Method::Invite | Method::Update | Method::Refer) {

@@ -6,7 +6,6 @@
 
 mod doubt;
 mod entry;
-mod heirs;
 mod news;
 mod numbers;
 mod old_record;
@@ -36,7 +35,8 @@ use std::time::Duration;
 pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
-    heirs: heirs::Heirs,
+    /// Connections with legs of calls, which may be another shard's, and how many.
+    held: DashMap<FlowId, u32, ahash::RandomState>,
     numbers: numbers::Numbers,
     pub(crate) guard: sign_in::Guard,
     /// What happened to devices and is still to be kept.
@@ -97,7 +97,7 @@ impl Directory {
         Self {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
-            heirs: heirs::Heirs::new(hash),
+            held: DashMap::with_hasher_and_shard_amount(hash(), 64),
             numbers: numbers::Numbers::new(hash),
             guard,
             news: News::default(),
@@ -212,7 +212,6 @@ impl Directory {
             self.with(login, |entry| {
                 for binding in &mut entry.bindings {
                     if binding.stream == Some(stream) {
-                        self.heirs.orphan(login, binding.device, binding.flow());
                         binding.stream = None;
                     }
                 }

@@ -5,7 +5,6 @@ use super::{Directory, Entry, Way};
 use crate::account::LoginName;
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::time::Wall;
-use crate::licence::DeviceId;
 use crate::registrar::{Binding, Proof};
 use smallvec::SmallVec;
 
@@ -66,29 +65,21 @@ impl Directory {
 
     /// A leg of a call has come to this connection.
     pub fn hold(&self, stream: FlowId) {
-        self.heirs.hold(stream);
+        *self.held.entry(stream).or_default() += 1;
     }
 
     /// A leg has left it.
     pub fn release(&self, stream: FlowId) {
-        self.heirs.release(stream);
+        self.held.remove_if_mut(&stream, |_, legs| {
+            *legs = legs.saturating_sub(1);
+            *legs == 0
+        });
     }
 
     /// Whether a leg of a call is on this connection.
     #[must_use]
     pub fn is_held(&self, stream: FlowId) -> bool {
-        self.heirs.is_held(stream)
-    }
-
-    /// A phone has registered over this connection: the legs that it had on one that is gone come along.
-    pub fn succeed(&self, login: &str, device: DeviceId, flow: Flow) {
-        self.heirs.succeed(login, device, flow);
-    }
-
-    /// Where a message to this flow goes now: to the heir of its connection, if that is gone and has one.
-    #[must_use]
-    pub fn heir(&self, flow: Flow) -> Flow {
-        self.heirs.heir(flow)
+        self.held.contains_key(&stream)
     }
 
     /// The phone of a binding was heard of at this time, over this flow. A binding that has moved since

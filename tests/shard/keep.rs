@@ -6,7 +6,6 @@ use super::phone::Phone;
 use super::probes::answer;
 use super::sip::Text;
 use stationmaster::base::flow::{Flow, FlowId, ShardId, Transport};
-use stationmaster::core::boundary::Inbound;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -287,76 +286,6 @@ fn the_connection_of_a_call_is_held_without_a_binding() {
     bench.hear(called.address, &answer(&invite, 486));
     bench.pass(40 * SECOND);
     assert!(!bench.core.holds(stream), "it is over");
-}
-
-fn connection(slot: u32, phone: &Phone) -> Flow {
-    let stream = FlowId { shard: ShardId(0), slot, generation: 1 };
-    let remote = SocketAddr::new(phone.address.ip(), 30_000 + u16::try_from(slot).unwrap());
-    Flow { transport: Transport::Tcp, stream: Some(stream), ..Flow::udp(0, remote) }
-}
-
-/// The phone's connection breaks; it registers over the next one.
-fn reconnects(bench: &mut Bench, phone: &mut Phone) {
-    let old = phone.over.unwrap().stream.unwrap();
-    bench.input(Inbound::FlowClosed(old));
-    let next = connection(old.slot + 1, phone);
-    (phone.over, phone.address) = (Some(next), next.remote);
-    assert_eq!(phone.registers(bench, 3600), 200);
-}
-
-/// A phone that called over a connection is answered over the next one, if it registers by that; and what the
-/// other side does in the call goes there, too, however often it comes back.
-#[test]
-fn a_phone_that_comes_back_takes_its_call_along() {
-    let mut bench = bench();
-    let mut caller = Phone::new("201", 1);
-    let first = connection(1, &caller);
-    (caller.over, caller.address) = (Some(first), first.remote);
-    let mut caller = registered(&mut bench, caller);
-    let called = registered(&mut bench, Phone::new("202", 2));
-    dials(&mut bench, &mut caller, "202");
-    let invite = called.hears(&mut bench).unwrap();
-    reconnects(&mut bench, &mut caller);
-    let ok = answer(&invite, 200).with("Contact", format!("<{}>", called.contact));
-    bench.hear(called.address, &ok);
-    let heard = caller.hears(&mut bench).expect("its 200, over the new connection");
-    assert_eq!((heard.code(), heard.cseq().1), (200, "INVITE"));
-    reconnects(&mut bench, &mut caller);
-    reconnects(&mut bench, &mut caller);
-    bench.sent.clear();
-    // Its ACK never came, so that the call is ended: by a BYE to where it is now.
-    bench.pass(40 * SECOND);
-    let heard: Vec<_> = std::iter::from_fn(|| caller.hears(&mut bench)).collect();
-    assert!(heard.iter().any(|text| text.method() == "BYE"), "{heard:?}");
-    bench.pass(60 * SECOND);
-    for slot in 1..=4 {
-        let stream = FlowId { shard: ShardId(0), slot, generation: 1 };
-        assert!(!bench.services.directory.is_held(stream), "{slot}");
-    }
-}
-
-/// Another phone's connection, or another kind of one, inherits nothing.
-#[test]
-fn a_call_is_inherited_by_its_own_phone_alone() {
-    let mut bench = bench();
-    let mut caller = Phone::new("201", 1);
-    let first = connection(1, &caller);
-    (caller.over, caller.address) = (Some(first), first.remote);
-    let mut caller = registered(&mut bench, caller);
-    let called = registered(&mut bench, Phone::new("202", 2));
-    dials(&mut bench, &mut caller, "202");
-    called.hears(&mut bench).unwrap();
-    bench.input(Inbound::FlowClosed(first.stream.unwrap()));
-    let mut other = Phone::new("201", 3);
-    other.over = Some(connection(5, &other));
-    other.address = other.over.unwrap().remote;
-    registered(&mut bench, other);
-    let directory = bench.services.directory.clone();
-    assert_eq!(directory.heir(first), first);
-    caller.over = Some(Flow { transport: Transport::Ws, ..connection(6, &caller) });
-    caller.address = connection(6, &caller).remote;
-    registered(&mut bench, caller);
-    assert_eq!(directory.heir(first), first);
 }
 
 /// Calls an extension with credentials.
