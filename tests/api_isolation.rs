@@ -115,6 +115,7 @@ fn names(tenant: &str, number: &str, key: &str) -> BTreeMap<&'static str, String
         ("station", "desk1"),
         ("key", key),
         ("source", "192.0.2.1"),
+        ("id", "1"),
     ];
     names.map(|(name, value)| (name, value.to_owned())).into()
 }
@@ -157,6 +158,11 @@ fn no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
         let body = operation.body(&document);
         for (who, client) in [("nobody", &Client::nobody(&server)), ("a wrong key", &wrong)] {
             let answer = operation.ask(client, &names, body.as_ref());
+            // Whoever is not signed in is signed out already.
+            if (operation.method.as_str(), operation.path.as_str()) == ("delete", "/api/v1/session") {
+                assert_eq!(answer.status, 204, "{who}: {answer:?}");
+                continue;
+            }
             assert!(matches!(answer.status, 401 | 429), "{who}: {operation:?}: {answer:?}");
             answer.problem(answer.status);
         }
@@ -210,6 +216,7 @@ fn a_user_sees_and_changes_only_what_is_theirs() {
         "get /devices",
         "get /history",
         "get /keys",
+        "get /second",
         "patch /devices/{device}",
         "post /keys",
         "put /pin",

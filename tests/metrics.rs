@@ -212,7 +212,10 @@ fn is_closed(server: &Server) {
             let value = value.trim_matches('"');
             let good = match name {
                 "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
-                _ => value.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                _ => {
+                    value.starts_with(|c: char| c.is_ascii_lowercase())
+                        && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                }
             };
             assert!(good, "{line}");
         }

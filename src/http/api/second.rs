@@ -17,14 +17,14 @@ pub(super) fn routes() -> Router<Api> {
     Router::new().route("/api/v1/tenants/{tenant}/extensions/{number}/second", get(show).delete(clear))
 }
 
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/extensions/{number}/second", tag = "extensions",
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/extensions/{number}/second", operation_id = "show_second", tag = "extensions",
     params(ExtensionPath), responses((status = 200, description = "How it stands", body = SecondView)))]
 /// How it stands with somebody's two-step verification
 async fn show(State(api): State<Api>, caller: Caller, OfExtension(login): OfExtension) -> Answered {
     api.look(caller, Request::SecondShow { login }).await
 }
 
-#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/extensions/{number}/second", tag = "extensions",
+#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/extensions/{number}/second", operation_id = "clear_second", tag = "extensions",
     params(ExtensionPath),
     responses((status = 200, description = "It is off; the password alone opens the portal", body = Done)))]
 /// Turn somebody's two-step verification off

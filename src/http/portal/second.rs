@@ -91,7 +91,7 @@ struct RecoveryCodes {
     recovery_codes: Vec<String>,
 }
 
-#[utoipa::path(get, path = "/api/v1/me/second", tag = "me", security(("session" = [])),
+#[utoipa::path(get, path = "/api/v1/me/second", operation_id = "show_second", tag = "me", security(("session" = [])),
     responses((status = 200, description = "How it stands", body = Standing)))]
 /// How it stands with one's two-step verification
 async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Response, Problem> {
