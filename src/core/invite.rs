@@ -35,7 +35,7 @@ use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
 use crate::licence::Device;
 use crate::registrar::Temporary;
-use crate::route::{self, Reason, Route, Which, route_to};
+use crate::route::{self, Agent, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
 use crate::sip::{Message, Method, Name, NameAddr, Scheme, Uri};
 use bytes::Bytes;
@@ -369,8 +369,8 @@ impl Core {
                 let (found, station) = match entry.paired.as_deref() {
                     None => (route_to(Some(entry.called()), which, now), None),
                     Some(station) => match route::of_agent(entry.called(), which, now) {
-                        Ok(passed) => (passed, Some(station.clone())),
-                        Err(refused) => (refused, None),
+                        Agent::AtStation(passed) => (passed, Some(station.clone())),
+                        Agent::Refused(refused) => (refused, None),
                     },
                 };
                 (found, station, entry.name.clone())
