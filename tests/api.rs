@@ -269,12 +269,10 @@ fn an_access_key_opens_until_it_is_replaced_taken_away_or_its_owner_may_not_act(
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["id"]), (1, &made["id"]));
     assert_eq!(listed[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "login", "made", "name"]);
 
-    for (off, on) in [("disable", "enable")] {
-        operator.ask("POST", &format!("{ADA}/{off}")).is(200);
-        assert_eq!(ada.get(ADA).problem(401), [""; 0]);
-        operator.ask("POST", &format!("{ADA}/{on}")).is(200);
-        assert_eq!(ada.get(ADA).status, 200);
-    }
+    operator.ask("POST", &format!("{ADA}/disable")).is(200);
+    assert_eq!(ada.get(ADA).problem(401), [""; 0]);
+    operator.ask("POST", &format!("{ADA}/enable")).is(200);
+    assert_eq!(ada.get(ADA).status, 200);
     operator.ask("POST", &format!("{ACME}/suspend")).is(200);
     assert_eq!(ada.get(ADA).problem(401), [""; 0]);
     operator.ask("POST", &format!("{ACME}/resume")).is(200);
