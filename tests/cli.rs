@@ -256,8 +256,8 @@ fn people_get_tables() {
     let place = Place::with_extension();
     assert_eq!(
         place.good("tenant list", ""),
-        "CODE  NAME  STATE   MAX_DEVICES  MAX_FAILURES  WINDOW_S  DURATION_S  LANGUAGE  REVISION\n\
-         acme  Acme  active  4            5             900       900         en        3\n"
+        "CODE  NAME  STATE   MAX_DEVICES  MAX_FAILURES  WINDOW_S  DURATION_S  LANGUAGE\n\
+         acme  Acme  active  4            5             900       900         en\n"
     );
     let sheet = place.good("extension show acme 200", "");
     assert!(sheet.contains("\nstate          active\n"), "{sheet}");

@@ -168,12 +168,11 @@ impl Worker {
         line.open = Some(asked.clone());
         match asked {
             Asked::Register(phone) => line.register(phone)?,
-            Asked::Revoke(phone) => match line.device_of(&self.socket, phone)? {
-                Some(device) => {
-                    done(&self.socket, &Request::DeviceRevoke { login: line.login.clone(), device })?
+            Asked::Revoke(phone) => {
+                if let Some(device) = line.device_of(&self.socket, phone)? {
+                    done(&self.socket, &Request::DeviceRevoke { login: line.login.clone(), device })?;
                 }
-                None => {}
-            },
+            }
             Asked::Password(new) => done(&self.socket, &set_password(&line.login, &new))?,
             Asked::Licence(new) => done(&self.socket, &new_licence(&line.login, &new))?,
             Asked::Life { active } => done(&self.socket, &life(&line.login, active))?,

@@ -42,7 +42,7 @@ pub(super) fn export(config: &Config, pages: Pages) -> Exit {
     match done {
         Ok(()) => Exit::Done,
         Err(Failed::Asking(not_done)) => refuse(not_done),
-        Err(Failed::Writing(kind)) if kind == ErrorKind::BrokenPipe => Exit::Done,
+        Err(Failed::Writing(ErrorKind::BrokenPipe)) => Exit::Done,
         Err(Failed::Writing(kind)) => print::refused(format_args!("standard output: {kind}"), Exit::Refused),
     }
 }

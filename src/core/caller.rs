@@ -1,4 +1,5 @@
-//! Who calls: which device a request outside of a dialog comes from, and whether it may call.
+//! Who a call comes from: the device, by what its request shows, and whether it may call (ARCHITECTURE §4
+//! "The licence holds on calls too"). A station calls as the agent who is logged in to it.
 
 use super::refusal::Refusal;
 use super::settings::Settings;

@@ -35,7 +35,7 @@ use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
 use crate::licence::Device;
 use crate::registrar::Temporary;
-use crate::route::{self, Reason, Route, Which, route_to};
+use crate::route::{self, Agent, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
 use crate::sip::{Message, Method, Name, NameAddr, Scheme, Uri};
 use bytes::Bytes;
@@ -294,13 +294,7 @@ impl Core {
             host: host.clone(),
         };
         let mut from = party(caller, &known.display);
-        // Elsewhere its short number is somebody else's.
-        if caller.tenant() != called.tenant() {
-            let direct =
-                self.directory.with(caller.as_str(), |entry| entry.numbers.first().cloned()).flatten();
-            let shown = direct.as_deref().unwrap_or(caller.as_str());
-            from.user = Bytes::copy_from_slice(shown.as_bytes());
-        }
+        from.user = self.directory.shown_elsewhere(caller, &called).unwrap_or(from.user);
         if known.anonymous {
             from.display = Bytes::from_static(b"Anonymous");
             from.user = Bytes::from_static(b"anonymous");
@@ -373,8 +367,8 @@ impl Core {
                 let (found, station) = match entry.paired.as_deref() {
                     None => (route_to(Some(entry.called()), which, now), None),
                     Some(station) => match route::of_agent(entry.called(), which, now) {
-                        Ok(passed) => (passed, Some(station.clone())),
-                        Err(refused) => (refused, None),
+                        Agent::AtStation(passed) => (passed, Some(station.clone())),
+                        Agent::Refused(refused) => (refused, None),
                     },
                 };
                 (found, station, entry.name.clone())

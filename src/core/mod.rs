@@ -9,7 +9,6 @@ mod answer;
 mod auth;
 pub mod boundary;
 mod caller;
-
 mod dispatch;
 mod drain;
 mod invite;

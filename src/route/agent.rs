@@ -6,14 +6,20 @@ use super::{Called, PassedOver, Reason, Route, Which, route_to};
 use crate::base::time::Wall;
 use crate::licence::DeviceId;
 
-/// What an agent's own extension says to a call: it is refused as a whole, or its devices are passed
-/// over and its station is asked ([`at_station`]).
-///
-/// # Errors
-/// The refusal.
-pub fn of_agent(called: Called<'_>, which: Which, now: Wall) -> Result<Route, Route> {
+/// What an agent's own extension says to a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Agent {
+    /// It is refused as a whole.
+    Refused(Route),
+    /// Its own devices are passed over, and its station is asked ([`at_station`]).
+    AtStation(Route),
+}
+
+/// What an agent's own extension says to a call.
+#[must_use]
+pub fn of_agent(called: Called<'_>, which: Which, now: Wall) -> Agent {
     if let Some(refused) = called.refused() {
-        return Err(refused);
+        return Agent::Refused(refused);
     }
     let mut route = Route::default();
     let live = |device: DeviceId| {
@@ -24,10 +30,10 @@ pub fn of_agent(called: Called<'_>, which: Which, now: Wall) -> Result<Route, Ro
         route.passed_over.push(PassedOver { device: Some(device.id), reason });
     }
     if which == Which::All {
-        return Ok(route);
+        return Agent::AtStation(route);
     }
     // It is called at a device of its own, where its agent is not.
-    Err(Route::nobody(Reason::LoggedInElsewhere))
+    Agent::Refused(Route::nobody(Reason::LoggedInElsewhere))
 }
 
 /// Whether an agent's station rings (`None`: there is no such station, or it is another agent's).
@@ -88,11 +94,11 @@ mod tests {
             ),
         ] {
             let found = match of_agent(called(life, &softphone), which, NOW) {
-                Ok(passed) => {
+                Agent::AtStation(passed) => {
                     assert_eq!(passed.refusal(), Some(Reason::LoggedInElsewhere), "{name}");
                     passed.and(at_station(at.map(station), NOW))
                 }
-                Err(refused) => refused,
+                Agent::Refused(refused) => refused,
             };
             assert_eq!(found.targets.iter().map(|target| target.number).collect::<Vec<_>>(), rings, "{name}");
             assert_eq!(found.refusal(), refusal, "{name}");

@@ -16,7 +16,7 @@
 
 mod agent;
 
-pub use agent::{at_station, of_agent};
+pub use agent::{Agent, at_station, of_agent};
 
 use crate::account::Life;
 use crate::base::flow::Flow;
