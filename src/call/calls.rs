@@ -122,6 +122,13 @@ impl Calls {
         Some(LegView { flow: found.hop.flow, aor: &found.aor })
     }
 
+    /// Whether a leg of a call is on this connection, which so must stay open, however silent it is. Looks
+    /// at every call, so only of connections that are about to be closed.
+    #[must_use]
+    pub fn is_on(&self, stream: FlowId) -> bool {
+        self.calls.iter().any(|(_, call)| call.is_on(stream))
+    }
+
     /// How many calls stand, those included that only wait for their last answers.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -191,13 +198,11 @@ impl Calls {
         let result = act(call, &mut self.desk);
         if call.is_over() {
             let call = self.calls.remove(at.slot as usize);
-            self.desk.told.extend(call.held.iter().map(|stream| Output::Release(*stream)));
             let legs = call.branches.iter().map(|branch| &branch.dialog);
             for dialog in legs.chain([&call.near.dialog]) {
                 self.desk.tags.remove(&dialog.local_tag());
             }
         } else {
-            call.hold(&mut self.desk);
             call.arm(&mut self.desk);
         }
         Some(result)

@@ -2,7 +2,7 @@
 
 use super::record::CallRecord;
 use super::state::Side;
-use crate::base::flow::{Flow, FlowId, ShardId};
+use crate::base::flow::{Flow, ShardId};
 use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::Mono;
@@ -121,10 +121,6 @@ pub enum Output {
     },
     /// A call is over.
     Ended(Box<CallRecord>),
-    /// A leg has come to this connection: it must stay open, however silent it is.
-    Hold(FlowId),
-    /// A leg has left it; as often as it came.
-    Release(FlowId),
     /// A phone did not answer at all, or its connection broke: its contact is suspect.
     Unreachable {
         /// Whose.

@@ -134,7 +134,6 @@ impl Calls {
             leftover: None,
             relays: SmallVec::new(),
             alarm: None,
-            held: SmallVec::new(),
             again: None,
         });
         call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);

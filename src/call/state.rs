@@ -237,8 +237,6 @@ pub(super) struct Call {
     pub(super) relays: SmallVec<[Relay; 1]>,
     /// The alarm that counts; others are stale.
     pub(super) alarm: Option<Mono>,
-    /// The connections of its legs that were told to be held.
-    pub(super) held: SmallVec<[FlowId; 2]>,
     /// Kept where a phone has several flows.
     pub(super) again: Option<Box<Again>>,
 }
@@ -272,16 +270,10 @@ impl Call {
             && !self.branches.iter().any(Branch::is_pending)
     }
 
-    /// Tells which connections must not be closed for their silence, if those are others than before.
-    pub(super) fn hold(&mut self, desk: &mut Desk) {
-        let open = |leg: &&Leg| leg.state != LegState::Closed;
+    /// Whether a leg of it is on this connection.
+    pub(super) fn is_on(&self, stream: FlowId) -> bool {
         let legs = [Some(&self.near), self.far.as_ref()].into_iter().flatten();
-        let streams = legs.filter(open).filter_map(|leg| leg.hop.flow.stream);
-        if !streams.clone().eq(self.held.iter().copied()) {
-            let held = std::mem::replace(&mut self.held, streams.collect());
-            desk.told.extend(self.held.iter().map(|stream| Output::Hold(*stream)));
-            desk.told.extend(held.iter().map(|stream| Output::Release(*stream)));
-        }
+        legs.filter(|leg| leg.state != LegState::Closed).any(|leg| leg.hop.flow.stream == Some(stream))
     }
 
     /// Asks to be woken when the next of its own times comes, unless that is asked already.

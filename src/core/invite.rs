@@ -98,8 +98,6 @@ impl Core {
             match output {
                 call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
-                call::Output::Hold(stream) => self.directory.hold(stream),
-                call::Output::Release(stream) => self.directory.release(stream),
                 call::Output::Unreachable { aor, binding, flow } => {
                     self.unreachable(now, &aor, binding, flow);
                 }

@@ -19,10 +19,11 @@ impl Streams {
 }
 
 impl Core {
-    /// Whether a silent connection is to be kept open, since a binding or a call lives on it.
+    /// Whether a silent connection is to be kept open, since a binding or a call lives on it. A call over a
+    /// connection without a binding is this shard's own: it heard its INVITE.
     #[must_use]
     pub fn holds(&self, stream: FlowId) -> bool {
-        self.streams.holds(stream) || self.directory.is_held(stream)
+        self.streams.holds(stream) || self.calls.is_on(stream)
     }
 
     /// Remembers that an extension registered over a connection. Past
@@ -49,6 +50,7 @@ impl Core {
         if let Some(logins) = self.streams.0.remove(&stream) {
             self.directory.stream_closed(stream, logins.iter().map(|login| &**login));
         }
+        self.waiting.stream_closed(stream);
         self.calls.stream_closed(now, stream);
         self.drain_calls(now);
     }

@@ -6,7 +6,7 @@ use super::auth::Fresh;
 use super::boundary::{Commit, Durable, Output, Settled, Ticket};
 use super::meters::{CoreShed, RegisterOutcome};
 use super::refusal::Refusal;
-use crate::base::flow::Flow;
+use crate::base::flow::{Flow, FlowId};
 use crate::base::limit;
 use crate::base::time::{Mono, Now};
 use crate::digest::challenge::Stale;
@@ -45,6 +45,8 @@ struct Waiting {
     login: Box<str>,
     judged: Judged,
     then: Then,
+    /// Whether its connection has ended meanwhile.
+    gone: bool,
 }
 
 /// The requests of one shard that wait.
@@ -73,6 +75,13 @@ impl WaitingRoom {
             if waits {
                 self.places.remove(slot);
             }
+        }
+    }
+
+    /// A connection has ended: what waits for it is bound to nothing any more.
+    pub(super) fn stream_closed(&mut self, stream: FlowId) {
+        for (_, place) in &mut self.places {
+            place.gone |= place.flow.stream == Some(stream);
         }
     }
 
@@ -116,6 +125,7 @@ impl Core {
             login: login.into(),
             judged: Judged { nonce: fresh.nonce, hash: fresh.hash, device: fresh.device, epoch },
             then,
+            gone: false,
         });
         self.waiting.ends.push_back((slot, generation, now.mono + limit::COMMIT_WAIT_MAX));
         let ticket = Ticket { shard: self.shard, slot: u32::try_from(slot).unwrap_or(u32::MAX), generation };
@@ -128,7 +138,8 @@ impl Core {
         if self.waiting.places.get(slot).is_none_or(|place| place.generation != settled.ticket.generation) {
             return;
         }
-        let Waiting { since, flow, message, login, judged, then, .. } = self.waiting.places.remove(slot);
+        let Waiting { since, flow, message, login, judged, then, gone, .. } =
+            self.waiting.places.remove(slot);
         let Judged { nonce, hash, .. } = judged;
         self.waiting.forget_late(Mono::default());
         match (then, settled.result) {
@@ -138,6 +149,9 @@ impl Core {
                 self.meters.registered_after(now.mono.since(since));
                 self.accept(now, flow, &message, &login, device);
                 self.keep(now, flow, &login);
+                if let Some(stream) = flow.stream.filter(|_| gone) {
+                    self.stream_closed(now, stream);
+                }
             }
             (Then::Accept, Err(Refusal::StoreUnavailable))
                 if self.refreshed_alone(now, flow, &message, &login, &judged) => {}

@@ -35,8 +35,6 @@ use std::time::Duration;
 pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
-    /// Connections with legs of calls, which may be another shard's, and how many.
-    held: DashMap<FlowId, u32, ahash::RandomState>,
     numbers: numbers::Numbers,
     pub(crate) guard: sign_in::Guard,
     /// What happened to devices and is still to be kept.
@@ -97,7 +95,6 @@ impl Directory {
         Self {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
-            held: DashMap::with_hasher_and_shard_amount(hash(), 64),
             numbers: numbers::Numbers::new(hash),
             guard,
             news: News::default(),

@@ -3,7 +3,7 @@
 
 use super::{Directory, Entry, Way};
 use crate::account::LoginName;
-use crate::base::flow::{Flow, FlowId, Transport};
+use crate::base::flow::{Flow, Transport};
 use crate::base::time::Wall;
 use crate::registrar::{Binding, Proof};
 use smallvec::SmallVec;
@@ -61,25 +61,6 @@ impl Directory {
                 || Way { contact: binding.contact.clone(), routes: binding.routes(), flow: binding.flow() };
             kept.then(|| (way(), binding.proof))
         })?
-    }
-
-    /// A leg of a call has come to this connection.
-    pub fn hold(&self, stream: FlowId) {
-        *self.held.entry(stream).or_default() += 1;
-    }
-
-    /// A leg has left it.
-    pub fn release(&self, stream: FlowId) {
-        self.held.remove_if_mut(&stream, |_, legs| {
-            *legs = legs.saturating_sub(1);
-            *legs == 0
-        });
-    }
-
-    /// Whether a leg of a call is on this connection.
-    #[must_use]
-    pub fn is_held(&self, stream: FlowId) -> bool {
-        self.held.contains_key(&stream)
     }
 
     /// The phone of a binding was heard of at this time, over this flow. A binding that has moved since

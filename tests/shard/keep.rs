@@ -6,6 +6,7 @@ use super::phone::Phone;
 use super::probes::answer;
 use super::sip::Text;
 use stationmaster::base::flow::{Flow, FlowId, ShardId, Transport};
+use stationmaster::core::boundary::Inbound;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -286,6 +287,27 @@ fn the_connection_of_a_call_is_held_without_a_binding() {
     bench.hear(called.address, &answer(&invite, 486));
     bench.pass(40 * SECOND);
     assert!(!bench.core.holds(stream), "it is over");
+}
+
+/// A connection that ends while its REGISTER waits for the store leaves no binding that seems to be there.
+#[test]
+fn a_connection_that_ends_before_its_binding_is_durable() {
+    let mut bench = bench();
+    let mut phone = Phone::new("201", 1);
+    let stream = FlowId { shard: ShardId(0), slot: 1, generation: 1 };
+    phone.over =
+        Some(Flow { transport: Transport::Tcp, stream: Some(stream), ..Flow::udp(0, phone.address) });
+    bench.prompt = false;
+    phone.sends_register(&mut bench, 3600);
+    bench.input(Inbound::FlowClosed(stream));
+    bench.step();
+    assert_eq!(phone.hears(&mut bench).map(|answer| answer.code()), Some(200));
+    assert!(!bench.core.holds(stream));
+    let now = bench.now.wall;
+    let reachable = |entry: &mut stationmaster::directory::Entry| {
+        entry.bindings.iter().filter(|binding| binding.is_reachable(now)).count()
+    };
+    assert_eq!(bench.services.directory.with("201-acme", reachable), Some(0));
 }
 
 /// Calls an extension with credentials.

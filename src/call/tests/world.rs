@@ -50,8 +50,6 @@ pub(super) struct World {
     pub(super) records: Vec<CallRecord>,
     pub(super) unreachable: Vec<u32>,
     pub(super) reached: Vec<u32>,
-    /// Connections that must stay open, each as often as it was said.
-    pub(super) held: Vec<FlowId>,
     pub(super) refused: Vec<Refused>,
     pub(super) begun: Vec<CallRef>,
     pub(super) ring_max: Option<Duration>,
@@ -76,7 +74,6 @@ impl World {
             records: Vec::new(),
             unreachable: Vec::new(),
             reached: Vec::new(),
-            held: Vec::new(),
             refused: Vec::new(),
             begun: Vec::new(),
             ring_max: None,
@@ -256,11 +253,6 @@ impl World {
                     self.boxes.entry(flow.remote).or_default().push_back(Msg::read(&bytes));
                 }
                 Output::Ended(record) => self.records.push(*record),
-                Output::Hold(stream) => self.held.push(stream),
-                Output::Release(stream) => {
-                    let at = self.held.iter().position(|held| *held == stream);
-                    self.held.remove(at.expect("what is released was held"));
-                }
                 Output::Unreachable { binding, .. } => self.unreachable.push(binding),
                 Output::Reached { binding, .. } => self.reached.push(binding),
             }
@@ -340,7 +332,6 @@ impl World {
 
     #[track_caller]
     pub(super) fn is_empty(&self) {
-        assert_eq!(self.held, []);
         assert_eq!((self.calls.len(), self.calls.transactions(), self.calls.desk.tags.len()), (0, 0, 0));
         assert_eq!(self.calls.next_deadline(), None);
         assert!(self.calls.desk.txns.leaves_nothing());

@@ -153,7 +153,12 @@ impl Server {
     /// What a shard still keeps of connections that are gone, once everything is over.
     pub(super) fn line_leaks(&self) -> Vec<String> {
         let Some(process) = &self.process else { return Vec::new() };
-        let held = |id: &&FlowId| process.shards.get(id.shard.index()).is_some_and(|shard| shard.holds(**id));
-        process.lines.dead.iter().filter(held).map(|id| format!("{id:?} is gone and still held")).collect()
+        let mut leaks = Vec::new();
+        for id in &process.lines.dead {
+            if process.shards.get(id.shard.index()).is_some_and(|shard| shard.holds(*id)) {
+                leaks.push(format!("{id:?} is gone and still held"));
+            }
+        }
+        leaks
     }
 }
