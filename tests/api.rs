@@ -164,6 +164,10 @@ fn a_change_of_what_was_changed_meanwhile_is_refused_and_overwrites_nothing() {
         assert_eq!(refused.problem(412), [""; 0], "{method:?}");
     }
     assert_eq!(rename("x", "17").problem(400), ["if-match"]);
+    // What is only to be made has no revision.
+    let new = json!({ "number": "201", "name": "Bell" });
+    let made = api.with("If-Match", "\"1\"").put("POST", &format!("{ACME}/extensions"), &new);
+    assert_eq!(made.problem(412), [""; 0]);
 
     let tenant = api.get(ACME).header("etag").unwrap().to_owned();
     api.ask("POST", &format!("{ACME}/suspend")).is(200);

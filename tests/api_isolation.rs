@@ -13,6 +13,9 @@ use support::until;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "options", "trace"];
 
+/// The id of no key.
+const NO_KEY: &str = "0123456789abcdef0123";
+
 /// One request that the document describes.
 #[derive(Clone, Debug)]
 struct Operation {
@@ -77,6 +80,7 @@ fn example(name: &str, kind: &Value) -> Value {
         (_, Some(words)) => words[0].clone(),
         ("number", _) => json!("299"),
         ("code", _) => json!("gamma"),
+        ("station", _) => json!("desk1"),
         ("email", _) => json!("eve@example.test"),
         ("password", _) => json!("Evil-Horse7"),
         _ if is("integer") => kind["minimum"].as_u64().map_or(json!(1), |least| json!(least)),
@@ -100,6 +104,19 @@ fn operations(document: &Value) -> Vec<Operation> {
     }
     assert!(found.len() > 35, "{}", found.len());
     found
+}
+
+/// What the names in paths stand for.
+fn names(tenant: &str, number: &str, key: &str) -> BTreeMap<&'static str, String> {
+    let names = [
+        ("tenant", tenant),
+        ("number", number),
+        ("device", "1"),
+        ("station", "desk1"),
+        ("key", key),
+        ("source", "192.0.2.1"),
+    ];
+    names.map(|(name, value)| (name, value.to_owned())).into()
 }
 
 /// Two tenants that have the same extensions, each with an administrator (100) and a user (200).
@@ -128,10 +145,7 @@ fn no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
     let document = document(&server);
     let key = server.cli(&["key", "add", "200-beta", "--name", "theirs", "--json"], "");
     let theirs = serde_json::from_str::<Value>(&key).unwrap()["id"].as_str().unwrap().to_owned();
-    let names: BTreeMap<&str, String> =
-        [("tenant", "beta"), ("number", "200"), ("device", "1"), ("key", &theirs), ("source", "192.0.2.1")]
-            .map(|(name, value)| (name, value.to_owned()))
-            .into();
+    let names = names("beta", "200", &theirs);
     let wrong = Client {
         head: format!("Authorization: Bearer {}.{}\r\n", "0".repeat(20), "0".repeat(64)),
         at: server.http(),
@@ -173,15 +187,7 @@ fn a_user_sees_and_changes_only_what_is_theirs() {
     let server = two_tenants();
     let document = document(&server);
     let user = Client::person(&server, "200-beta");
-    let own: BTreeMap<&str, String> = [
-        ("tenant", "beta"),
-        ("number", "200"),
-        ("device", "1"),
-        ("key", "0123456789abcdef0123"),
-        ("source", "192.0.2.1"),
-    ]
-    .map(|(name, value)| (name, value.to_owned()))
-    .into();
+    let own = names("beta", "200", NO_KEY);
     let mut allowed = Vec::new();
     for operation in operations(&document).iter().filter(|operation| !operation.is_open()) {
         if !operation.path.starts_with("/api/v1/tenants/{tenant}") {
@@ -198,13 +204,16 @@ fn a_user_sees_and_changes_only_what_is_theirs() {
         "delete /devices/{device}",
         "delete /keys/{key}",
         "delete /pin",
+        "delete /station",
         "get ",
         "get /bindings",
         "get /devices",
+        "get /history",
         "get /keys",
         "patch /devices/{device}",
         "post /keys",
         "put /pin",
+        "put /station",
     ];
     assert_eq!(allowed, expected);
     server.stop();
@@ -215,15 +224,7 @@ fn the_document_and_the_server_know_the_same_requests() {
     let server = two_tenants();
     let document = document(&server);
     let operator = Client::operator(&server);
-    let names: BTreeMap<&str, String> = [
-        ("tenant", "none"),
-        ("number", "99"),
-        ("device", "1"),
-        ("key", "0123456789abcdef0123"),
-        ("source", "192.0.2.1"),
-    ]
-    .map(|(name, value)| (name, value.to_owned()))
-    .into();
+    let names = names("none", "99", NO_KEY);
     let mut ids = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let known = item.as_object().unwrap();

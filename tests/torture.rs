@@ -336,7 +336,7 @@ const SIGNED: &[Signed] = &[
     ("sloppy/bare-contact", Ok(&[("sip:201-acme@192.168.1.23:5062", 90)])),
     ("sloppy/tabs", Ok(&[("sip:201-acme@192.168.1.23:5062", 90)])),
     ("sloppy/two-contact-lines", Ok(&[
-        ("sip:201-acme@192.168.1.23:5062", HOUR), ("sip:201-acme@[2001:db8::7]:5062", HOUR), ("sips:201-acme@phone.example.test", 60),
+        ("sip:201-acme@192.168.1.23:5062", HOUR), ("sip:201-acme@[2001:db8::7]:5062", HOUR), ("sip:201-acme@phone.example.test", 60),
     ])),
     ("sloppy/quotes-in-quotes", Ok(&[("sip:201-acme@192.168.1.23:5062", HOUR)])),
     ("sloppy/open-quote", Err(400)),

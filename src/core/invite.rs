@@ -296,13 +296,7 @@ impl Core {
             host: host.clone(),
         };
         let mut from = party(caller, &known.display);
-        // Elsewhere its short number is somebody else's.
-        if caller.tenant() != called.tenant() {
-            let direct =
-                self.directory.with(caller.as_str(), |entry| entry.numbers.first().cloned()).flatten();
-            let shown = direct.as_deref().unwrap_or(caller.as_str());
-            from.user = Bytes::copy_from_slice(shown.as_bytes());
-        }
+        from.user = self.directory.shown_elsewhere(caller, &called).unwrap_or(from.user);
         if known.anonymous {
             from.display = Bytes::from_static(b"Anonymous");
             from.user = Bytes::from_static(b"anonymous");

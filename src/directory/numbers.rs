@@ -7,6 +7,7 @@
 use super::Directory;
 use crate::account::direct::{DirectNumber, Plan, candidates};
 use crate::account::{LoginName, Number, Tenant, TenantCode, Typed, tenant};
+use bytes::Bytes;
 use dashmap::DashMap;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -129,6 +130,18 @@ impl Directory {
         login.or(direct).or(main)
     }
 
+    /// By what a caller is shown where the extension's number is somebody else's, in another tenant than
+    /// their own: by the first direct number, else by the login name.
+    #[must_use]
+    pub fn shown_elsewhere(&self, caller: &LoginName, called: &LoginName) -> Option<Bytes> {
+        let elsewhere = caller.tenant() != called.tenant();
+        let direct = || self.with(caller.as_str(), |entry| entry.numbers.first().cloned()).flatten();
+        elsewhere.then(|| {
+            let direct = direct();
+            Bytes::copy_from_slice(direct.as_deref().unwrap_or(caller.as_str()).as_bytes())
+        })
+    }
+
     fn of_main(&self, text: &str, extension: &Number) -> Option<LoginName> {
         let may_be = self.numbers.anywhere(text);
         let tenants = may_be.iter().filter_map(|number| self.main_numbered(number));
@@ -214,6 +227,20 @@ mod tests {
         ] {
             let found = directory.dialled(&code(from), dialled.as_bytes());
             assert_eq!(found.as_ref().map(LoginName::as_str), called, "{dialled} at {from}");
+        }
+    }
+
+    #[test]
+    fn a_caller_is_shown_by_what_is_theirs_everywhere() {
+        let directory = company();
+        let login = |name: &str| LoginName::parse(name).unwrap();
+        for (caller, called, shown) in [
+            ("201-acme", "202-acme", None),
+            ("201-acme", "201-globex", Some("+16045550199")),
+            ("202-acme", "201-globex", Some("202-acme")),
+        ] {
+            let found = directory.shown_elsewhere(&login(caller), &login(called));
+            assert_eq!(found.as_deref(), shown.map(str::as_bytes), "{caller} {called}");
         }
     }
 

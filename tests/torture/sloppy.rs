@@ -76,7 +76,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("sloppy/two-contact-lines", Good, CHALLENGED, "three Contacts in two lines, long and compact")
         .facts(&[
             (W::Contacts, "3"), (W::ContactUri(1), "sip:201-acme@[2001:db8::7]:5062"),
-            (W::ContactUri(2), "sips:201-acme@phone.example.test"), (W::ContactParam(2, "expires"), "60"),
+            (W::ContactUri(2), "sip:201-acme@phone.example.test"), (W::ContactParam(2, "expires"), "60"),
         ]),
     Row::new("sloppy/quotes-in-quotes", Good, CHALLENGED, "the quotes pair up, if not as they were meant")
         .facts(&[(W::Contacts, "1"), (W::ContactUri(0), "sip:201-acme@192.168.1.23:5062")]),

@@ -102,7 +102,7 @@ impl From<Refusal> for Problem {
             | R::NoSecondFactor(_)
             | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
-            R::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            R::Changed { .. } | R::NoRevision => StatusCode::PRECONDITION_FAILED,
             R::BadValue { what, .. } if option(what).is_none() => StatusCode::CONFLICT,
             R::WeakPassword(_)
             | R::WeakPin(_)

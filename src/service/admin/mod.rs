@@ -168,6 +168,9 @@ impl Admin {
         if let Who::Caller(caller) = &who {
             authority::may(&caller.actor, &request)?;
         }
+        if condition.expect.is_some() && !request.has_revision() {
+            return Err(Refusal::NoRevision);
+        }
         let scope = Arc::new(Scope::new(&self.services, condition, &who, &request)?);
         let result = self.within(&scope).carry_out(request, who).await;
         scope.answer(result)

@@ -127,7 +127,9 @@ impl Once {
         }
         let until = Some(sealed.at + ONCE_KEPT);
         ONCE.put(txn, &[&mark.account, &key], sealed, until, Expect::Any)?;
-        kept.add(mark.account.clone(), key);
+        if !kept.order.back().is_some_and(|(account, last)| *account == mark.account && *last == key) {
+            kept.add(mark.account.clone(), key);
+        }
         Ok(())
     }
 }

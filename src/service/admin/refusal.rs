@@ -123,6 +123,9 @@ pub enum Refusal {
         /// Which it has.
         revision: u64,
     },
+    /// A revision was expected of what is only to be made, or has none; nothing was done.
+    #[error("there is nothing that could have this revision")]
+    NoRevision,
     /// The idempotency key was used for another request; nothing was done.
     #[error("this idempotency key was used for another request")]
     OtherRequest,

@@ -258,6 +258,20 @@ impl Request {
         }
     }
 
+    /// Whether it is about a tenant or an extension that is there and has a revision.
+    #[must_use]
+    pub const fn has_revision(&self) -> bool {
+        !matches!(
+            self,
+            Self::TenantAdd { .. }
+                | Self::ExtensionAdd { .. }
+                | Self::BanClear { .. }
+                | Self::KeyAdd { login: None, .. }
+                | Self::KeyRemove { login: None, .. }
+                | Self::Import { .. }
+        )
+    }
+
     /// Whether it only looks, so that doing it twice does no harm.
     #[must_use]
     pub const fn only_looks(&self) -> bool {

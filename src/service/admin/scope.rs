@@ -76,6 +76,8 @@ pub(super) struct Mark {
 
 #[derive(Debug, Default)]
 struct Found {
+    /// Whether it was looked whether this was done before: later jobs of one request are not that.
+    begun: bool,
     revision: Option<Revision>,
     before: Option<Answer>,
 }
@@ -105,13 +107,16 @@ impl Scope {
         Ok(Self { expect, once, found: Mutex::default() })
     }
 
-    /// Looks whether this was done before.
+    /// Looks whether this was done before; only in the first job of a request.
     ///
     /// # Errors
     /// [`Refusal::Answered`] if it was: [`Scope::answer`] has what was answered then;
     /// [`Refusal::OtherRequest`] if something else was asked under the key.
     pub(super) fn begin(&self, services: &Services, txn: &Txn<'_>) -> Result<(), Refusal> {
         let Some(mark) = &self.once else { return Ok(()) };
+        if std::mem::replace(&mut self.found().begun, true) {
+            return Ok(());
+        }
         let Some(before) = Once::find(services, txn, mark)? else { return Ok(()) };
         self.found().before = Some(before);
         Err(Refusal::Answered)

@@ -77,7 +77,7 @@ impl Argon {
         }
         metrics::describe_counter!("stationmaster_argon2_runs_total", "Passwords of people that were judged");
         let counted = Some(metrics::counter!("stationmaster_argon2_runs_total"));
-        let shed = Some(metrics::counter!("stationmaster_shed_total", "why" => "argon2_waiting"));
+        let shed = Some(metrics::counter!("stationmaster_shed_total", "why" => "passwords_waiting"));
         Ok(Self { jobs, numbers: Arc::new(Numbers { counted, shed, ..Numbers::default() }), cost })
     }
 
