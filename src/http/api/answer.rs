@@ -149,7 +149,8 @@ impl From<Refusal> for Problem {
 /// The name of a field from that of the command's option; none if it is another thing that is wrong, as
 /// the state of an extension.
 fn option(what: &str) -> Option<String> {
-    let name = what.strip_prefix("--")?;
+    let is_field = |what: &&str| what.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let name = what.strip_prefix("--").or(Some(what).filter(is_field))?;
     Some(name.strip_prefix("lock-").unwrap_or(name).replace('-', "_"))
 }
 
@@ -256,6 +257,7 @@ mod tests {
             ("--name", Some("name")),
             ("--lock-window-s", Some("window_s")),
             ("--max-devices", Some("max_devices")),
+            ("after", Some("after")),
             ("200-acme", None),
         ] {
             assert_eq!(option(what).as_deref(), name);
