@@ -324,12 +324,13 @@ fn a_refresh_that_was_written_survives_kill_9() {
     let mut brief = phone.register_request();
     brief.set("Expires", 60);
     assert_eq!(phone.sign_in(&brief).status(), 200);
-    // What the activation and the binding leave to be written comes in between, but not four times.
+    // What the activation and the binding leave to be written (audit, history …) comes in between, but not
+    // a dozen times.
     let writes = || server.metric("stationmaster_store_commit_seconds_count");
     let before = writes();
     until("a refresh is written", || {
         assert_eq!(phone.register().status(), 200);
-        (writes() >= before + 4).then_some(())
+        (writes() >= before + 12).then_some(())
     });
     server.kill();
     server.start_again();
