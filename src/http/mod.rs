@@ -6,12 +6,12 @@
 //! | `/readyz`  | `[http]`    | 200 `ready` while new registrations are taken, else 503 and why |
 //! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
-//! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as [`portal`] says |
+//! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as `portal` says |
 //! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
-//! It refuses: connections past the bounds that [`bounded`] lists, and requests from sources that ask too
-//! often ([`rate`]).
+//! It refuses: connections past the bounds that `bounded` lists, and requests from sources that ask too
+//! often (`rate`).
 
 pub mod api;
 mod bounded;

@@ -80,7 +80,7 @@ pub async fn write(services: &Services, batches: usize) -> Result<(), StoreError
 /// Writes what waits, for whoever is about to read; of very much only the oldest.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub async fn settle(services: &Services) -> Result<(), StoreError> {
     write(services, BATCHES_READ).await
 }

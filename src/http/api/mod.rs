@@ -2,11 +2,11 @@
 //!
 //! | what | where |
 //! |------|-------|
-//! | who asks: access keys, sessions | [`caller`] |
-//! | bodies, path and query, conditions, each with every fault named | [`body`], [`names`], [`query`], [`condition`] |
-//! | what is answered; which refusal has which status | [`answer`] |
-//! | the document, `GET /api/v1/openapi.json` | [`document`] |
-//! | the requests themselves | [`tenants`], [`extensions`], [`phones`], [`lookouts`], [`keys`], [`own`], [`second`], [`stations`] |
+//! | who asks: access keys, sessions | `caller` |
+//! | bodies, path and query, conditions, each with every fault named | `body`, `names`, `query`, `condition` |
+//! | what is answered; which refusal has which status | `answer` |
+//! | the document, `GET /api/v1/openapi.json` | `document` |
+//! | the requests themselves | `tenants`, `extensions`, `phones`, `lookouts`, `keys`, `own`, `second`, `stations` |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
