@@ -1,5 +1,7 @@
 """The servers that are measured: started on loopback, in folders of their own, and ended again."""
 
+import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -111,8 +113,9 @@ class Server:
 class Stationmaster(Server):
     identity = ["--user-suffix", "-acme", "--password-pattern", "Pw!{user}x"]
 
-    def __init__(self, program, logs, shards=0, name="stationmaster"):
+    def __init__(self, program, logs, shards=0, name="stationmaster", http=None):
         super().__init__(name, logs)
+        self.http = http
         self.program = program
         self.config = self.folder / "stationmaster.toml"
         self.config.write_text(
@@ -127,6 +130,7 @@ class Stationmaster(Server):
             cache_mib = 64
             [admin]
             socket = "{self.folder}/admin.sock"
+            {f'[http]{chr(10)}listen = "127.0.0.1:{http}"' if http else ''}
             """
         )
 
@@ -140,12 +144,25 @@ class Stationmaster(Server):
         # Before its socket stands, a command would open the store itself.
         return (self.folder / "admin.sock").exists() and self.tell("tenant", "list").returncode == 0
 
+    def sign_in(self, user):
+        """Opens a session over HTTP with the right password; the status of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=10)
+        body = json.dumps({"login": f"{user}-acme", "password": f"Pw!{user}x"})
+        try:
+            connection.request("POST", "/api/v1/session", body, {"Content-Type": "application/json"})
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
     def add_users(self, first, count):
         table = self.folder / "users.csv"
         with table.open("w") as out:
+            # Without e-mail: else each first registration also has a mail written.
             out.write("tenant,extension,name,email,password\n")
             for user in range(first, first + count):
-                out.write(f"acme,{user},User {user},u{user}@example.test,Pw!{user}x\n")
+                out.write(f"acme,{user},User {user},,Pw!{user}x\n")
         for words in [("tenant", "add", "acme", "--name", "Acme"), ("import", table)]:
             began = time.monotonic()
             done = self.tell(*words)

@@ -113,6 +113,10 @@ def goals(found, extension):
     for series in ["register", "call"]:
         value = ratio(f"shards-{series}", "two shards", "one shard")
         at_most(f"two shards against one, {series}", "≤ 1.15 times", value, 1.15)
+    alone, beside = (found.median(f"people-{who}", "stationmaster", lambda run: latency(run)[1]) for who in ["none", "some"])
+    if alone and beside:
+        value = beside / alone
+        at_most("p99 of REGISTER while 16 people a second sign in, against none", "≤ 2 times", value, 2.0)
     for series in ["register", "call"]:
         for server in ["stationmaster", "kamailio"]:
             p99 = found.median(f"latency-{series}", server, lambda run: latency(run)[1])

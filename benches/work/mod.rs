@@ -81,15 +81,12 @@ pub(crate) const ROWS: &[Row] = &[
     counted("transaction/server", transaction::server),
     counted("transaction/client", transaction::client),
     at_most(0, "register/challenge", register::challenge),
-    at_most(REFRESH, "register/refresh", register::refresh),
-    at_most(REFRESH, "register/cycle", register::cycle),
+    at_most(0, "register/refresh", register::refresh),
+    at_most(0, "register/cycle", register::cycle),
     counted("call/with-digest", call::with_digest),
     counted("store/commit", store::commit_memory),
     counted("store/commit-sled", store::commit_sled),
 ];
-
-/// What an authenticated refresh may allocate: the login name of its journal entry.
-const REFRESH: u64 = 1;
 
 /// Work made of a state and two steps.
 struct Steps<S, I> {
