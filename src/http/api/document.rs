@@ -158,12 +158,12 @@ fn conditions() -> [Value; 2] {
     let once = json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
         "description": "Asked again under the same key within 24 hours, the same is answered and nothing is done",
-        "schema": { "type": "string", "minLength": 1, "maxLength": ONCE_KEY_BYTES_MAX, "pattern": "^[!-~]+$" }
+        "schema": { "type": "string", "minLength": 1, "maxLength": ONCE_KEY_BYTES_MAX, "pattern": "^[\t -~]+$" }
     });
     let matching = json!({
         "name": "If-Match", "in": "header", "required": false,
         "description": "Only if the tenant or extension still has this revision, as ETag told it",
-        "schema": { "type": "string", "pattern": "^\"[0-9]{1,19}\"$" }
+        "schema": { "type": "string", "pattern": "^[ \t]*(\"[0-9]{1,19}\"|[*])[ \t]*$" }
     });
     [once, matching]
 }
