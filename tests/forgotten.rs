@@ -73,7 +73,7 @@ fn from_a_forgotten_password_to_a_phone_with_the_new_one() {
         assert!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
         assert!(!page.body.contains("<script>") && !page.body.contains("<style"), "{page:?}");
     }
-    for script in ["/forgot.js", "/reset.js"] {
+    for script in ["/plain.js", "/forgot.js", "/reset.js"] {
         assert_eq!(ask(&portal.at, "GET", script, "text/plain", "").status, 200);
     }
 

@@ -63,7 +63,10 @@ fn from_the_invitation_to_a_phone_that_registers() {
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
     assert!(!page.body.contains("<script>") && !page.body.contains("<style"), "{page:?}");
-    assert_eq!(ask(&first.at, "GET", "/invitation.js", "text/plain", "").status, 200);
+    for script in ["/plain.js", "/invitation.js"] {
+        assert!(page.body.contains(&format!("src=\"{}\"", &script[1..])), "{page:?}");
+        assert_eq!(ask(&first.at, "GET", script, "text/plain", "").status, 200);
+    }
 
     // Sent again: the first link is dead.
     server.cli(&["extension", "invite", "200-acme"], "");

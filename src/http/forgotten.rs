@@ -14,7 +14,7 @@
 //! mails, or still starting).
 
 use super::api::{Api, Body, Source};
-use super::invitations::page;
+use super::plain::{page, script};
 use super::problem::{Fault, Problem, ProblemBody};
 use crate::account::Typed;
 use crate::account::strength::strength;
@@ -112,13 +112,11 @@ struct Renewed {
 
 /// The pages and requests.
 pub(super) fn pages() -> Router<Api> {
-    const HTML: &str = "text/html; charset=utf-8";
-    const SCRIPT: &str = "text/javascript; charset=utf-8";
     Router::new()
-        .route("/forgot", page(HTML, include_str!("pages/forgot.html")))
-        .route("/forgot.js", page(SCRIPT, include_str!("pages/forgot.js")))
-        .route(RESET_PATH, page(HTML, include_str!("pages/reset.html")))
-        .route("/reset.js", page(SCRIPT, include_str!("pages/reset.js")))
+        .route("/forgot", page(include_str!("pages/forgot.html")))
+        .route("/forgot.js", script(include_str!("pages/forgot.js")))
+        .route(RESET_PATH, page(include_str!("pages/reset.html")))
+        .route("/reset.js", script(include_str!("pages/reset.js")))
         .route("/api/v1/forgot", post(forgot))
         .route("/api/v1/reset/view", post(view))
         .route("/api/v1/reset", post(reset))

@@ -10,15 +10,16 @@
 //! link still works), 429 (too many tries from this source), 503 (the store, or still starting).
 
 use super::api::{AGAIN, Api, Body, Source};
+use super::plain::{page, script};
 use super::problem::{Fault, Problem};
 use crate::service::admin::{Password, Refusal};
 use crate::service::mailing::INVITATION_PATH;
 use axum::Router;
 use axum::extract::FromRequest;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::post;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{OpenApi, ToSchema};
@@ -27,22 +28,6 @@ use utoipa::{OpenApi, ToSchema};
 #[derive(OpenApi)]
 #[openapi(paths(accept))]
 pub(super) struct Doc;
-
-const PAGE: &str = include_str!("pages/invitation.html");
-const SCRIPT: &str = include_str!("pages/invitation.js");
-
-/// What a browser may do with these pages.
-const TAME: [(HeaderName, &str); 5] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'",
-    ),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::CACHE_CONTROL, "no-store"),
-];
 
 /// A link that is used.
 #[derive(Deserialize, ToSchema)]
@@ -67,14 +52,9 @@ struct Accepted {
 /// The pages and the request that a link leads to.
 pub(super) fn pages() -> Router<Api> {
     Router::new()
-        .route(INVITATION_PATH, page("text/html; charset=utf-8", PAGE))
-        .route("/invitation.js", page("text/javascript; charset=utf-8", SCRIPT))
+        .route(INVITATION_PATH, page(include_str!("pages/invitation.html")))
+        .route("/invitation.js", script(include_str!("pages/invitation.js")))
         .route("/api/v1/invitations/accept", post(accept))
-}
-
-/// A page that never changes, with what a browser may do with it.
-pub(super) fn page(kind: &'static str, text: &'static str) -> MethodRouter<Api> {
-    get(move || async move { (TAME, [(header::CONTENT_TYPE, kind)], text) })
 }
 
 #[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "invitations", security(()),

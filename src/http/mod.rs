@@ -7,6 +7,7 @@
 //! | `/api/v1/…` | `[http]` | as [`api`] says |
 //! | `/invitation`, `/api/v1/invitations/accept` | `[http]` | as [`invitations`] says |
 //! | `/api/v1/session`, `/api/v1/me` … | `[http]` | as `portal` says |
+//! | `/plain.js` and the pages that share it | `[http]` | as `plain` says |
 //! | `/forgot`, `/reset`, `/api/v1/forgot`, `/api/v1/reset…` | `[http]` | as [`forgotten`] says |
 //! | `/metrics` | `[metrics]` | the metrics, as Prometheus reads them |
 //!
@@ -17,6 +18,7 @@ pub mod api;
 mod bounded;
 pub mod forgotten;
 pub mod invitations;
+mod plain;
 mod portal;
 mod problem;
 mod rate;
@@ -85,7 +87,7 @@ fn health_pages(health: Arc<dyn Health>) -> Router {
 
 /// All pages of `[http]`; what is not there, or not to be asked so, is a problem.
 pub fn pages(health: Arc<dyn Health>, api: Api) -> Router {
-    let people = portal::routes().merge(invitations::pages()).merge(forgotten::pages());
+    let people = portal::routes().merge(invitations::pages()).merge(forgotten::pages()).merge(plain::pages());
     let asked = Api::routes().merge(people).with_state(api);
     health_pages(health).merge(asked).fallback(api::not_found).method_not_allowed_fallback(api::not_allowed)
 }
