@@ -132,7 +132,12 @@ fn stations_have_their_own_credentials_and_do_not_count() {
     for _ in 0..4 {
         Phone::new(&server, "201").registered();
     }
-    let desk = Phone::new(&server, "desk1").registered();
+    let mut desk = Phone::new(&server, "desk1");
+    let mut request = desk.register_request();
+    request.add("Supported", "gruu");
+    let answer = desk.sign_in(&request);
+    assert_eq!(answer.status(), 200, "{answer}");
+    assert!(!answer.to_string().contains("gruu="), "it is rung for its agent only: {answer}");
     assert_eq!(server.devices("acme", "201").len(), 4);
     assert_eq!(server.metric("stationmaster_devices_activated"), 4);
     assert_eq!(desk.with_password(&password("201")).register().status(), 401);

@@ -13,6 +13,7 @@ use super::Core;
 use crate::base::flow::Flow;
 use crate::base::limit;
 use crate::base::time::Now;
+use crate::directory::Kind;
 use crate::licence::DeviceId;
 use crate::registrar::{Binding, Options, Telling};
 use crate::sip::{Message, Name};
@@ -32,9 +33,7 @@ impl Core {
         self.registered_over(flow, login);
         let options = Options::of(message);
         let (directory, settings) = (Arc::clone(&self.directory), Arc::clone(&self.settings));
-        // A station is rung for its agent only, so it has no address of its own.
-        let is_station = login.starts_with(|first: char| first.is_ascii_lowercase());
-        let gruus = (options.gruu && !is_station).then(|| Arc::clone(&self.gruus));
+        let gruus = options.gruu.then(|| Arc::clone(&self.gruus));
         // Only GRUUs need either.
         let (host, random) = match &gruus {
             Some(_) => (settings.host(), self.rng.bits()),
@@ -52,7 +51,8 @@ impl Core {
                     login,
                     licence: &entry.licence,
                     to: device,
-                    gruus: gruus.as_deref(),
+                    // A station is rung for its agent only, so it has no address of its own.
+                    gruus: gruus.as_deref().filter(|_| entry.kind == Kind::Extension),
                     host: &host,
                     random,
                     now: now.wall,
