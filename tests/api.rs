@@ -313,7 +313,7 @@ fn wrong_keys_are_bounded_by_source_and_a_right_one_is_let_in_all_the_same() {
     let (server, operator) = with_ada();
     let nobody = Client::nobody(&server);
     assert_eq!(nobody.get(ACME).problem(401), [""; 0]);
-    assert!(nobody.get(ACME).header("www-authenticate").unwrap().starts_with("bearer"));
+    assert!(nobody.get(ACME).header("www-authenticate").unwrap().starts_with("Bearer"));
     // An id that is nobody's, a wrong secret of one that is somebody's, and what is no key at all.
     let (id, _) = operator.head.trim_end().rsplit_once('.').unwrap();
     let wrong = [
@@ -391,7 +391,7 @@ fn bad_requests_are_problems_that_name_every_fault_and_change_nothing() {
         let answer = api.send(method, path, kind, body);
         assert_eq!(answer.problem(status), fields, "{method} {path} {body:.60}: {answer:?}");
     }
-    assert_eq!(api.ask("PUT", ACME).header("allow"), Some("get,head,patch,delete"));
+    assert_eq!(api.ask("PUT", ACME).header("allow"), Some("GET,HEAD,PATCH,DELETE"));
     assert_eq!(
         api.with("Idempotency-Key", &"k".repeat(129)).ask("POST", &format!("{ADA}/disable")).problem(400),
         ["idempotency-key"]

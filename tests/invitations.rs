@@ -6,7 +6,8 @@ mod support;
 
 use serde_json::{Value, json};
 use std::fs;
-use support::mails::{Answer, ask, mails};
+use support::http::{Answer, Client};
+use support::mails::mails;
 use support::phone::Phone;
 use support::server::{Server, Setup};
 use support::until;
@@ -29,12 +30,16 @@ impl Link {
         Self { at: at.into(), path: format!("/{path}"), token: token.into() }
     }
 
+    fn client(&self) -> Client {
+        Client::at(self.at.parse().unwrap())
+    }
+
     fn accept(&self, password: &str) -> Answer {
         self.post("application/json", &json!({ "token": self.token, "password": password }).to_string())
     }
 
     fn post(&self, kind: &str, body: &str) -> Answer {
-        ask(&self.at, "POST", "/api/v1/invitations/accept", kind, body)
+        self.client().send("POST", "/api/v1/invitations/accept", kind, body)
     }
 }
 
@@ -59,20 +64,20 @@ fn from_the_invitation_to_a_phone_that_registers() {
     server.cli(&["extension", "invite", "acme", "200"], "");
     let first = Link::of(&mails(&spool, 1)[0]);
     assert_eq!(state(&server, "200"), "pending");
-    let page = ask(&first.at, "GET", &first.path, "text/plain", "");
+    let page = first.client().get(&first.path);
     assert_eq!(page.status, 200);
-    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"), "{page:?}");
     assert!(!page.body.contains("<script>") && !page.body.contains("<style"), "{page:?}");
     for script in ["/plain.js", "/invitation.js"] {
         assert!(page.body.contains(&format!("src=\"{}\"", &script[1..])), "{page:?}");
-        assert_eq!(ask(&first.at, "GET", script, "text/plain", "").status, 200);
+        assert_eq!(first.client().get(script).status, 200);
     }
 
     // Sent again: the first link is dead.
     server.cli(&["extension", "invite", "200-acme"], "");
     let link = Link::of(&mails(&spool, 2)[1]);
-    assert_eq!(first.accept(PASSWORD).problem(404), []);
-    let broken = link.accept("short").problem(422);
+    assert_eq!(first.accept(PASSWORD).faults(404), []);
+    let broken = link.accept("short").faults(422);
     assert_eq!(broken.len(), 3, "{broken:?}");
     assert!(broken.iter().all(|(field, _)| field == "password"));
     assert_eq!(Phone::new(&server, "200").with_password(PASSWORD).register().status(), 401);
@@ -108,26 +113,26 @@ fn bad_requests_are_named_fault_by_fault_and_bounded_in_number() {
     let link = Link::of(&mails(&spool, 1)[0]);
     let own = |field: &str, reason: &str| (field.to_owned(), reason.to_owned());
     let json = "application/json";
-    assert_eq!(link.post("text/plain", "{}").problem(415), []);
-    assert_eq!(link.post(json, "{").problem(400), []);
+    assert_eq!(link.post("text/plain", "{}").faults(415), []);
+    assert_eq!(link.post(json, "{").faults(400), []);
     let missing = [own("token", "it is missing"), own("password", "it is missing")];
-    assert_eq!(link.post("Application/JSON; charset=utf-8", "{}").problem(400), missing);
+    assert_eq!(link.post("Application/JSON; charset=utf-8", "{}").faults(400), missing);
     let twice = link.post(json, r#"{"token":"a","token":"b","password":1,"x":2}"#);
     let faults = [
         own("token", "it stands there twice"),
         own("password", "it must be a text"),
         own("x", "there is no such field"),
     ];
-    assert_eq!(twice.problem(400), faults);
-    assert_eq!(link.post(json, &"x".repeat(16_385)).problem(413), []);
-    assert_eq!(ask(&link.at, "GET", "/api/v1/invitations/accept", json, "").status, 405);
+    assert_eq!(twice.faults(400), faults);
+    assert_eq!(link.post(json, &"x".repeat(16_385)).faults(413), []);
+    assert_eq!(link.client().get("/api/v1/invitations/accept").status, 405);
 
     let refused = until("the source is refused", || {
         let answer = Link { token: "0".repeat(40), ..link.clone() }.accept(PASSWORD);
         (answer.status != 404).then_some(answer)
     });
-    assert_eq!(refused.problem(429), []);
-    assert!(refused.head.contains("\r\nretry-after: "), "{refused:?}");
+    assert_eq!(refused.faults(429), []);
+    assert!(refused.retry_after() > 0, "{refused:?}");
     assert_eq!(server.health("/healthz").0, 200);
     assert_eq!(state(&server, "200"), "pending", "nothing was spent");
     server.stop();

@@ -5,114 +5,56 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::Ipv4Addr;
+use support::http::{Answer, Client};
+use support::mails::files;
 use support::phone::Phone;
 use support::server::{Server, Setup, password};
-use support::{PATIENCE, until};
+use support::until;
 
 const NEW: &str = "Other-Horse8";
 
-/// An answer over HTTP.
-#[derive(Clone, Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+/// What an answer says of a cookie: its value and attributes.
+fn cookie_line<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers("set-cookie").find(|line| line.starts_with(&format!("{name}=")))
 }
 
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// That it is a problem (RFC 9457) of this status; what it says.
-    fn problem(&self, status: u16) -> String {
-        assert_eq!(self.status, status, "{self:?}");
-        assert!(self.head.to_lowercase().contains("content-type: application/problem+json"), "{self:?}");
-        self.json()["detail"].as_str().unwrap().to_owned()
-    }
-
-    fn retry_after(&self) -> u64 {
-        let head = self.head.to_lowercase();
-        let line = head.lines().find_map(|line| line.strip_prefix("retry-after: "));
-        line.unwrap_or_else(|| panic!("{self:?}")).parse().unwrap()
-    }
-
-    /// The line that sets a cookie.
-    fn cookie_line(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter(|line| line.to_lowercase().starts_with("set-cookie: "));
-        lines.map(|line| &line[12..]).find(|line| line.starts_with(&format!("{name}=")))
-    }
-
-    fn cookie(&self, name: &str) -> String {
-        let line = self.cookie_line(name).unwrap_or_else(|| panic!("{name}: {self:?}"));
-        line.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()
-    }
-
-    /// All but the moment that it was answered.
-    fn without_date(&self) -> (u16, String, &str) {
-        let head = self.head.lines().filter(|line| !line.to_lowercase().starts_with("date: "));
-        (self.status, head.collect::<Vec<_>>().join("\n"), &self.body)
-    }
-}
-
-/// A connection from this address.
-fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    socket.into()
+fn cookie(answer: &Answer, name: &str) -> String {
+    let line = cookie_line(answer, name).unwrap_or_else(|| panic!("{name}: {answer:?}"));
+    line.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()
 }
 
 /// A browser with its cookies, at an address of its own.
 #[derive(Clone, Debug)]
 struct Browser {
-    at: SocketAddr,
-    from: Ipv4Addr,
+    client: Client,
     session: Option<String>,
     device: Option<String>,
     csrf: String,
-    /// Further header fields.
-    more: String,
 }
 
 impl Browser {
     fn new(server: &Server, last: u8) -> Self {
-        let from = Ipv4Addr::new(127, 0, 0, last);
-        Self {
-            at: server.http(),
-            from,
-            session: None,
-            device: None,
-            csrf: String::new(),
-            more: String::new(),
-        }
+        let from = Some(Ipv4Addr::new(127, 0, 0, last));
+        let client = Client { from, ..Client::nobody(server) }.with("User-Agent", "Firefox");
+        Self { client, session: None, device: None, csrf: String::new() }
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.at);
-        if !body.is_empty() {
-            head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-        }
         let session = self.session.iter().map(|value| format!("__Host-session={value}"));
         let device = self.device.iter().map(|value| format!("__Host-device={value}"));
         let cookies: Vec<_> = session.chain(device).collect();
+        let mut client = self.client.clone();
         if !cookies.is_empty() {
-            head += &format!("Cookie: {}\r\n", cookies.join("; "));
+            client = client.with("Cookie", &cookies.join("; "));
         }
         if !self.csrf.is_empty() {
-            head += &format!("X-CSRF-Token: {}\r\n", self.csrf);
+            client = client.with("X-CSRF-Token", &self.csrf);
         }
-        let mut stream = connect(self.from, self.at);
-        stream.set_read_timeout(Some(4 * PATIENCE)).unwrap();
-        write!(stream, "{head}User-Agent: Firefox\r\n{}\r\n{body}", self.more).unwrap();
-        let mut text = String::new();
-        let _ = stream.read_to_string(&mut text); // reset if it was refused before it was read
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        match body {
+            Some(body) => client.put(method, path, body),
+            None => client.ask(method, path),
+        }
     }
 
     fn try_in(&self, login: &str, password: &str) -> Answer {
@@ -122,8 +64,8 @@ impl Browser {
     /// Takes what an answer to a sign-in gives.
     fn keep(&mut self, answer: &Answer) {
         assert_eq!(answer.status, 201, "{answer:?}");
-        self.session = Some(answer.cookie("__Host-session"));
-        self.device = Some(answer.cookie("__Host-device"));
+        self.session = Some(cookie(answer, "__Host-session"));
+        self.device = Some(cookie(answer, "__Host-device"));
         self.csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
     }
 
@@ -141,8 +83,10 @@ impl Browser {
         self.ask("POST", path, Some(body))
     }
 
+    /// With these header lines.
     fn with(&self, more: &str) -> Self {
-        Self { more: more.to_owned(), ..self.clone() }
+        let client = Client { head: format!("{}{more}", self.client.head), ..self.client.clone() };
+        Self { client, ..self.clone() }
     }
 }
 
@@ -162,14 +106,14 @@ fn one_password_opens_the_portal_and_the_softphone() {
     let body = answer.json();
     assert_eq!((&body["state"], &body["login"]), (&json!("signed_in"), &json!("201-acme")));
     for (name, age) in [("__Host-session", None), ("__Host-device", Some("Max-Age=34560000"))] {
-        let line = answer.cookie_line(name).unwrap();
+        let line = cookie_line(&answer, name).unwrap();
         for part in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
             assert!(line.split("; ").any(|one| one == part), "{line}");
         }
         assert!(!line.contains("Domain"), "{line}");
         assert_eq!(line.split("; ").find(|part| part.starts_with("Max-Age")), age, "{line}");
     }
-    assert!(answer.head.to_lowercase().contains("cache-control: no-store"), "{answer:?}");
+    assert!(answer.header("cache-control") == Some("no-store"), "{answer:?}");
     let mut browser = browser;
     browser.keep(&answer);
     let me = browser.get("/api/v1/me").json();
@@ -199,8 +143,8 @@ fn five_failures_lock_and_right_and_wrong_then_get_the_same_answer_but_a_known_b
     let home = Browser::new(&server, 10).signed_in("201");
     for last in 21..=24 {
         let wrong = Browser::new(&server, last).try_in("201-acme", "wrong");
-        assert_eq!(wrong.problem(401), "the login name or the password is wrong");
-        assert!(wrong.head.to_lowercase().contains("www-authenticate: "), "{wrong:?}");
+        assert_eq!(wrong.detail(401), "the login name or the password is wrong");
+        assert!(wrong.header("www-authenticate").is_some(), "{wrong:?}");
     }
     let fifth = Browser::new(&server, 25).try_in("201-acme", "wrong");
     fifth.problem(403);
@@ -209,8 +153,8 @@ fn five_failures_lock_and_right_and_wrong_then_get_the_same_answer_but_a_known_b
     let (wrong, right) =
         (stranger.try_in("201-acme", "wrong"), stranger.try_in("201-acme", &password("201")));
     assert_eq!((wrong.status, &wrong.body), (right.status, &right.body));
-    assert_eq!(right.problem(403), fifth.problem(403));
-    assert!(right.cookie_line("__Host-session").is_none());
+    assert_eq!(right.detail(403), fifth.detail(403));
+    assert!(cookie_line(&right, "__Host-session").is_none());
     // Who is signed in, known, or a phone notices nothing.
     assert_eq!(home.get("/api/v1/me").status, 200);
     assert_eq!(home.try_in("201-acme", &password("201")).status, 201);
@@ -252,9 +196,9 @@ fn unknown_names_get_the_same_answers_as_known_ones() {
         for (known, other) in known.iter().zip(tries(login, block)) {
             // What remains of the lock is told in whole seconds.
             let plain = |answer: &Answer| {
-                let (status, head, body) = answer.without_date();
-                let head = head.lines().filter(|line| !line.to_lowercase().starts_with("retry-after"));
-                (status, head.map(str::to_owned).collect::<Vec<_>>(), body.to_owned())
+                let head = answer.head.lines();
+                let head = head.filter(|line| !line.to_lowercase().starts_with("retry-after"));
+                (answer.status, head.map(str::to_owned).collect::<Vec<_>>(), answer.body.clone())
             };
             assert_eq!(plain(known), plain(&other), "{login}");
             if known.status == 403 {
@@ -299,7 +243,7 @@ fn a_session_cannot_be_fixed_beforehand() {
         victim.session = Some(planted.clone());
         let answer = victim.try_in("201-acme", &password("201"));
         assert_eq!(answer.status, 201, "{answer:?}");
-        assert_ne!(answer.cookie("__Host-session"), planted);
+        assert_ne!(cookie(&answer, "__Host-session"), planted);
     }
     assert_eq!(attacker.get("/api/v1/me").json()["login"], "202-acme", "it is nobody else's now");
     server.stop();
@@ -314,7 +258,7 @@ fn no_page_of_another_origin_can_act_for_who_is_signed_in() {
     let other = Browser::new(&server, 11).signed_in("202").csrf;
     for csrf in [String::new(), "x".into(), other] {
         let forged = Browser { csrf, ..browser.clone() };
-        let said = forged.post("/api/v1/me/password", &change).problem(403);
+        let said = forged.post("/api/v1/me/password", &change).detail(403);
         assert_eq!(said, "the header X-CSRF-Token is not the one of this session");
         end(&forged).problem(403);
         forged.ask("DELETE", "/api/v1/session", None).problem(403);
@@ -327,11 +271,11 @@ fn no_page_of_another_origin_can_act_for_who_is_signed_in() {
         "Origin: https://evil.test\r\n",
         "Origin: null\r\n",
     ] {
-        let said = browser.with(more).post("/api/v1/me/password", &change).problem(403);
+        let said = browser.with(more).post("/api/v1/me/password", &change).detail(403);
         assert_eq!(said, "a page of another origin may not ask this", "{more}");
         browser.with(more).try_in("201-acme", &password("201")).problem(403);
     }
-    let own = format!("Sec-Fetch-Site: same-origin\r\nOrigin: http://{}\r\n", browser.at);
+    let own = format!("Sec-Fetch-Site: same-origin\r\nOrigin: http://{}\r\n", browser.client.at);
     assert_eq!(end(&browser.with(&own)).json(), json!({ "ended": 0 }));
     server.stop();
 }
@@ -384,16 +328,7 @@ fn a_password_change_ends_every_other_login_at_once_and_not_the_activations() {
     assert_eq!(phone.register().status(), 401);
     Phone::new(&server, "201").with_password(NEW).registered();
     let spool = server.folder().join("store/mail");
-    let mails = || {
-        std::fs::read_dir(&spool).map_or(0, |files| {
-            files
-                .filter(|file| {
-                    file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|end| end == "eml"))
-                })
-                .count()
-        })
-    };
-    until("its person is told", || (mails() > 0).then_some(()));
+    until("its person is told", || (!files(&spool).is_empty()).then_some(()));
     server.stop();
 }
 
@@ -403,14 +338,9 @@ fn bad_requests_are_named_fault_by_fault_and_too_many_are_refused() {
     server.populate("acme", &["201"]);
     let browser = Browser::new(&server, 10);
     let post = |body: &Value| browser.post("/api/v1/session", body);
-    let faults = |answer: Answer| -> Vec<String> {
-        answer.problem(400);
-        let errors = answer.json()["errors"].as_array().unwrap().clone();
-        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!(faults(post(&json!({}))), ["login", "password"]);
-    assert_eq!(faults(post(&json!({ "login": 1, "password": "x", "more": true }))), ["login", "more"]);
-    assert_eq!(faults(post(&json!({ "login": "x".repeat(257), "password": "x" }))), ["login"]);
+    assert_eq!(post(&json!({})).problem(400), ["login", "password"]);
+    assert_eq!(post(&json!({ "login": 1, "password": "x", "more": true })).problem(400), ["login", "more"]);
+    assert_eq!(post(&json!({ "login": "x".repeat(257), "password": "x" })).problem(400), ["login"]);
     browser.ask("PUT", "/api/v1/session", None).problem(405);
     for cookie in ["", "x", "201-acme.zz", &"x".repeat(4_000)] {
         let odd = Browser { session: Some(cookie.to_owned()), ..browser.clone() };
@@ -423,6 +353,38 @@ fn bad_requests_are_named_fault_by_fault_and_too_many_are_refused() {
     });
     assert!(refused.retry_after() > 0);
     assert_eq!(Browser::new(&server, 11).try_in("201-acme", &password("201")).status, 201, "others get in");
+    server.stop();
+}
+
+/// PRODUCT §2: a random password that is mailed must be changed at first sign-in.
+#[test]
+fn a_mailed_password_opens_nothing_but_its_own_change() {
+    let server = server();
+    server.cli(&["tenant", "set", "acme", "--random-password-by-mail", "yes"], "");
+    server.cli(&["password", "reset", "acme", "201"], "");
+    let spool = server.folder().join("store/mail");
+    let mailed = until("the mail has come", || {
+        let mails = files(&spool).into_iter().filter_map(|file| std::fs::read_to_string(file).ok());
+        let mail = mails.map(|mail| mail.replace("=\r\n", "")).find(|mail| mail.contains("with this one"))?;
+        Some(mail.split_once("with this one:\r\n\r\n")?.1.split_once("\r\n")?.0.to_owned())
+    });
+    let mut browser = Browser::new(&server, 10);
+    let answer = browser.try_in("201-acme", &mailed);
+    assert_eq!(answer.json()["state"], "password_change_required", "{answer:?}");
+    browser.keep(&answer);
+    assert_eq!(browser.get("/api/v1/session").status, 200);
+    for path in ["/api/v1/me", "/api/v1/sessions", "/api/v1/tenants/acme/extensions/201"] {
+        assert_eq!(browser.get(path).detail(403), "the password must be changed first", "{path}");
+    }
+    let put = |path: &str, body: Value| browser.ask("PUT", path, Some(&body));
+    assert_eq!(put("/api/v1/me/pin", json!({ "pin": "482913" })).status, 403);
+    assert_eq!(Phone::new(&server, "201").with_password(&mailed).register().status(), 401);
+
+    let change = json!({ "old": mailed, "new": NEW });
+    assert_eq!(browser.post("/api/v1/me/password", &change).status, 204);
+    assert_eq!(browser.get("/api/v1/me").status, 200);
+    assert_eq!(put("/api/v1/me/pin", json!({ "pin": "482913" })).status, 200);
+    Phone::new(&server, "201").with_password(NEW).registered();
     server.stop();
 }
 
@@ -461,7 +423,7 @@ fn two_step_verification_from_its_beginning_to_its_end() {
     let mut elsewhere = Browser::new(&server, 11);
     let asked = elsewhere.try_in("201-acme", &password("201"));
     assert_eq!(asked.status, 200, "{asked:?}");
-    assert!(asked.cookie_line("__Host-session").is_none());
+    assert!(cookie_line(&asked, "__Host-session").is_none());
     assert_eq!(asked.json()["state"], "second_factor_required");
     assert_eq!(asked.json()["methods"], json!(["totp", "recovery"]));
     let pending = asked.json()["pending"].clone();
