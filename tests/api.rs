@@ -7,11 +7,12 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use support::http::Client;
 use support::phone::Phone;
-use support::server::Server;
+use support::server::{Server, Setup};
 use support::until;
 
 const PASSWORD: &str = "Right-Horse7";
@@ -336,6 +337,27 @@ fn wrong_keys_are_bounded_by_source_and_a_right_one_is_let_in_all_the_same() {
     assert_eq!(operator.get(ACME).status, 200);
     assert!(server.metric("stationmaster_http_sign_in_failures_total") >= 20);
     assert!(server.metric("stationmaster_shed_total{why=\"http_too_many\"}") >= 1);
+    server.stop();
+}
+
+#[test]
+fn behind_a_proxy_of_ours_each_client_counts_for_itself() {
+    let setup = Setup { http: "proxies = [\"127.0.0.1\"]", ..Setup::default() };
+    let server = Server::start_with(&setup);
+    let wrong = format!("Bearer {}.{}", "0".repeat(20), "0".repeat(64));
+    let nobody = Client::nobody(&server).with("Authorization", &wrong);
+    let behind = |client: &str| nobody.with("X-Forwarded-For", client);
+    let refuse = |client: Client| {
+        until("the source is refused", || (client.get(ACME).status == 429).then_some(()));
+    };
+    refuse(behind("203.0.113.1"));
+    assert_eq!(behind("203.0.113.2").get(ACME).status, 401);
+    // Who is no proxy of ours is who it is, whatever it says.
+    let liar = Client { from: Some(Ipv4Addr::new(127, 0, 0, 9)), ..behind("203.0.113.2") };
+    refuse(liar.clone());
+    assert_eq!(behind("203.0.113.2").get(ACME).status, 401);
+    let liar = Client { from: liar.from, ..behind("203.0.113.3") };
+    assert_eq!(liar.get(ACME).status, 429);
     server.stop();
 }
 

@@ -36,7 +36,7 @@ impl Numbers {
         for gone in had.iter().filter(|number| !has.contains(number)) {
             self.direct.remove_if(gone, |_, of| of == login);
         }
-        for number in has {
+        for number in has.iter().filter(|number| !had.contains(number)) {
             self.direct.insert(number.clone(), login.clone());
         }
     }

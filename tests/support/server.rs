@@ -22,6 +22,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) listens: &'a [String],
     /// Further lines of `[sip]`.
     pub(crate) sip: &'a str,
+    /// Further lines of `[http]`.
+    pub(crate) http: &'a str,
     /// Further sections.
     pub(crate) sections: &'a str,
 }
@@ -57,7 +59,7 @@ impl Server {
         let config = dir.path().join("stationmaster.toml");
         let at = dir.path().display();
         let listens: String = setup.listens.iter().map(|listen| format!(", \"{listen}\"")).collect();
-        let (more, sections) = (setup.sip, setup.sections);
+        let (more, http, sections) = (setup.sip, setup.http, setup.sections);
         // Most tests leave calls behind.
         let drain = if more.contains("drain_max_s") { "" } else { "drain_max_s = 0" };
         let text = format!(
@@ -73,6 +75,7 @@ impl Server {
              socket = \"{at}/admin.sock\"\n\
              [http]\n\
              listen = \"{health}\"\n\
+             {http}\n\
              [metrics]\n\
              listen = \"{metrics}\"\n\
              {sections}\n"
