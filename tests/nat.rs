@@ -136,6 +136,7 @@ fn server() -> Server {
         listens: &[format!("udp:{SIP}")],
         sip: "t1_ms = 100\n",
         sections: "[registrar]\nkeep_alive_s = 1\n",
+        ..Setup::default()
     });
     server.populate("acme", &["201", "202"]);
     server
