@@ -1,9 +1,9 @@
 //! What must be true, at all times and in the end.
 
 use super::World;
-use super::phone::Phone;
 use super::phone::call::{Call, Ended};
 use super::phone::register::{Ask, Claim};
+use super::phone::{Phone, Setup};
 use super::program::Plan;
 use super::server::Server;
 use std::time::Duration;
@@ -45,6 +45,7 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
             if let Claim::Bound { until, .. } = phone.registration.claim
                 && until > *now + SLACK
                 && bound(host, phone).is_none()
+                && !may_be_replaced(phone, phones)
             {
                 wrong.push(format!("{} was told 200 and is not bound after the restart", phone.setup.label));
             }
@@ -56,6 +57,18 @@ pub(crate) fn always(world: &mut World<Server>, plan: &Plan) {
         }
     }
     host.wrongs.append(&mut wrong);
+}
+
+/// Whether another phone may have taken the place of this one: it is switched off, and neither has an
+/// instance by which one could be told from the other, which looks like it.
+fn may_be_replaced(phone: &Phone, phones: &[Phone]) -> bool {
+    let (own, nameless) = (&phone.setup, |phone: &Phone| phone.setup.instance.is_none());
+    let looks_like_it = |other: &Phone| {
+        let Setup { label, login, user_agent, .. } = &other.setup;
+        *label != own.label && (login, user_agent) == (&own.login, &own.user_agent)
+    };
+    let takes = |other: &&Phone| nameless(other) && looks_like_it(other) && other.registration.attempted;
+    !phone.is_on() && nameless(phone) && phones.iter().any(|other| takes(&other))
 }
 
 /// What must be true once everything has settled.
