@@ -12,9 +12,10 @@
 //! anything needs them. If something is found in step 5 that step 4 does not know or cannot open, the
 //! former key stays, and the log says so: better an old key than a lost secret.
 
+use super::admin::seal_id_of_answer;
 use super::portal::factors;
 use super::tables::{EXTENSIONS, ONCE, STATIONS, put_extension};
-use super::{Services, mailing, record_id};
+use super::{Services, mailing, record_id, texting};
 use crate::account::portal::SecondFactor;
 use crate::base::rng::Rng;
 use crate::directory::ExtensionRecord;
@@ -203,6 +204,13 @@ fn renew(record: &mut ExtensionRecord, sealer: &Sealer, rng: &mut Rng) -> Result
     }
     for (number, secret) in record.mails.secrets_mut() {
         any |= sealer.renew(rng, &mailing::seal_id(&login, number), secret)?;
+    }
+    if let Some((id, secret)) = record.mobile.as_mut().and_then(|mobile| mobile.secret_mut()) {
+        any |= sealer.renew(rng, &texting::seal_id(&login, id), secret)?;
+    }
+    if let Some(answered) = &mut record.answered {
+        let id = seal_id_of_answer(answered);
+        any |= sealer.renew(rng, &id, &mut answered.sealed)?;
     }
     let second = record.portal.as_mut().and_then(|portal| portal.second.as_mut());
     for secret in second.into_iter().flat_map(SecondFactor::secrets_mut) {

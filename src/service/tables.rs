@@ -118,6 +118,24 @@ pub fn put_extension(
     table_of(login).put(txn, &[login.tenant(), login.number()], record, None, expect)
 }
 
+/// Puts the record of an extension or a station that somebody has edited, under a new name of the edit: what
+/// is told as its revision. So what phones, sign-ins and the server itself write is no edit.
+///
+/// The name is the newest revision of the whole store before this write: higher than that of any edit of
+/// this extension before it, or of one that had its number and was removed.
+///
+/// # Errors
+/// As [`Table::put`].
+pub fn put_edited(
+    txn: &mut Txn<'_>,
+    record: &mut ExtensionRecord,
+    expect: Expect,
+) -> Result<Revision, StoreError> {
+    record.edited = txn.newest().0;
+    put_extension(txn, record, expect)?;
+    Ok(Revision(record.edited))
+}
+
 /// Ends every portal session of an extension.
 ///
 /// # Errors

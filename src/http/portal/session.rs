@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 #[derive(OpenApi)]
-#[openapi(paths(sign_in, second, mail, show, sign_out, list, end_others, end_one))]
+#[openapi(paths(sign_in, second, mail, sms, show, sign_out, list, end_others, end_one))]
 pub(super) struct Doc;
 
 pub(super) fn routes() -> Router<Api> {
@@ -23,6 +23,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/session", post(sign_in).get(show).delete(sign_out))
         .route("/api/v1/session/second", post(second))
         .route("/api/v1/session/second/mail", post(mail))
+        .route("/api/v1/session/second/sms", post(sms))
         .route("/api/v1/sessions", get(list).delete(end_others))
         .route("/api/v1/sessions/{id}", delete(end_one))
 }
@@ -46,7 +47,7 @@ struct Second {
     /// What the sign-in was answered with.
     #[schema(max_length = 128)]
     pending: String,
-    /// A code of the app or by mail, or a recovery code.
+    /// A code of the app, by mail or by SMS, or a recovery code.
     #[schema(max_length = 64)]
     code: String,
 }
@@ -84,7 +85,7 @@ struct SecondRequired {
     state: &'static str,
     /// What is to be shown with the code, within five minutes.
     pending: String,
-    /// What may be shown: `totp`, `mail`, `recovery`.
+    /// What may be shown: `totp`, `mail`, `sms`, `recovery`.
     methods: Vec<&'static str>,
 }
 
@@ -206,6 +207,33 @@ async fn mail(
     api.admit(source)?;
     let Body(Pending { pending }) = Body::from_request(request, &()).await?;
     api.desk()?.mail_code(&pending, source.0).await?;
+    api.give_back(source);
+    Ok(nothing())
+}
+
+#[utoipa::path(post, path = "/api/v1/session/second/sms", tag = "session", security(()),
+    request_body = Pending,
+    responses(
+        (status = 204, description = "The SMS gateway has taken a code"),
+        (status = 401, description = "The sign-in must begin anew", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 403, description = "Asked by a page of another origin", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "Codes by SMS are not offered or not set up, or the gateway refused it",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store is away, or the code could not be sent yet: it is tried again \
+            until it ends", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+/// Have a code sent by SMS, as second factor of a sign-in
+async fn sms(
+    State(api): State<Api>,
+    source: Source,
+    _: Browser,
+    request: Request,
+) -> Result<Response, Problem> {
+    api.admit(source)?;
+    let Body(Pending { pending }) = Body::from_request(request, &()).await?;
+    api.desk()?.text_code(&pending, source.0).await?;
     api.give_back(source);
     Ok(nothing())
 }

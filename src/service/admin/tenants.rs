@@ -96,7 +96,7 @@ impl Admin {
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let Stored { revision, value: mut tenant } = tenant(txn, &code)?;
-            scope.check(revision)?;
+            scope.check_revision(revision)?;
             let (before, main) = (of_tenant(&tenant), tenant.main_number.clone());
             decide(&mut tenant)?;
             let after = of_tenant(&tenant);
@@ -122,7 +122,7 @@ impl Admin {
             let scope = Arc::clone(&self.terms.scope);
             let job = move |txn: &mut Txn<'_>| {
                 let tenant = tenant(txn, &code)?;
-                scope.check(tenant.revision)?;
+                scope.check_revision(tenant.revision)?;
                 let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());

@@ -265,10 +265,12 @@ view!(
         state: String,
         /// Since when it is on.
         since: Option<String>,
-        /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
+        /// What may be shown at sign-in: `totp`, `mail`, `sms`, `recovery`.
         methods: String,
         /// Recovery codes that were not used.
         recovery_codes_left: u64,
+        /// The last digits of the number that codes by SMS go to.
+        mobile: Option<String>,
     }
 );
 
