@@ -205,8 +205,10 @@ pub struct Sender {
 
 /// Whether a text that was owed is done with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Tried {
+pub(super) enum Tried {
+    /// It is, or nothing is owed.
     Done,
+    /// It is tried again.
     Again,
 }
 
@@ -239,7 +241,7 @@ pub async fn run(services: Services, sender: Sender, waiting: Waiting, stop: Sto
 
 impl Sender {
     /// Hands over what an extension owes.
-    async fn send(&self, services: &Services, login: &LoginName) -> Result<Tried, StoreError> {
+    pub(super) async fn send(&self, services: &Services, login: &LoginName) -> Result<Tried, StoreError> {
         let whose = login.clone();
         // On the committer: what is read there is durable once it is answered.
         let found = services.store.run(move |txn| {

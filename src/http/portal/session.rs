@@ -1,7 +1,8 @@
 //! Sessions over HTTP.
 
 use super::super::api::{Body, Source};
-use super::super::problem::{Problem, ProblemBody};
+use super::super::problem::Problem;
+use super::super::refused::{CodeRefused, SignInRefused};
 use super::guard::{Browser, Member, Newcomer, device_line, enter, no_session_line, session_line};
 use super::{Api, answer, nothing};
 use crate::service::admin::Password;
@@ -130,12 +131,7 @@ const fn state(must_change: bool) -> &'static str {
     responses(
         (status = 201, description = "A session; its cookies are set", body = SignedIn),
         (status = 200, description = "A second factor is asked for", body = SecondRequired),
-        (status = 401, description = "The login name or the password is wrong", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Locked after too many failures, until Retry-After; or asked by a page of \
-            another origin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Too many at a time, or the store is away; ask again", body = ProblemBody,
-            content_type = "application/problem+json"),
+        SignInRefused,
     ))]
 /// Sign in
 async fn sign_in(
@@ -163,12 +159,7 @@ async fn sign_in(
 #[utoipa::path(post, path = "/api/v1/session/second", tag = "session", security(()), request_body = Second,
     responses(
         (status = 201, description = "A session; its cookies are set", body = SignedIn),
-        (status = 401, description = "The code is wrong, or the sign-in must begin anew", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Locked after too many failures, until Retry-After; or asked by a page of \
-            another origin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Too many at a time, or the store is away; ask again", body = ProblemBody,
-            content_type = "application/problem+json"),
+        SignInRefused,
     ))]
 /// Show the second factor of a sign-in
 async fn second(
@@ -188,14 +179,7 @@ async fn second(
     request_body = Pending,
     responses(
         (status = 204, description = "A code is on its way"),
-        (status = 401, description = "The sign-in must begin anew", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Asked by a page of another origin", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "Codes by mail are not set up", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, or no mail can be sent", body = ProblemBody,
-            content_type = "application/problem+json"),
+        CodeRefused,
     ))]
 /// Have a code mailed, as second factor of a sign-in
 async fn mail(
@@ -215,14 +199,7 @@ async fn mail(
     request_body = Pending,
     responses(
         (status = 204, description = "The SMS gateway has taken a code"),
-        (status = 401, description = "The sign-in must begin anew", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Asked by a page of another origin", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "Codes by SMS are not offered or not set up, or the gateway refused it",
-            body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, or the code could not be sent yet: it is tried again \
-            until it ends", body = ProblemBody, content_type = "application/problem+json"),
+        CodeRefused,
     ))]
 /// Have a code sent by SMS, as second factor of a sign-in
 async fn sms(

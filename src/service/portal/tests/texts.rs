@@ -3,6 +3,8 @@
 use super::*;
 use crate::account::MailKind;
 use crate::base::limit;
+use crate::mail::gateway::{Endpoint, Format, Login, Template};
+use crate::mail::{Gateway, Texts};
 
 const MOBILE: &str = "+1 604 555 0199";
 
@@ -76,6 +78,29 @@ fn a_code_by_sms_is_good_until_its_end_and_the_text_stands_sealed_in_the_record(
     assert_eq!(bench.shows("201-acme", &code).unwrap_err(), Refused::Wrong, "too late");
     assert_eq!(bench.asks_code("201-acme"), Err(WAITS));
     assert!(bench.shows("201-acme", &bench.texted("201-acme")).is_ok());
+}
+
+#[test]
+fn a_code_that_is_past_its_life_is_not_sent() {
+    let bench = Bench::new();
+    let _ = bench.begin_sms(&bench.here("201-acme"), MOBILE);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let endpoint = Endpoint::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let (template, second) = (Template::new(Format::Form, "").unwrap(), Duration::from_secs(1));
+    let roots = rustls::RootCertStore::empty();
+    let sender = texting::Sender {
+        gateway: Gateway::new(endpoint, template, String::new(), &Login::None, second, roots).unwrap(),
+        texts: Language::ALL.map(|language| Texts::load(language, None).unwrap()),
+        language: Language::English,
+        texting: texting::Texting::new(Vec::new(), 10),
+        meters: texting::Meters::register(),
+    };
+    bench.wait(600);
+    let tried = bench.runtime.block_on(sender.send(bench.desk.services(), &login("201-acme")));
+    assert_eq!(tried, Ok(texting::Tried::Done));
+    assert!(listener.accept().is_err(), "nobody came");
+    assert_eq!(bench.record("201-acme").mobile.unwrap().owed(), None);
 }
 
 #[test]
