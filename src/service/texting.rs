@@ -232,7 +232,7 @@ pub async fn run(services: Services, sender: Sender, waiting: Waiting, stop: Sto
             Ok(Tried::Done) => aside.remove(&login),
             Ok(Tried::Again) => aside.put(login),
             Err(error) => {
-                tracing::warn!(%error, "a text could not be read or settled; it is tried again");
+                tracing::warn!(%error, "a text could not be read; it is tried again");
                 aside.put(login);
             }
         }
@@ -270,7 +270,13 @@ impl Sender {
         };
         self.meters.count(outcome);
         tracing::info!(outcome = outcome.label(), "a text is done with");
-        settle(services, login, owed.id, outcome).await?;
+        // Not from the beginning: what was handed over is not sent once more.
+        let mut pause = PAUSE_MIN;
+        while let Err(error) = settle(services, login, owed.id, outcome).await {
+            tracing::warn!(%error, "a text that is done with could not be settled; it is tried again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
         let handed_over = matches!(outcome, Outcome::HandedOver);
         self.texting.tell(login, owed.id, if handed_over { Fate::HandedOver } else { Fate::Refused });
         Ok(Tried::Done)

@@ -95,8 +95,8 @@ pub struct Committer {
     /// The reason of the latest failed flush, until one succeeds.
     failure: Option<StoreError>,
     /// Keys of which it is open what is under them. In an available store only those that staging
-    /// failed for in this group, which is then flushed even if nothing was staged, and those that
-    /// could not be read when it was available again.
+    /// failed for in this group, which is then flushed even if nothing was staged, with what the same
+    /// job had staged before, and those that could not be read when it was available again.
     unsure: Vec<Key>,
     minded: Minded,
 }
@@ -215,8 +215,13 @@ impl Committer {
         let before = self.changes.len();
         let mut txn = Txn::new(&*self.backend, (self.clock)(), &mut self.changes);
         let answer = run(Work::Run(&mut txn));
-        self.unsure.extend(txn.into_unsure());
+        let unsure = txn.into_unsure();
         let wrote = self.changes.len() - before;
+        if !unsure.is_empty() {
+            // Its asker is told that it failed, and what it wrote before that is kept all the same.
+            self.unsure.extend(self.changes.iter().skip(before).map(|change| change.key.clone()));
+        }
+        self.unsure.extend(unsure);
         self.stats.writes.fetch_add(wrote as u64, Ordering::Relaxed);
         answer
     }

@@ -16,7 +16,6 @@
 //! | something is removed | it is not there (404) |
 //! | a key of an operator | the key of that name gets another secret; nobody was told the former |
 //! | the key of the secrets | there is another one |
-//! | an import | it is there already; nothing is imported twice |
 //!
 //! The edit after it moves what stands in the record here, before it takes its place.
 

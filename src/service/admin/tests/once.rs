@@ -6,7 +6,7 @@ use crate::base::limit::ONCE_KEPT;
 use crate::service::tables::ONCE;
 
 /// Asks as an operator over HTTP.
-fn over_http(bench: &Bench, request: Request, once: Option<&str>) -> Result<Answer, Refusal> {
+pub(super) fn over_http(bench: &Bench, request: Request, once: Option<&str>) -> Result<Answer, Refusal> {
     asked(bench, request, Condition { expect: None, once: once.map(str::to_owned) })
 }
 
