@@ -225,7 +225,7 @@ view!(
         station: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
-        /// The revision of its record.
+        /// The revision of its last edit; what phones do is none.
         revision: u64,
     }
 );
@@ -251,7 +251,7 @@ view!(
         address: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
-        /// The revision of its record.
+        /// The revision of its last edit; what phones do is none.
         revision: u64,
     }
 );
