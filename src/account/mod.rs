@@ -6,6 +6,7 @@
 //! nothing), [`pin`], [`question`].
 
 pub mod access_key;
+pub mod answered;
 pub mod argon;
 pub mod direct;
 pub mod identity;
@@ -26,6 +27,7 @@ pub mod tenant;
 pub mod text_rate;
 
 pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
+pub use answered::Answered;
 pub use direct::{DirectNumber, MainNumber};
 pub use identity::Typed;
 pub use invitation::{Invitation, Token, TokenHash};

@@ -18,7 +18,7 @@ pub use doubt::Doubt;
 pub use entry::{Credentials, Entry, Kind, NotActive, Previous};
 pub use news::News;
 pub use reach::Kept;
-pub use record::{Answered, ExtensionRecord, SealedCredentials};
+pub use record::{ExtensionRecord, SealedCredentials};
 
 use crate::account::{LoginName, Tenant, TenantCode};
 use crate::base::flow::{Flow, FlowId};

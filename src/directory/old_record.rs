@@ -9,8 +9,8 @@
 //!
 //! postcard has no names, so what stood between has to be read as it was.
 
-use super::record::{Answered, ExtensionRecord, Notice, SealedCredentials};
-use crate::account::{Life, LoginName, Mobile, Portal, Role, Told};
+use super::record::{ExtensionRecord, Notice, SealedCredentials};
+use crate::account::{Answered, Life, LoginName, Mobile, Portal, Role, Told};
 use crate::base::flow::Transport;
 use crate::base::time::Wall;
 use crate::licence::{Device, DeviceId, Fingerprint, Keys, Licence, Trail};

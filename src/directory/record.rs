@@ -2,7 +2,7 @@
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
 use super::Kind;
-use crate::account::{Invitation, Life, LoginName, Mobile, OwedMails, Portal, Role, Told};
+use crate::account::{Answered, Invitation, Life, LoginName, Mobile, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
 use crate::lockout::{Lock, Scope};
@@ -135,22 +135,6 @@ pub struct SealedCredentials {
     pub sealed: Vec<u8>,
     /// When the password was set.
     pub set_at: Wall,
-}
-
-/// The answer to a request with an idempotency key. It stands in the record of what was changed, so that
-/// the change is never without it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Answered {
-    /// Whose key.
-    pub account: Box<str>,
-    /// The key's hash.
-    pub key: [u8; 32],
-    /// When it was given.
-    pub at: Wall,
-    /// A keyed hash of what was asked.
-    pub request: [u8; 32],
-    /// The answer, sealed.
-    pub sealed: Vec<u8>,
 }
 
 /// Something done that others must hear of; it leaves the outbox once they have.

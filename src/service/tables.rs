@@ -26,7 +26,7 @@ use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
 /// Tenants by code.
-pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 3).migrating(Tenant::of_schema);
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 4).migrating(Tenant::of_schema);
 
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
@@ -134,6 +134,16 @@ pub fn put_edited(
     record.edited = txn.newest().0;
     put_extension(txn, record, expect)?;
     Ok(Revision(record.edited))
+}
+
+/// As [`put_edited`], a tenant.
+///
+/// # Errors
+/// As [`Table::put`].
+pub fn put_tenant(txn: &mut Txn<'_>, tenant: &mut Tenant, expect: Expect) -> Result<Revision, StoreError> {
+    tenant.edited = txn.newest().0;
+    TENANTS.put(txn, &[tenant.code.as_str()], tenant, None, expect)?;
+    Ok(Revision(tenant.edited))
 }
 
 /// Ends every portal session of an extension.

@@ -36,14 +36,14 @@ impl Admin {
                 check::password(tenant.policies.password, password.expose(), login.as_str())?;
             }
             if let Some(row) = extension(txn, &login)? {
-                terms.scope.recall(&services, txn, &row.value)?;
+                terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
                 return Err(Refusal::ExtensionExists(login.to_string()));
             }
             let password = password.as_ref().map(Password::expose);
             let (mut record, credentials) = services.new_extension(login, name, email, password, txn.now());
             index::claim(txn, None, &record)?;
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
-            terms.scope.seal(&services, &terms.once, txn, &mut record, Response::Done)?;
+            terms.scope.seal(&services, &terms.once, txn, &mut record.answered, Response::Done)?;
             terms.scope.saw(put_edited(txn, &mut record, store::Expect::Absent)?);
             Ok((record, credentials))
         };
@@ -112,7 +112,7 @@ impl Admin {
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = row(txn, &login)?;
-            scope.check(&row.value)?;
+            scope.check(row.value.edited)?;
             by.remove(txn, &row.value)?;
             Ok(login)
         };

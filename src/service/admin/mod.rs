@@ -312,8 +312,8 @@ impl Admin {
         let job = move |txn: &mut Txn<'_>| {
             let scope = &terms.scope;
             let row = account(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
-            scope.recall(&services, txn, &row.value)?;
-            scope.check(&row.value)?;
+            scope.recall(&services, txn, row.value.answered.as_deref())?;
+            scope.check(row.value.edited)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
             let (before, bound) = (of_extension(&record), record.bindings.clone());
@@ -327,7 +327,7 @@ impl Admin {
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
             let expect = store::Expect::At(row.revision);
             if by.edits() {
-                scope.seal(&services, &terms.once, txn, &mut record, response_to(&changed.told))?;
+                scope.seal(&services, &terms.once, txn, &mut record.answered, response_to(&changed.told))?;
                 scope.saw(put_edited(txn, &mut record, expect)?);
             } else {
                 put_extension(txn, &record, expect)?;

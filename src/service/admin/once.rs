@@ -11,8 +11,7 @@
 //!
 //! | what was asked to change | asked again after the crash |
 //! |--------------------------|-----------------------------|
-//! | an extension or a station | the answer: it stands in the record too, in the change's own write ([`Answered`]); a generated secret is the same |
-//! | a tenant | it is set to the same once more, or is there already (409) |
+//! | an extension, a station or a tenant | the answer: it stands in the record too, in the change's own write ([`Answered`]); a generated secret is the same |
 //! | something is removed | it is not there (404) |
 //! | a key of an operator | the key of that name gets another secret; nobody was told the former |
 //! | the key of the secrets | there is another one |
@@ -21,10 +20,10 @@
 
 use super::Refusal;
 use super::scope::{Answer, Mark};
+use crate::account::Answered;
 use crate::base::limit::{ONCE_KEPT, ONCE_MAX, ONCE_PER_CALLER_MAX};
 use crate::base::rng::Rng;
 use crate::base::time::Wall;
-use crate::directory::Answered;
 use crate::service::Services;
 use crate::service::tables::ONCE;
 use crate::store::seal::{SealError, Sealer};

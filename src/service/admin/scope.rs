@@ -5,8 +5,8 @@
 
 use super::once::{Once, Sealed};
 use super::{Refusal, Response, Who};
+use crate::account::Answered;
 use crate::base::limit;
-use crate::directory::{Answered, ExtensionRecord};
 use crate::service::Services;
 use crate::store::{Revision, Txn};
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Answer {
     /// What.
     pub response: Response,
-    /// The revision of the tenant or extension that was looked at or changed, if it was one: of an extension
-    /// or a station that of its last edit ([`crate::service::tables::put_edited`]).
+    /// The revision of the tenant, extension or station that was looked at or changed, if it was one: that of
+    /// its last edit ([`crate::service::tables::put_edited`]).
     pub revision: Option<Revision>,
 }
 
@@ -138,9 +138,9 @@ impl Scope {
         &self,
         services: &Services,
         txn: &Txn<'_>,
-        record: &ExtensionRecord,
+        answered: Option<&Answered>,
     ) -> Result<(), Refusal> {
-        let (Some(mark), Some(answered)) = (&self.once, record.answered.as_deref()) else { return Ok(()) };
+        let (Some(mark), Some(answered)) = (&self.once, answered) else { return Ok(()) };
         if !mark.is_of(answered) || answered.at + limit::ONCE_KEPT <= txn.now() {
             return Ok(());
         }
@@ -159,15 +159,15 @@ impl Scope {
         services: &Services,
         kept: &Once,
         txn: &mut Txn<'_>,
-        record: &mut ExtensionRecord,
+        answered: &mut Option<Box<Answered>>,
         response: Response,
     ) -> Result<(), Refusal> {
-        if let Some(former) = record.answered.take() {
+        if let Some(former) = answered.take() {
             kept.settle(txn, *former)?;
         }
         let Some(mark) = &self.once else { return Ok(()) };
         let answer = Answer { response, revision: Some(Revision(txn.newest().0)) };
-        record.answered = Some(Box::new(Sealed::new(services, mark, &answer, txn.now()).of(mark)));
+        *answered = Some(Box::new(Sealed::new(services, mark, &answer, txn.now()).of(mark)));
         Ok(())
     }
 
@@ -187,21 +187,13 @@ impl Scope {
         kept.keep(txn, mark, &Sealed::new(services, mark, &answer, txn.now()))
     }
 
-    /// The record that is to be changed is as its last edit left it.
-    ///
-    /// # Errors
-    /// As [`Scope::check_revision`].
-    pub(super) fn check(&self, record: &ExtensionRecord) -> Result<(), Refusal> {
-        self.check_revision(Revision(record.edited))
-    }
-
-    /// What is to be changed has this revision.
+    /// What is to be changed is as this edit left it.
     ///
     /// # Errors
     /// [`Refusal::Changed`] if the asker has seen another.
-    pub(super) fn check_revision(&self, revision: Revision) -> Result<(), Refusal> {
+    pub(super) fn check(&self, edited: u64) -> Result<(), Refusal> {
         match self.expect {
-            Some(expect) if expect != revision => Err(Refusal::Changed { revision: revision.0 }),
+            Some(expect) if expect != Revision(edited) => Err(Refusal::Changed { revision: edited }),
             _ => Ok(()),
         }
     }

@@ -46,7 +46,7 @@ impl Admin {
         let job = move |txn: &mut Txn<'_>| {
             tenant_of(txn, &login)?;
             if let Some(row) = account(txn, &login)? {
-                terms.scope.recall(&services, txn, &row.value)?;
+                terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
                 return Err(Refusal::StationExists(login.to_string()));
             }
             let mut record = ExtensionRecord::new(login, name, None);
@@ -56,7 +56,7 @@ impl Admin {
                 set_password(&services, &mut record, txn, &password, Event::SetPassword)?;
             record.licence.enable();
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
-            terms.scope.seal(&services, &terms.once, txn, &mut record, told.clone())?;
+            terms.scope.seal(&services, &terms.once, txn, &mut record.answered, told.clone())?;
             terms.scope.saw(put_edited(txn, &mut record, store::Expect::Absent)?);
             Ok((record, credentials, told))
         };
@@ -126,7 +126,7 @@ impl Admin {
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = station(txn, &login)?;
-            scope.check(&row.value)?;
+            scope.check(row.value.edited)?;
             let desk = row.value;
             let agent = match agent_at(txn, &desk)? {
                 Some(mut agent) => {
@@ -165,8 +165,8 @@ impl Admin {
         let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
-            terms.scope.recall(&services, txn, &row.value)?;
-            terms.scope.check(&row.value)?;
+            terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
+            terms.scope.check(row.value.edited)?;
             let mut agent = row.value;
             if agent.life != Life::Active {
                 return Err(Refusal::NotActive(login.to_string()));
@@ -188,7 +188,7 @@ impl Admin {
             by.note(txn, About::Extension(login.clone()), &before, &of_extension(&agent))?;
             desk.station = Some(login.number().into());
             put_edited(txn, &mut desk, store::Expect::Any)?;
-            terms.scope.seal(&services, &terms.once, txn, &mut agent, Response::Done)?;
+            terms.scope.seal(&services, &terms.once, txn, &mut agent.answered, Response::Done)?;
             terms.scope.saw(put_edited(txn, &mut agent, store::Expect::At(row.revision))?);
             Ok((desk, agent))
         };

@@ -189,7 +189,7 @@ view!(
         mail_new_device: bool,
         /// Whether people are told that they are locked out.
         mail_locked: bool,
-        /// The revision of its record.
+        /// The revision of its last edit.
         revision: u64,
     }
 );

@@ -86,6 +86,28 @@ fn desk() -> LoginName {
 }
 
 #[test]
+fn a_tenant_is_made_and_set_once_too() {
+    let (mut bench, settings) =
+        (Bench::new(), TenantSettings { name: Some("B".into()), ..Default::default() });
+    let set = Request::TenantSet { code: code("acme"), settings };
+    for (key, request) in [("add", add_tenant("acme")), ("set", set)] {
+        let first = over_http(&bench, request.clone(), Some(key)).unwrap();
+        crash_before_the_answer(&mut bench);
+        assert_eq!(over_http(&bench, request.clone(), Some(key)), Ok(first.clone()), "{key}");
+        // With what was expected then, though it is no longer so.
+        bench.done(Request::TenantSuspend { code: code("acme") });
+        assert_eq!(over_http(&bench, request, Some(key)), Ok(first), "{key}");
+        crash_before_the_answer(&mut bench);
+    }
+    let refused = over_http(&bench, add_tenant("acme"), Some("add"));
+    assert_eq!(
+        refused,
+        Err(Refusal::TenantExists("acme".into())),
+        "the key is forgotten, the tenant is there"
+    );
+}
+
+#[test]
 fn an_answer_in_a_record_is_sealed_and_gets_another_key_with_the_others() {
     let bench = Bench::with_extension();
     let first = over_http(&bench, generate(), Some("k")).unwrap();
