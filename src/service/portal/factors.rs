@@ -1,8 +1,10 @@
 //! Two-step verification: set up, confirmed, cleared, and asked for at sign-in.
 //!
-//! Whatever weakens it asks for the password once more, and its failures count. A code is used up in the
+//! Whatever weakens it asks for the password once more, and its failures count; so do those of a code that is
+//! to turn it on, or a number could be confirmed by trying them all. A code is used up in the
 //! job that lets its person in, so that no two sign-ins share one.
 
+use super::password::visitor;
 use super::sign_in::{Entry, Opened, Verdict};
 use super::texts::To;
 use super::{Desk, Here, Refused, Visitor, Whose};
@@ -309,7 +311,8 @@ impl Desk {
     /// Turns on what was set up, if the code is one of it. Gives recovery codes, if there are none.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the code is, or nothing was set up.
+    /// [`Refused::Wrong`] if the code is, or nothing was set up, which counts as a failed sign-in;
+    /// [`Refused::Locked`] after too many.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
@@ -319,6 +322,11 @@ impl Desk {
         caller: Caller,
         code: Password,
     ) -> Result<Vec<Secret<String>>, Refused> {
+        let visitor = visitor(here, caller.from);
+        let _turn = self.0.turns.take(&visitor.whose.name, visitor.browser).await?;
+        if let Some((wait, _)) = self.barred(&visitor) {
+            return Err(Refused::Locked(wait));
+        }
         let (desk, login) = (self.clone(), here.login().clone());
         let (codes, hashes) = self.mint_codes(&login);
         let by = By::caller(caller, "second on");
@@ -350,8 +358,11 @@ impl Desk {
             }
             Ok(fresh.into())
         });
-        let fresh = verified.await.map_err(denied)?;
-        Ok(if fresh { codes } else { Vec::new() })
+        match verified.await.map_err(denied) {
+            Ok(fresh) => Ok(if fresh { codes } else { Vec::new() }),
+            Err(Refused::Wrong) => Err(self.failed(&visitor, &Verdict::Wrong).await),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// New recovery codes; the old ones are worth nothing.

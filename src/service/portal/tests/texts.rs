@@ -168,6 +168,21 @@ fn what_is_no_number_or_not_served_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_number_is_not_confirmed_by_trying_all_codes() {
+    let bench = Bench::new();
+    let here = bench.here("201-acme");
+    let _ = bench.begin_sms(&here, MOBILE);
+    let code = bench.texted("201-acme");
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    // Five end the trust in this browser, five more lock.
+    let tries = (1..20).find(|_| matches!(bench.verify_sms(&here, wrong), Err(Refused::Locked(_))));
+    assert_eq!(tries, Some(10));
+    assert!(matches!(bench.verify_sms(&here, &code), Err(Refused::Locked(_))), "right and wrong alike");
+    bench.wait(900);
+    assert_eq!(bench.verify_sms(&here, &code), Err(Refused::Wrong), "by then it has ended");
+}
+
+#[test]
 fn a_code_that_is_asked_for_is_no_edit() {
     let bench = Bench::new();
     let here = bench.here("201-acme");
