@@ -347,7 +347,7 @@ view!(
         since: Option<String>,
         /// Until when.
         until: String,
-        /// Where the failures came from.
+        /// Where the failure came from that began it.
         source: String,
     }
 );
@@ -358,6 +358,8 @@ view!(
         /// Its id.
         id: String,
         /// What its owner calls it.
+        /// What the phone or browser called itself (User-Agent); none for a ban.
+        device: Option<String>,
         name: String,
         /// Whose it is; none for an operator's.
         login: Option<String>,
@@ -403,6 +405,6 @@ mod tests {
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
         assert_eq!(AuditView::COLUMNS, audit);
-        assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);
+        assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source", "device"]);
     }
 }
