@@ -4,6 +4,7 @@ use super::view::{BindingView, DeviceView, HistoryView, Response};
 use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
 use crate::base::time::Wall;
+use crate::core::refusal::Refusal as Refused;
 use crate::directory::ExtensionRecord;
 use crate::licence::{Device, DeviceId, Traced};
 use crate::registrar::Binding;
@@ -159,6 +160,10 @@ fn show_event((device, event): (Option<DeviceId>, Event)) -> HistoryView {
         address: event.address.map(|address| address.to_string()),
         detail: event.what.detail(),
         times: event.times.into(),
+        way_out: match &event.what {
+            Kept::Refused { why } => Refused::way_out_of(why).map(str::to_owned),
+            _ => None,
+        },
         last: event.last.rfc3339(),
     }
 }

@@ -316,6 +316,8 @@ view!(
     }
 );
 
+        /// Of what was refused: what can be done about it.
+        way_out: Option<String>,
 view!(
     /// A live binding.
     BindingView {
@@ -408,3 +410,5 @@ mod tests {
         assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source", "device"]);
     }
 }
+        let history = ["at", "device", "event", "address", "detail", "way_out", "times", "last"];
+        assert_eq!(HistoryView::COLUMNS, history);
