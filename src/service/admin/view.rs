@@ -298,16 +298,18 @@ view!(
 
 view!(
     /// Something that became of a registration.
+        /// When it last tried the password before the present one, if it was not given the present one since.
+        previous_password: Option<String>,
     HistoryView {
         /// When; the first time, if it was often.
         at: String,
         /// The id of the device, if the phone was one.
         device: Option<String>,
-        /// `registered`, `moved`, `expired`, `unregistered`, `removed` or `refused`.
+        /// `registered`, `moved`, `expired`, `unregistered`, `removed`, `refused` or `previous_password`.
         event: String,
         /// Where its phone was.
         address: Option<String>,
-        /// From where it moved, by whom it was removed, why it was refused.
+        /// From where it moved, by whom it was removed, why it was refused, what it calls itself.
         detail: String,
         /// How often in a row.
         times: u64,
@@ -402,7 +404,18 @@ mod tests {
     fn field_names() {
         assert_eq!(
             DeviceView::COLUMNS,
-            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones", "flapping"]
+            [
+                "id",
+                "name",
+                "model",
+                "instance",
+                "first_seen",
+                "last_seen",
+                "address",
+                "clones",
+                "flapping",
+                "previous_password"
+            ]
         );
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
