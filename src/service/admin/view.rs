@@ -211,7 +211,7 @@ view!(
         numbers: String,
         /// `user` or `admin`.
         role: String,
-        /// `invite`, `pending`, `expired`, `active` or `disabled`.
+        /// `invite`, `pending`, `expired`, `active` or `disabled`; the last also while its tenant is suspended.
         state: String,
         /// When the link of its invitation ends, if it was not used.
         invited_until: Option<String>,
