@@ -214,6 +214,7 @@ fn a_user_sees_and_changes_only_what_is_theirs() {
         "get /devices",
         "get /history",
         "get /keys",
+        "get /password/suggestion",
         "get /second",
         "patch /devices/{device}",
         "post /keys",

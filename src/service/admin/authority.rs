@@ -137,6 +137,7 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
             (least, Whom::Extension(login))
         }
         R::ExtensionShow { login }
+        | R::PasswordSuggest { login }
         | R::DeviceHistory { login, .. }
         | R::StationLogin { login, .. }
         | R::StationLogout { login }

@@ -80,6 +80,7 @@ rows! {
     ExtensionRemove { login: login() } => ADMINISTRATOR,
     PasswordSet { login: login(), password: NewPassword::Generate } => ADMINISTRATOR,
     PasswordReset { login: login() } => ADMINISTRATOR,
+    PasswordSuggest { login: login() } => USER,
     PinSet { login: login(), pin: Password::new(String::new()) } => USER,
     PinRemove { login: login() } => USER,
     QuestionSet { login: login(), question: String::new(), answer: Password::new(String::new()) } => OWNER,

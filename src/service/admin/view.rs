@@ -96,6 +96,11 @@ pub enum Response {
     },
     /// Access keys, without their secrets.
     Keys(Vec<KeyView>),
+    /// A password that would do, for whoever sets one; nothing has changed.
+    Suggested {
+        /// It.
+        password: String,
+    },
 }
 
 /// A flat object as a row of a table.
@@ -293,13 +298,13 @@ view!(
         clones: u64,
         /// Since when it comes and goes, if it does.
         flapping: Option<String>,
+        /// When it last tried the password before the present one, if it was not given the present one since.
+        previous_password: Option<String>,
     }
 );
 
 view!(
     /// Something that became of a registration.
-        /// When it last tried the password before the present one, if it was not given the present one since.
-        previous_password: Option<String>,
     HistoryView {
         /// When; the first time, if it was often.
         at: String,
@@ -311,6 +316,8 @@ view!(
         address: Option<String>,
         /// From where it moved, by whom it was removed, why it was refused, what it calls itself.
         detail: String,
+        /// Of what was refused: what can be done about it.
+        way_out: Option<String>,
         /// How often in a row.
         times: u64,
         /// The last time.
@@ -318,8 +325,6 @@ view!(
     }
 );
 
-        /// Of what was refused: what can be done about it.
-        way_out: Option<String>,
 view!(
     /// A live binding.
     BindingView {
@@ -353,6 +358,8 @@ view!(
         until: String,
         /// Where the failure came from that began it.
         source: String,
+        /// What the phone or browser called itself (User-Agent); none for a ban.
+        device: Option<String>,
     }
 );
 
@@ -362,8 +369,6 @@ view!(
         /// Its id.
         id: String,
         /// What its owner calls it.
-        /// What the phone or browser called itself (User-Agent); none for a ban.
-        device: Option<String>,
         name: String,
         /// Whose it is; none for an operator's.
         login: Option<String>,
@@ -417,11 +422,11 @@ mod tests {
                 "previous_password"
             ]
         );
+        let history = ["at", "device", "event", "address", "detail", "way_out", "times", "last"];
+        assert_eq!(HistoryView::COLUMNS, history);
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
         assert_eq!(AuditView::COLUMNS, audit);
         assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source", "device"]);
     }
 }
-        let history = ["at", "device", "event", "address", "detail", "way_out", "times", "last"];
-        assert_eq!(HistoryView::COLUMNS, history);
