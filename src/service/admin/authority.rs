@@ -172,3 +172,5 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod tests;
+#[cfg(test)]
+pub(in crate::service) use tests::every_change;

@@ -125,6 +125,12 @@ rows! {
     Import { csv: Password::new(String::new()) } => OPERATOR,
 }
 
+/// The commands of all requests that change something.
+pub(in crate::service) fn every_change() -> Vec<&'static str> {
+    let requests = rows().into_iter().map(|(request, _)| request).filter(|request| !request.only_looks());
+    requests.map(|request| request.command()).collect()
+}
+
 #[test]
 fn every_request_by_every_role_in_the_own_tenant_and_another() {
     for (request, allowed) in rows() {
