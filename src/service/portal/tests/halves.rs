@@ -241,3 +241,40 @@ fn a_store_that_fails_in_the_middle_of_an_import_leaves_whole_rows() {
         }
     }
 }
+
+/// Of two jobs of one group the first is done and the second is cut short behind its record: memory has what the
+/// second wrote, though the first was answered after that was known.
+#[test]
+fn a_job_that_is_cut_short_behind_another_of_its_group_leaves_memory_as_the_store_is() {
+    let bench = Bench::new();
+    bench.add("202-acme", Some(GOOD));
+    let store = &bench.desk.services().store;
+    let begin = |request: Request, queued: usize| {
+        let desk = bench.desk.clone();
+        let peer = Peer { uid: 1000, pid: None };
+        let job = bench.runtime.spawn(async move { desk.admin().execute(request, peer).await });
+        while store.stats().queued.load(Ordering::Relaxed) < queued {
+            std::thread::yield_now();
+        }
+        job
+    };
+    bench.faulty.hold();
+    let held = begin(Request::PinSet { login: login("202-acme"), pin: secret("482913") }, 0);
+    bench.faulty.wait_until_held();
+    let first = begin(Request::PasswordSet { login: own(), password: NewPassword::Given(secret(OTHER)) }, 1);
+    let (name, email) = (Some("Ada L.".to_owned()), Some("new@example.test".to_owned()));
+    let numbers = crate::service::admin::NumberChanges::default();
+    let change = Request::ExtensionSet { login: own(), name, email, role: None, numbers };
+    let second = begin(change, 2);
+    // The sixth: of the first the audit and the record, of the second a claim, the audit, the record, and the
+    // release of the address before.
+    let met = fail(&bench, Operation::Stage, 6, Fault::Fails);
+    bench.faulty.release();
+    let [held, first, second] =
+        [held, first, second].map(|job| Did::from(bench.runtime.block_on(job).unwrap()));
+    assert_eq!((held, first, second, met.load(Ordering::Relaxed)), (Did::Done, Did::Done, Did::Away, true));
+    recover(&bench);
+    let now = state(&bench);
+    assert!(now.iter().any(|line| line.contains("Ada L.")), "it was behind its record: {now:#?}");
+    assert!(!now.iter().any(|line| line.starts_with("otherwise")), "{now:#?}");
+}
