@@ -158,7 +158,7 @@ fn many_guesses_in_parallel_still_lock_at_five() {
 }
 
 #[test]
-fn a_session_cannot_be_fixed_beforehand() {
+fn session_fixation_no_session_can_be_planted_beforehand() {
     let server = server();
     let mut victim = Browser::new(&server, 10);
     let attacker = Browser::new(&server, 66).signed_in("202");
@@ -173,7 +173,7 @@ fn a_session_cannot_be_fixed_beforehand() {
 }
 
 #[test]
-fn no_page_of_another_origin_can_act_for_who_is_signed_in() {
+fn csrf_no_page_of_another_origin_can_act_for_who_is_signed_in() {
     let server = server();
     let browser = Browser::new(&server, 10).signed_in("201");
     let change = json!({ "old": password("201"), "new": NEW });
