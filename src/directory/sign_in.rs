@@ -2,6 +2,7 @@
 //! failure begins. One pass under one entry's lock, the same work for known and unknown users.
 
 use super::{Directory, Entry};
+use crate::account::LoginName;
 use crate::account::tenant::Policies;
 use crate::base::flow::Flow;
 use crate::base::limit;
@@ -13,6 +14,7 @@ use crate::lockout::{
     SourcePolicy, Sources, Standing, Strangers, Trust, Watch,
 };
 use crate::registrar::Asked;
+use crate::registrar::history::{Happened, Happening};
 use crate::sip::{Message, Name, Uri};
 use std::collections::HashSet;
 use std::fmt;
@@ -266,7 +268,8 @@ impl Directory {
     }
 
     /// Whether the response is right by the password before the present one, from a phone that was seen
-    /// with it before: it counts once, or a phone that nobody has told would lock its owner out.
+    /// with it before: it counts once, or a phone that nobody has told would lock its owner out. Its history
+    /// says each time which phone it is.
     fn knows_previous(&self, now: Now, attempt: &Attempt<'_>, entry: &mut Entry, who: Who) -> bool {
         let credentials = entry.credentials.as_ref();
         let previous = credentials.and_then(|credentials| credentials.previous.as_deref());
@@ -275,8 +278,16 @@ impl Directory {
         let ha1 = known.map_or(&self.guard.decoy, |previous| &previous.ha1);
         let used = ha1.verify(&attempt.credentials, attempt.method) && known.is_some();
         let epoch = credentials.map_or(0, |credentials| credentials.epoch);
+        if !used {
+            return false;
+        }
+        if let Ok(login) = LoginName::of_account(attempt.login) {
+            let what = Happening::PreviousPassword(lockout::cut_agent(attempt.agent));
+            let (device, address) = (who.device(), Some(attempt.flow.remote));
+            self.news.tell(login, Happened { at: now.wall, device, address, what });
+        }
         let source = attempt.flow.source();
-        used && entry.watch.previous_password_seen(epoch, who.device(), source) == lockout::Previous::Again
+        entry.watch.previous_password_seen(epoch, who.device(), source) == lockout::Previous::Again
     }
 
     /// The same steps for a user that there is not.

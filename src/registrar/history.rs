@@ -10,9 +10,10 @@
 //! | `removed`      | somebody else did: by whom, by which command |
 //! | `refused`      | a right password was refused: why; the same again is counted and not added |
 //! | `refused`      | a lock or a ban refused it without a look at the password: all of an hour are one event, whoever caused them |
+//! | `previous_password` | it tried the password before the present one: nobody has told it; counted as above |
 //!
-//! A refresh from the same address is no event. What is refused for a wrong password is none either: anybody
-//! can cause it, and the audit has the lock that follows.
+//! A refresh from the same address is no event. What is refused for another wrong password is none either:
+//! anybody can cause it, and the audit has the lock that follows.
 //!
 //! A device that came [`FLAP_TIMES`] times within [`FLAP_WINDOW`] *flaps*, until it has not come for that
 //! long: an episode.
@@ -69,6 +70,8 @@ pub enum Happening {
         /// In which words.
         why: &'static str,
     },
+    /// It tried the password before the present one; what it calls itself.
+    PreviousPassword(Box<str>),
 }
 
 /// Refusals by a lock or a ban within this time of each other are one event.
@@ -99,6 +102,7 @@ pub enum Kept {
     Unregistered,
     Removed { by: Box<str> },
     Refused { why: Box<str> },
+    PreviousPassword { agent: Box<str> },
 }
 
 impl Kept {
@@ -112,10 +116,11 @@ impl Kept {
             Self::Unregistered => "unregistered",
             Self::Removed { .. } => "removed",
             Self::Refused { .. } => "refused",
+            Self::PreviousPassword { .. } => "previous_password",
         }
     }
 
-    /// From where, by whom or why.
+    /// From where, by whom, why, or what it calls itself.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
@@ -123,11 +128,17 @@ impl Kept {
             Self::Moved { from } => format!("from {from}"),
             Self::Removed { by } => format!("by {by}"),
             Self::Refused { why } => why.to_string(),
+            Self::PreviousPassword { agent } => agent.to_string(),
         }
     }
 
     const fn is_coming(&self) -> bool {
         matches!(self, Self::Registered | Self::Moved { .. })
+    }
+
+    /// Whether the same again is counted and not added.
+    const fn is_counted(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::PreviousPassword { .. })
     }
 }
 
@@ -180,6 +191,15 @@ impl History {
         let history = self.devices.iter().find(|history| history.device == Some(device))?;
         history.flaps.filter(|(_, until)| *until > now).map(|(since, _)| since)
     }
+
+    /// When a device last tried the password before the present one, unless it has come since.
+    #[must_use]
+    pub fn previous_password(&self, device: DeviceId) -> Option<Wall> {
+        let history = self.devices.iter().find(|history| history.device == Some(device))?;
+        let tried = |event: &&Event| matches!(event.what, Kept::PreviousPassword { .. });
+        let mut events = history.events.iter().rev();
+        events.find(|event| event.what.is_coming() || tried(event)).filter(tried).map(|event| event.last)
+    }
 }
 
 impl Happening {
@@ -192,6 +212,7 @@ impl Happening {
             Self::Removed(by) => Kept::Removed { by },
             Self::Refused(why) => Kept::Refused { why },
             Self::Barred { why, .. } => Kept::Refused { why: why.into() },
+            Self::PreviousPassword(agent) => Kept::PreviousPassword { agent },
         }
     }
 }
@@ -199,7 +220,7 @@ impl Happening {
 impl DeviceHistory {
     fn push(&mut self, at: Wall, address: Option<SocketAddr>, what: Kept) {
         if let Some(last) = self.events.last_mut()
-            && matches!(what, Kept::Refused { .. })
+            && what.is_counted()
             && last.what == what
             && last.address.map(|address| address.ip()) == address.map(|address| address.ip())
         {
@@ -333,6 +354,22 @@ mod tests {
         assert_eq!(told[..3], expected, "{told:?}");
         assert_eq!(told[3..], [is("Source Banned", 1), is("Account Locked", 2)]);
         assert_eq!((events[1].at, events[1].last), (Wall::from_secs(100), Wall::from_secs(1_100)));
+    }
+
+    #[test]
+    fn a_device_has_the_previous_password_until_it_comes_with_the_present_one() {
+        let mut history = History::default();
+        let old = |secs| at(secs, 1, Happening::PreviousPassword("Signalbox/1.0".into()));
+        history.add(at(1, 1, Happening::Registered));
+        assert_eq!(history.previous_password(DeviceId(1)), None);
+        history.add(at(2, 1, Happening::Removed("uid 0 (password set)".into())));
+        history.add(old(3));
+        history.add(old(4));
+        assert_eq!(labels(&history, 1), ["registered", "removed", "previous_password"]);
+        assert_eq!(history.previous_password(DeviceId(1)), Some(Wall::from_secs(4)));
+        assert_eq!(history.previous_password(DeviceId(2)), None);
+        history.add(at(5, 1, Happening::Registered));
+        assert_eq!(history.previous_password(DeviceId(1)), None);
     }
 
     /// Comings at these times; at which of them an episode began.

@@ -190,7 +190,7 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
         put("email", email.clone());
     }
     put("role", if record.role == Role::Admin { "admin" } else { "user" }.into());
-    put("state", record.life.label(Facts::default(), Wall::default()).into());
+    put("state", record.life.label(true, Facts::default(), Wall::default()).into());
     put("app", if record.licence.enabled { "enabled" } else { "disabled" }.into());
     put("generation", record.licence.generation.to_string());
     if let Some(credentials) = &record.credentials {

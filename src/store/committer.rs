@@ -12,7 +12,7 @@
 //!
 //! A group that was answered `Unavailable` stays staged and may become durable later: [`Doubts`]
 //! hears of its writes before the answers go out, and of their keys as soon as reading them tells the
-//! truth again, before any later job is run. The simulation drives [`Committer::step`] itself; in production [`Committer::run`] has a thread.
+//! truth again, before any later job is run. So it does of what a job wrote before it failed. The simulation drives [`Committer::step`] itself; in production [`Committer::run`] has a thread.
 
 use super::limit::{FLUSH_RETRY, GROUP_JOBS_MAX, WATCHERS_MAX};
 use super::watch::Voice;
@@ -95,8 +95,9 @@ pub struct Committer {
     /// The reason of the latest failed flush, until one succeeds.
     failure: Option<StoreError>,
     /// Keys of which it is open what is under them. In an available store only those that staging
-    /// failed for in this group, which is then flushed even if nothing was staged, with what the same
-    /// job had staged before, and those that could not be read when it was available again.
+    /// failed for in this group, which is then flushed even if nothing was staged, those that a job
+    /// of this group wrote before it failed, and those that could not be read when it was available
+    /// again.
     unsure: Vec<Key>,
     minded: Minded,
 }
@@ -196,11 +197,17 @@ impl Committer {
                 next = self.inbox.try_recv().ok();
             }
         }
+        let open = self.unsure.clone();
         let fate = self.commit();
         for (answer, since) in answers {
             answer(fate.clone());
             self.stats.jobs.fetch_add(1, Ordering::Relaxed);
             self.seconds.record(since.elapsed().as_secs_f64());
+        }
+        // Whoever was answered has told memory of what they wrote, which a job behind them may have changed.
+        if fate.is_ok() && !open.is_empty() {
+            self.unsure.extend(open);
+            self.make_sure();
         }
         for (voice, answer) in entering {
             let _ = answer.send(fate.clone().and_then(|()| self.enter(voice)));
@@ -215,13 +222,8 @@ impl Committer {
         let before = self.changes.len();
         let mut txn = Txn::new(&*self.backend, (self.clock)(), &mut self.changes);
         let answer = run(Work::Run(&mut txn));
-        let unsure = txn.into_unsure();
+        self.unsure.extend(txn.into_unsure());
         let wrote = self.changes.len() - before;
-        if !unsure.is_empty() {
-            // Its asker is told that it failed, and what it wrote before that is kept all the same.
-            self.unsure.extend(self.changes.iter().skip(before).map(|change| change.key.clone()));
-        }
-        self.unsure.extend(unsure);
         self.stats.writes.fetch_add(wrote as u64, Ordering::Relaxed);
         answer
     }

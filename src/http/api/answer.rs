@@ -185,6 +185,16 @@ pub(super) struct PasswordSet {
     revision: u64,
 }
 
+/// A password that would do; nothing has changed.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct Suggested {
+    /// It.
+    password: String,
+    /// The revision of the extension.
+    revision: u64,
+}
+
 /// An invitation that was sent.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code)]

@@ -186,6 +186,12 @@ pub(super) fn checked_email(email: Option<String>) -> Result<Option<String>, Ref
     Ok(email)
 }
 
+/// The word for its state.
+pub(super) fn state(record: &ExtensionRecord, directory: &Directory, now: Wall) -> &'static str {
+    let tenant_active = directory.tenant(record.login.tenant()).is_some_and(|tenant| tenant.active);
+    record.life.label(tenant_active, facts(record), now)
+}
+
 /// Until when the last of its locks lasts.
 fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
     let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
@@ -209,7 +215,7 @@ pub(super) fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -
             Role::Admin => "admin",
         }
         .to_owned(),
-        state: record.life.label(facts(record), now).to_owned(),
+        state: state(record, directory, now).to_owned(),
         invited_until: invited_until(record).map(Wall::rfc3339),
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,

@@ -207,6 +207,7 @@ impl Admin {
             R::ExtensionInvite { login } => self.extension_invite(by, login).await,
             R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
+            R::PasswordSuggest { login } => self.password_suggest(login).await,
             R::PasswordReset { login } => self.password_reset(by, login).await,
             R::PinSet { login, pin } => self.pin_set(by, login, pin).await,
             R::PinRemove { login } => self.pin_remove(by, login).await,

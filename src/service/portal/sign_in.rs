@@ -312,7 +312,6 @@ impl Desk {
             }
             let browser = portal.remember(entry.browser, device_hash, txn.now());
             let must_change = portal.must_change;
-            put_extension(txn, &record, Expect::At(row.revision))?;
             let session = Session {
                 login: entry.login,
                 password: entry.password,
@@ -326,6 +325,8 @@ impl Desk {
             make_room(txn, &session)?;
             let parts = [session.login.tenant(), session.login.number(), &hash.hex()];
             SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::Absent)?;
+            // Last: if this fails no code is used up, and nobody has the session's cookie.
+            put_extension(txn, &record, Expect::At(row.revision))?;
             Ok((record, session, must_change))
         };
         let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, bool)| {

@@ -2,6 +2,8 @@
 
 mod factors;
 mod faults;
+mod flows;
+mod halves;
 mod locks;
 mod password;
 mod pins;
