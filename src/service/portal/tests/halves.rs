@@ -74,7 +74,7 @@ fn told(record: &ExtensionRecord) -> String {
     let mails: Vec<_> = record.mails.waiting().iter().map(|mail| kind(&mail.kind)).collect();
     let devices = record.licence.devices.iter().map(|it| (it.id, it.revoked, it.name.clone(), it.sha256));
     let portal = record.portal.as_deref().map(|portal| {
-        let second = SecondStanding::of(Some(portal));
+        let second = SecondStanding::of(record);
         let question = portal.question.as_ref().map(|question| question.text.clone());
         let begun =
             portal.second.as_ref().map(|second| (second.enrolling.is_some(), second.mailed.is_some()));

@@ -24,7 +24,7 @@ impl Bench {
     }
 
     /// The code of the text that is owed.
-    fn texted(&self, name: &str) -> String {
+    pub(super) fn texted(&self, name: &str) -> String {
         let record = self.record(name);
         let owed = record.mobile.as_ref().and_then(|mobile| mobile.owed()).unwrap();
         let id = texting::seal_id(&record.login, owed.id);
