@@ -40,6 +40,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_argon2_runs_total", &[]),
     ("stationmaster_http_sign_in_failures_total", &[]),
     ("stationmaster_shed_total", &["why"]),
+    ("stationmaster_connections_opened_total", &["outcome"]),
     ("stationmaster_queue_depth", &["queue"]),
 ];
 

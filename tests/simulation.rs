@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use world::network::Weather;
 use world::phone::register::Claim;
-use world::phone::{Action, Phone, Setup};
+use world::phone::{Action, Door, Phone, Setup};
 use world::program::{self, Kind, Plan};
 use world::server::Server;
 use world::{Datagram, Host, World, at, bytes};
@@ -57,6 +57,8 @@ fn phone(number: u8, rng: &mut Rng) -> Phone {
         instance: None,
         user_agent: "Scripted/1".to_owned(),
         tcp: false,
+        door: Door::Shut,
+        wordy: false,
         sha256: false,
         keeps_nonce: false,
         server: Nobody.address(),
@@ -209,7 +211,8 @@ fn connections_fail_in_every_state() {
         ];
         for (who, action) in (0..2).flat_map(|who| actions.iter().map(move |action| (who, action.clone()))) {
             let bytewise = step % 3 == 0;
-            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), bytewise);
+            let door = Door::ALL[usize::try_from(step).unwrap_or(0) % Door::ALL.len()];
+            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), bytewise, door);
             let wrong = program::run(&mut world, &plan);
             let ladder = || world.trace.ladder(400);
             assert!(wrong.is_empty(), "{action:?} of {who} at {when:?}:\n{}\n{}", wrong.join("\n"), ladder());

@@ -13,6 +13,7 @@ use crate::sip::reply::{self, ToTag};
 use crate::sip::{Message, Writer};
 use crate::txn::{self, Answered, ClientTxnId, Event};
 use slab::Slab;
+use std::sync::Arc;
 
 /// The calls of a shard and the transactions under them.
 ///
@@ -30,6 +31,14 @@ impl Calls {
     #[must_use]
     pub fn new(shard: ShardId, settings: Settings, rng: Rng) -> Self {
         Self { calls: Slab::new(), numbers: 0, desk: Desk::new(shard, settings, rng) }
+    }
+
+    /// The same, with the listener for TCP at the address of each listener for datagrams: by that, requests
+    /// that are too long for a datagram go over a connection that is opened for them.
+    #[must_use]
+    pub fn opening(mut self, openers: Arc<[Option<u8>]>) -> Self {
+        self.desk.openers = openers;
+        self
     }
 
     /// Takes a request that has no fault, and says what is left to do with it. REGISTER need not
@@ -97,6 +106,13 @@ impl Calls {
     /// A connection is gone: what waits for answers on it has failed.
     pub fn stream_closed(&mut self, now: Now, stream: FlowId) {
         self.desk.txns.stream_closed(stream, now.mono);
+        self.settle(now);
+    }
+
+    /// No connection could be opened for this flow, or the one that was is gone: what was to be sent there
+    /// goes another way, if it has one.
+    pub fn unreached(&mut self, now: Now, flow: &Flow) {
+        self.desk.txns.unreached(flow, now.mono);
         self.settle(now);
     }
 

@@ -14,6 +14,7 @@ use crate::txn::{Intervals, ServerTxnId, Transactions};
 use ahash::RandomState;
 use bytes::{Bytes, BytesMut};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What can be set.
@@ -112,7 +113,7 @@ pub enum Refused {
 /// What the calls want done.
 #[derive(Debug)]
 pub enum Output {
-    /// Send these bytes.
+    /// Send these bytes; over a stream without a connection yet, by one that is opened to its address.
     Send {
         /// Where to.
         flow: Flow,
@@ -220,6 +221,9 @@ pub(super) struct Desk {
     pub(super) out: BytesMut,
     pub(super) told: VecDeque<Output>,
     pub(super) counts: Counts,
+    /// By the number of each listener for datagrams: that of the listener for TCP at the same address, if
+    /// there is one. Connections to its peers are opened from there.
+    pub(super) openers: Arc<[Option<u8>]>,
 }
 
 impl Desk {
@@ -234,6 +238,7 @@ impl Desk {
             out: BytesMut::with_capacity(WRITE_BYTES),
             told: VecDeque::new(),
             counts: Counts::default(),
+            openers: Arc::default(),
         }
     }
 

@@ -190,7 +190,7 @@ impl Stage {
         let intervals = desk.settings.intervals;
         Self::Answered {
             answer: Bytes::copy_from_slice(answer),
-            flow: to.flow,
+            to,
             gap: intervals.t1,
             again: now + intervals.t1,
             until: now + intervals.patience(),

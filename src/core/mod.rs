@@ -92,7 +92,7 @@ impl Core {
         let Shared { settings, directory, nonces, hash, shards, owners, gruus } = shared;
         let Settings { ring_max, intervals, .. } = *settings;
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
-        let calls = Calls::new(shard, call, rng.split());
+        let calls = Calls::new(shard, call, rng.split()).opening(settings.openers().into());
         let probes = probe::Probes::new(intervals, &mut rng);
         let keeper = keep::Keeper::new(limit::KEPT_MAX, &mut rng);
         Self {
@@ -125,6 +125,7 @@ impl Core {
             Inbound::Letter(Letter::Message { flow, message }) => self.receive_letter(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
+            Inbound::Unreached(flow) => self.unreached(now, &flow),
         }
         self.release_calls();
     }

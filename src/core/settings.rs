@@ -103,6 +103,19 @@ impl Settings {
         })
     }
 
+    /// By the number of each listener for datagrams: that of the listener for TCP at the same address, if
+    /// there is one. Only then can a peer that is told of the one reach us by the other.
+    #[must_use]
+    pub fn openers(&self) -> Vec<Option<u8>> {
+        let listeners = || (0..=u8::MAX).zip(&self.listeners);
+        let opener = |ours: &Listener| {
+            let same = |tcp: &Listener| (tcp.local, &tcp.sent_by) == (ours.local, &ours.sent_by);
+            let mut found = listeners().filter(|(_, tcp)| tcp.transport == Transport::Tcp && same(tcp));
+            (ours.transport == Transport::Udp).then(|| found.next().map(|(number, _)| number))?
+        };
+        self.listeners.iter().map(opener).collect()
+    }
+
     /// Whether a source is one of `[sip] trusted`.
     #[must_use]
     pub fn origin(&self, source: IpAddr) -> Origin {

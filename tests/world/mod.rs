@@ -39,6 +39,10 @@ pub(crate) struct Datagram {
 pub(crate) trait Host {
     /// Its address.
     fn address(&self) -> SocketAddr;
+    /// Whether this is its address, or the end of a connection that it opened.
+    fn owns(&self, address: SocketAddr) -> bool {
+        address.ip() == self.address().ip()
+    }
     /// Whether anybody is there to hear a datagram.
     fn hears(&self) -> bool {
         true
@@ -46,15 +50,15 @@ pub(crate) trait Host {
     /// Takes in a datagram.
     fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]);
     /// Takes in what happens on a connection.
-    fn signal(&mut self, _: Mono, _: SocketAddr, _: Signal) {}
+    fn signal(&mut self, _: Mono, _own: SocketAddr, _from: SocketAddr, _: Signal) {}
     /// Does what is due.
     fn fire(&mut self, now: Mono);
     /// When to fire next.
     fn next(&self) -> Option<Mono>;
     /// What it sends.
     fn drain(&mut self) -> Vec<Datagram>;
-    /// What it does on connections.
-    fn signals(&mut self) -> Vec<(SocketAddr, Signal)> {
+    /// What it does on connections: at which end of its own, to whom.
+    fn signals(&mut self) -> Vec<(SocketAddr, SocketAddr, Signal)> {
         Vec::new()
     }
     /// What happened in it, for the trace.
@@ -212,12 +216,17 @@ impl<H: Host> World<H> {
         if !matches!(signal, Signal::Bytes(_)) {
             self.trace.add(now, Line::Signal { path: (from, to), signal: signal.clone() });
         }
-        if to == self.host.address() {
-            return self.host.signal(now, from, signal);
+        if self.host.owns(to) {
+            return self.host.signal(now, to, from, signal);
         }
-        match self.phones.iter_mut().find(|phone| phone.setup.public == to) {
-            Some(phone) => phone.signal(now, from, signal),
-            None if matches!(signal, Signal::Bytes(_)) => self.network.signal(now, to, from, Signal::Reset),
+        match self.phones.iter_mut().find(|phone| phone.setup.public == to || phone.listens() == Some(to)) {
+            Some(phone) => {
+                phone.signal(now, from, signal);
+                self.flush();
+            }
+            None if matches!(signal, Signal::Open | Signal::Bytes(_)) => {
+                self.network.signal(now, to, from, Signal::Reset);
+            }
             None => {}
         }
     }
@@ -237,12 +246,16 @@ impl<H: Host> World<H> {
             }
             network.send(*now, host.address(), datagram.to, &datagram.bytes, trace);
         }
-        for (to, signal) in host.signals() {
-            if let Signal::Bytes(bytes) = &signal {
-                self.told.extend(betrayed(phones, trace, &Datagram { to, bytes: bytes.clone() }));
-                trace.stream(*now, (host.address(), to), bytes);
+        for (own, to, signal) in host.signals() {
+            match &signal {
+                Signal::Bytes(bytes) => {
+                    self.told.extend(betrayed(phones, trace, &Datagram { to, bytes: bytes.clone() }));
+                    trace.stream(*now, (host.address(), to), bytes);
+                }
+                Signal::Open => trace.host(own),
+                _ => {}
             }
-            network.signal(*now, host.address(), to, signal);
+            network.signal(*now, own, to, signal);
         }
         for phone in phones {
             for note in phone.notes.drain(..) {
@@ -251,7 +264,20 @@ impl<H: Host> World<H> {
             if phone.hangs_up() {
                 network.signal(*now, phone.setup.public, host.address(), Signal::Close);
             }
-            for datagram in phone.drain() {
+            let here = phone.setup.private;
+            for (to, signal) in phone.signals.drain(..) {
+                network.signal(*now, here, to, signal);
+            }
+            for mut datagram in phone.drain() {
+                if phone.has_accepted(datagram.to) {
+                    trace.stream(*now, (here, datagram.to), &datagram.bytes);
+                    network.signal(*now, here, datagram.to, Signal::Bytes(datagram.bytes));
+                    continue;
+                }
+                // That connection is gone: by the way of its own requests.
+                if host.owns(datagram.to) {
+                    datagram.to = host.address();
+                }
                 if !phone.setup.tcp {
                     network.send(*now, phone.setup.public, datagram.to, &datagram.bytes, trace);
                     continue;

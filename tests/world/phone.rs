@@ -13,10 +13,11 @@ mod line;
 pub(crate) mod register;
 
 use super::Datagram;
+use super::network::Signal;
 use super::sip::{self, Text};
 use super::txn::{Client, ClientEnd, Heard, Purpose, Server, ServerEnd, fits};
 use call::{Call, Ended};
-use line::Line;
+use line::{Accepted, Line};
 use register::{Ask, Registration};
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
@@ -42,6 +43,10 @@ pub(crate) struct Setup {
     pub(crate) user_agent: String,
     /// Whether it speaks over a connection.
     pub(crate) tcp: bool,
+    /// What it does with connections that are opened to it.
+    pub(crate) door: Door,
+    /// Whether its session descriptions are too long for a datagram.
+    pub(crate) wordy: bool,
     /// Whether it knows SHA-256.
     pub(crate) sha256: bool,
     /// Whether it uses a nonce again.
@@ -52,6 +57,26 @@ pub(crate) struct Setup {
     pub(crate) domain: String,
     /// What it does in every call; drawn for each if `None`.
     pub(crate) manner: Option<Manner>,
+}
+
+/// What a phone does with a connection that is opened to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Door {
+    /// It takes it and listens.
+    Open,
+    /// It refuses it.
+    Shut,
+    /// It does not answer.
+    Silent,
+    /// It takes it and ends it with the first word.
+    Slammed,
+    /// It takes it and does not listen.
+    Deaf,
+}
+
+impl Door {
+    /// Each.
+    pub(crate) const ALL: [Self; 5] = [Self::Open, Self::Shut, Self::Silent, Self::Slammed, Self::Deaf];
 }
 
 impl Setup {
@@ -157,7 +182,10 @@ pub(crate) struct Phone {
     pub(crate) overlooked: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
+    /// What it does on connections that were opened to it.
+    pub(crate) signals: Vec<(SocketAddr, Signal)>,
     line: Line,
+    accepted: Vec<Accepted>,
     boots: u32,
     on: bool,
     quiet: bool,
@@ -180,7 +208,9 @@ impl Phone {
             contradictions: Vec::new(),
             overlooked: Vec::new(),
             notes: Vec::new(),
+            signals: Vec::new(),
             line: Line::default(),
+            accepted: Vec::new(),
             boots: 0,
             on: true,
             quiet: false,
@@ -333,6 +363,7 @@ impl Phone {
         self.servers.clear();
         self.alarms.clear();
         self.line = Line::default();
+        self.accepted.clear();
         for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
             call.left = true;
             call.end(now, Ended::PowerLost);

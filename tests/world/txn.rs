@@ -379,8 +379,9 @@ fn is_reliable(request: &Text) -> bool {
     request.text("via").starts_with("SIP/2.0/TCP")
 }
 
+/// Host and port, whatever the transport: a request may come by two.
 fn sent_by(via: &str) -> &str {
-    via.split(';').next().unwrap_or_default()
+    via.split([' ', ';']).nth(1).unwrap_or_default()
 }
 
 fn phrase(code: u16) -> &'static str {

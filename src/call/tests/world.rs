@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) refused: Vec<Refused>,
     pub(super) begun: Vec<CallRef>,
     pub(super) ring_max: Option<Duration>,
+    /// By which way each message went.
+    pub(super) ways: Vec<Flow>,
     boxes: BTreeMap<SocketAddr, VecDeque<Msg>>,
     branches: u32,
 }
@@ -77,6 +79,7 @@ impl World {
             refused: Vec::new(),
             begun: Vec::new(),
             ring_max: None,
+            ways: Vec::new(),
             boxes: BTreeMap::new(),
             branches: 0,
         }
@@ -250,6 +253,7 @@ impl World {
         while let Some(output) = self.calls.poll_output() {
             match output {
                 Output::Send { flow, bytes } => {
+                    self.ways.push(flow);
                     self.boxes.entry(flow.remote).or_default().push_back(Msg::read(&bytes));
                 }
                 Output::Ended(record) => self.records.push(*record),
