@@ -130,10 +130,16 @@ fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {
 /// What seeds came to, so that a suite in which nothing happens any more does not pass.
 type Tally = BTreeMap<String, usize>;
 
+/// What the server notes of connections to phones.
+const OPENED: [&str; 2] = ["a connection is to be opened", "a connection was opened"];
+
 /// Counts what became of phones and calls.
 fn count(world: &World<Server>, tally: &mut Tally) {
     let mut add = |what: &str, count: usize| *tally.entry(what.to_owned()).or_default() += count;
     for what in ["Locked", "Banned", "RegisterRefused", "the server dies", "civil time jumps"] {
+        add(what, world.trace.count(what));
+    }
+    for what in OPENED {
         add(what, world.trace.count(what));
     }
     add("connections break", world.trace.breaks());
@@ -189,7 +195,9 @@ fn register_programs() {
 #[test]
 fn call_programs() {
     let tally = every_seed(Kind::Calls);
-    assert!(tally["connections break"] > 0 || std::env::var_os("SEED").is_some(), "{tally:?}");
+    for what in OPENED.into_iter().chain(["connections break"]) {
+        assert!(tally[what] > 0 || std::env::var_os("SEED").is_some(), "{what} never happened: {tally:?}");
+    }
     let talked = tally.get("talked").copied().unwrap_or_default();
     let enough = talked * 4 > tally.get("not talked").copied().unwrap_or_default();
     assert!(enough || std::env::var_os("SEED").is_some(), "too few calls are answered: {tally:?}");
@@ -200,7 +208,7 @@ fn call_programs() {
 /// its answer or its sender knows why not, both sides end, and nothing is left.
 #[test]
 fn connections_fail_in_every_state() {
-    let mut talked = 0;
+    let (mut talked, mut opened) = (0, 0);
     for step in 0..100 {
         let when = at(1) + Duration::from_millis(30 * step);
         let actions = [
@@ -217,9 +225,11 @@ fn connections_fail_in_every_state() {
             let ladder = || world.trace.ladder(400);
             assert!(wrong.is_empty(), "{action:?} of {who} at {when:?}:\n{}\n{}", wrong.join("\n"), ladder());
             talked += usize::from(world.phones[0].calls.iter().any(|call| call.was_up));
+            opened += world.trace.count(OPENED[1]);
         }
     }
     assert!((250..800).contains(&talked), "{talked} of 800 calls were answered");
+    assert!(opened > 0, "no connection was opened");
 }
 
 /// The committed seeds of the fuzz targets that run whole programs; `fuzz/` makes more of them.

@@ -419,7 +419,7 @@ impl Phone {
             // It may be a 2xx whose ACK was lost, long after.
             return self.acknowledge_again(response);
         };
-        if let Err(what) = fits(&self.clients[at].request, response, self.setup.public) {
+        if let Err(what) = fits(&self.clients[at].request, response, self.address_before(response)) {
             self.wrong(&format!("{what} in {}", response.start));
         }
         let heard = self.clients[at].hear(now, response, &mut self.out);

@@ -4,7 +4,7 @@
 
 use super::{Alarm, Door, Phone};
 use crate::world::network::Signal;
-use crate::world::sip;
+use crate::world::sip::{self, Text, param};
 use crate::world::txn::ClientEnd;
 use stationmaster::base::time::Mono;
 use std::net::SocketAddr;
@@ -37,6 +37,18 @@ impl Phone {
             self.setup.public.set_port(self.setup.public.port() + PORT_STEP);
         }
         new
+    }
+
+    /// Its address when it asked what this answers: that may have been by a connection before this one.
+    pub(super) fn address_before(&self, response: &Text) -> SocketAddr {
+        let mut address = self.setup.public;
+        let asked = param(response.text("via"), "rport").and_then(|port| port.parse::<u16>().ok());
+        if let Some(port) = asked.filter(|port| self.setup.tcp && *port < address.port())
+            && (address.port() - port).is_multiple_of(PORT_STEP)
+        {
+            address.set_port(port);
+        }
+        address
     }
 
     /// Whether it says no more on its connection; asked once.

@@ -188,6 +188,7 @@ impl Server {
                 self.opened += 1;
                 let end = SocketAddr::new(address().ip(), 40_000 + self.opened);
                 process.lines.opening.insert(to.remote, (end, to));
+                self.notes.push("a connection is to be opened".to_owned());
                 self.signals.push((end, to.remote, Signal::Open));
                 self.enter(now + limit::OUTGOING_OPENING_WAIT_MAX, Event::Late { end, to });
             }
@@ -205,6 +206,7 @@ impl Server {
         lines.opening.remove(&peer);
         let opener = to.opener(usize::from(self.shards)).index();
         let Some(id) = lines.accept(opener, own, peer) else { return };
+        self.notes.push("a connection was opened".to_owned());
         let waited = lines.outgoing.get_mut(opener).map(|outgoing| outgoing.opened(to, id));
         let bytes = waited.unwrap_or_default().concat();
         self.signals.push((own, peer, Signal::Bytes(bytes)));
