@@ -38,7 +38,9 @@
 //! - What goes to a phone takes the flow of its REGISTER. The server opens a connection to one only over TCP,
 //!   only to the address that it was heard from and names itself, and only if it has signed in or is in a
 //!   call: for a request too long for a datagram (RFC 3261 §18.1.1), and where the phone's own connection is
-//!   gone, for answers (§18.2.2) and requests in a call ([`net::outgoing`], `call::state`, [`txn::Ways`]). No
+//!   gone, for answers (§18.2.2) and requests in a call ([`net::outgoing`], `call::state`, [`txn::Ways`]).
+//!   A phone that has registered by another connection meanwhile is sought there first
+//!   ([`directory::Directory::moved`]). No
 //!   connection that comes in is taken for an address that it claims by `alias`: RFC 5923 wants certificates
 //!   of both sides for that, and phones have none.
 //! - A command's line stands in the audit before its change, in the same job: no change is without one.

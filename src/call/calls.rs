@@ -2,6 +2,7 @@
 
 use super::desk::{
     CallRef, Counts, Desk, LegRef, LegView, Output, Place, Received, ReplyTo, Role, Settings, User,
+    Whereabouts,
 };
 use super::record::Outcome;
 use super::state::{Call, Side};
@@ -38,6 +39,13 @@ impl Calls {
     #[must_use]
     pub fn opening(mut self, openers: Arc<[Option<u8>]>) -> Self {
         self.desk.openers = openers;
+        self
+    }
+
+    /// The same, knowing where phones are by now whose connection is another than that of their call.
+    #[must_use]
+    pub fn following(mut self, whereabouts: Whereabouts) -> Self {
+        self.desk.whereabouts = whereabouts;
         self
     }
 
@@ -135,7 +143,7 @@ impl Calls {
     #[must_use]
     pub fn leg(&self, leg: LegRef) -> Option<LegView<'_>> {
         let found = self.get(leg.call)?.leg(leg.side)?;
-        Some(LegView { flow: found.hop.flow, aor: &found.aor })
+        Some(LegView { flow: found.hop.flow, aor: &found.aor, device: found.device.as_ref() })
     }
 
     /// Whether a leg of a call is on this connection, which so must stay open, however silent it is. Looks

@@ -92,6 +92,7 @@ impl Call {
             dialog: branch.dialog.clone(),
             hop: branch.hop.clone(),
             aor: branch.aor.clone(),
+            device: branch.device.clone(),
             state: LegState::Open,
         };
         let client = branch.client;
@@ -156,8 +157,13 @@ impl Call {
         desk.counts.strays += 1;
         let mut dialog = branch.dialog.clone();
         dialog.answered(response);
-        let mut leg =
-            Leg { dialog, hop: branch.hop.clone(), aor: branch.aor.clone(), state: LegState::Closed };
+        let mut leg = Leg {
+            dialog,
+            hop: branch.hop.clone(),
+            aor: branch.aor.clone(),
+            device: branch.device.clone(),
+            state: LegState::Closed,
+        };
         let refusal = refusal(self.offered, response);
         leg.acknowledge(desk, branch.client, FIRST, |writer| carry::refused(writer, &refusal));
         leg.send(desk, Method::Bye, 70, rest, now, |_, _| b"");

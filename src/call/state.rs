@@ -1,6 +1,6 @@
 //! The data of one call, and what is common to all that happens to it.
 
-use super::desk::{CallRef, Desk, Output, ReplyTo, Role, User};
+use super::desk::{CallRef, Desk, Device, Output, ReplyTo, Role, User};
 use super::record::{CallRecord, Candidate, End, Outcome};
 use super::setup::{Again, Target};
 use super::verdict::Verdict;
@@ -58,6 +58,7 @@ pub(super) struct Leg {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
+    pub(super) device: Option<Device>,
     pub(super) state: LegState,
 }
 
@@ -103,6 +104,7 @@ pub(super) struct Branch {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
+    pub(super) device: Option<Device>,
     pub(super) binding: u32,
     /// Whether it was in doubt that its phone is there, and nothing was heard of it since.
     pub(super) suspect: bool,
@@ -359,6 +361,12 @@ impl Leg {
         now: Mono,
         write: impl FnOnce(&Self, &mut Writer<'_>) -> &'m [u8],
     ) -> Option<ClientTxnId> {
+        // Who is on another connection by now is not sought on the one before.
+        if let Some(device) = self.device.as_ref().filter(|_| self.dialog.is_confirmed())
+            && let Some(hop) = (desk.whereabouts)(device, &self.hop.flow)
+        {
+            self.hop = hop;
+        }
         let (cseq, branch) = (self.dialog.next_cseq(), desk.mint());
         let mut writer =
             self.dialog.request(&mut desk.out, method.token(), cseq, branch, &self.hop, hops_left);

@@ -1,6 +1,6 @@
 //! What a shard must know of the configuration.
 
-use crate::base::flow::Transport;
+use crate::base::flow::{Flow, Transport};
 use crate::base::prefix::Prefix;
 use crate::base::token::Token;
 use crate::digest::Algorithms;
@@ -101,6 +101,13 @@ impl Settings {
                     ours.any(|ours| ours == sent_by)
                 })
         })
+    }
+
+    /// How a phone at the end of this flow reaches us.
+    #[must_use]
+    pub fn sent_by(&self, flow: Flow) -> Bytes {
+        let listener = self.listeners.get(usize::from(flow.listener));
+        listener.map_or_else(Bytes::new, |listener| listener.sent_by.clone())
     }
 
     /// By the number of each listener for datagrams: that of the listener for TCP at the same address, if

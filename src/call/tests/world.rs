@@ -6,9 +6,10 @@ use crate::base::flow::{Flow, FlowId, ShardId, Transport};
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now, Wall};
 use crate::call::{
-    CallRecord, CallRef, Calls, End, InviteAccepted, Outcome, Output, Party, Received, Refused, Settings,
-    Target, same_peer,
+    CallRecord, CallRef, Calls, Device, End, InviteAccepted, Outcome, Output, Party, Received, Refused,
+    Settings, Target, same_peer,
 };
+use crate::licence::DeviceId;
 use crate::sip::{Message, Method};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -204,12 +205,19 @@ impl World {
         self.drain();
     }
 
+    /// Phones are known by their numbers.
+    fn device(&self, phone: u8) -> Option<Device> {
+        let id = DeviceId(phone.into());
+        self.streams.contains_key(&phone).then(|| Device { login: Bytes::from_static(b"x-acme"), id })
+    }
+
     /// What the core does with a new INVITE, without asking who calls.
     fn begin(&mut self, message: &Message, flow: Flow) {
         let uri = String::from_utf8_lossy(message.request_uri()).into_owned();
         let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
         let own = user.strip_prefix('p').and_then(|number| number.parse().ok());
         let phones = self.rings.get(&user).cloned().unwrap_or_else(|| own.into_iter().collect());
+        let caller = (1..=u8::MAX).find(|phone| addr(*phone).ip() == flow.remote.ip());
         let party = |display: &str, user: &str| Party {
             aor: Bytes::from(format!("{user}-acme")),
             display: Bytes::from(display.to_owned()),
@@ -223,6 +231,7 @@ impl World {
             flow: self.flow(*phone),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
             aor: Bytes::from(format!("{user}-acme")),
+            device: self.device(*phone),
             binding: u32::from(*phone),
             suspect: self.suspects.contains(phone),
         };
@@ -234,6 +243,7 @@ impl World {
             caller: party("Ann", "201"),
             called: party("", &user),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
+            device: caller.and_then(|phone| self.device(phone)),
             targets: targets.collect(),
             ring_max: self.ring_max,
         };
