@@ -263,7 +263,12 @@ impl Phone {
                 self.calls[id as usize].left = true;
             }
         }
-        self.servers.clear();
+        // Whether what it answered ever came nobody knows.
+        for server in self.servers.drain(..).filter(|server| server.is_unsure()) {
+            if let Some(id) = server.call {
+                self.calls[id as usize].unsettled = true;
+            }
+        }
         self.alarms.clear();
         self.line = Line::default();
         self.accepted.clear();

@@ -287,6 +287,11 @@ impl Server {
         }
     }
 
+    /// Whether it accepted an INVITE and has heard no ACK.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.is_invite() && self.answered.is_some_and(|code| code < 300) && !self.acked
+    }
+
     /// The request came again.
     pub(crate) fn repeat(&self, out: &mut Vec<Datagram>) {
         out.extend(self.last.clone().map(|bytes| Datagram { to: self.from, bytes }));
