@@ -321,7 +321,7 @@ pub const OUTGOING_OPENING_WAIT_MAX: Duration = Duration::from_secs(3);
 pub const OUTGOING_WAITING_BYTES_MAX: usize = 131_072;
 
 /// How long none is opened to an address where that failed, or where nobody ever said anything.
-pub const OUTGOING_AVOIDED: Duration = Duration::from_secs(60);
+pub const OUTGOING_AVOIDED: Duration = Duration::from_secs(600);
 
 /// Such addresses that one shard remembers; past it the one that failed first is tried again.
 pub const OUTGOING_AVOIDED_MAX: usize = 16_384;

@@ -143,7 +143,7 @@ impl Calls {
     #[must_use]
     pub fn leg(&self, leg: LegRef) -> Option<LegView<'_>> {
         let found = self.get(leg.call)?.leg(leg.side)?;
-        Some(LegView { flow: found.hop.flow, aor: &found.aor, device: found.device.as_ref() })
+        Some(LegView { flow: found.hop.flow, aor: &found.aor, device: found.device.as_deref() })
     }
 
     /// Whether a leg of a call is on this connection, which so must stay open, however silent it is. Looks

@@ -16,6 +16,7 @@ use crate::sip::{Message, Method, Name, text};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Max-Breadth of a request that says none (RFC 5393 §5.3.3).
@@ -48,7 +49,7 @@ pub struct Target {
     /// Whose it is.
     pub aor: Bytes,
     /// Which phone it is, if it is reached by a connection of its own.
-    pub device: Option<Device>,
+    pub device: Option<Arc<Device>>,
     /// The number of its binding, for who hears of it.
     pub binding: u32,
     /// Whether it is in doubt that it can be reached: it is rung, but others need not wait for it.
@@ -75,7 +76,7 @@ pub struct InviteAccepted {
     /// Our `host[:port]` as the caller reaches us.
     pub sent_by: Bytes,
     /// Which phone calls, if it is reached by a connection of its own.
-    pub device: Option<Device>,
+    pub device: Option<Arc<Device>>,
     /// The phones, at most [`limit::FORKS_MAX`] of which are rung. None: 480.
     pub targets: Vec<Target>,
     /// How long they may ring, if not as long as set.

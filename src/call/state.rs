@@ -13,6 +13,7 @@ use crate::txn::{ClientTxnId, Ways};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One of the two legs of a call.
@@ -58,7 +59,7 @@ pub(super) struct Leg {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
-    pub(super) device: Option<Device>,
+    pub(super) device: Option<Arc<Device>>,
     pub(super) state: LegState,
 }
 
@@ -104,7 +105,7 @@ pub(super) struct Branch {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
-    pub(super) device: Option<Device>,
+    pub(super) device: Option<Arc<Device>>,
     pub(super) binding: u32,
     /// Whether it was in doubt that its phone is there, and nothing was heard of it since.
     pub(super) suspect: bool,
@@ -362,7 +363,7 @@ impl Leg {
         write: impl FnOnce(&Self, &mut Writer<'_>) -> &'m [u8],
     ) -> Option<ClientTxnId> {
         // Who is on another connection by now is not sought on the one before.
-        if let Some(device) = self.device.as_ref().filter(|_| self.dialog.is_confirmed())
+        if let Some(device) = self.device.as_deref().filter(|_| self.dialog.is_confirmed())
             && let Some(hop) = (desk.whereabouts)(device, &self.hop.flow)
         {
             self.hop = hop;

@@ -264,7 +264,7 @@ impl Core {
         message: &Message,
         caller: &LoginName,
         known: &Caller,
-        device: Option<Device>,
+        device: Option<Arc<Device>>,
     ) {
         let (called, gruu) = self.dialled(caller, message).unzip();
         let (mut found, name, station) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
@@ -424,6 +424,6 @@ impl Core {
 }
 
 /// A phone that is reached by a connection of its own.
-fn registered(login: &str, id: DeviceId, flow: Flow) -> Option<Device> {
-    flow.stream.map(|_| Device { login: Bytes::copy_from_slice(login.as_bytes()), id })
+fn registered(login: &str, id: DeviceId, flow: Flow) -> Option<Arc<Device>> {
+    flow.stream.map(|_| Arc::new(Device { login: Bytes::copy_from_slice(login.as_bytes()), id }))
 }

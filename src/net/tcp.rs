@@ -385,12 +385,17 @@ async fn open(to: Flow, local: Option<IpAddr>, counted: Counted, desk: Rc<Desk>)
         }
         socket.connect(to.remote).await
     };
-    let stream = match tokio::time::timeout(limit::OUTGOING_OPENING_WAIT_MAX, connect).await {
+    let stream = within(limit::OUTGOING_OPENING_WAIT_MAX, connect).await;
+    desk.put(Arrival::Opened { to, stream, counted });
+}
+
+/// What comes of an attempt in so much time.
+async fn within<T>(wait: Duration, connect: impl Future<Output = io::Result<T>>) -> Result<T, Opening> {
+    match tokio::time::timeout(wait, connect).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(_)) => Err(Opening::Refused),
         Err(_) => Err(Opening::Late),
-    };
-    desk.put(Arrival::Opened { to, stream, counted });
+    }
 }
 
 /// The task of a listener; ends with the shard.

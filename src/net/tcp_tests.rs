@@ -311,3 +311,14 @@ fn connections_that_are_opened_count_for_their_source() {
         });
     }
 }
+
+#[test]
+fn an_attempt_has_its_time_and_no_more() {
+    with_streams(async |_, _| {
+        let late = within(Duration::ZERO, std::future::pending::<io::Result<()>>()).await;
+        let refused =
+            within(Duration::ZERO, async { io::Result::<()>::Err(ErrorKind::HostUnreachable.into()) });
+        let found = (late, refused.await, within(Duration::ZERO, async { Ok(7) }).await);
+        assert_eq!(found, (Err(Opening::Late), Err(Opening::Refused), Ok(7)));
+    });
+}

@@ -45,8 +45,9 @@ pub(super) enum Input {
     TransportError,
 }
 
-/// How long the first way has before the other one is tried, in T1.
-const FIRST_WAY: u32 = 8;
+/// How long a connection to be opened has for bringing an answer before the other way is taken as well, in
+/// T1: until a datagram would have been sent for the third time.
+const FIRST_WAY: u32 = 3;
 
 impl Machine {
     fn new(method: Method, flow: &Flow, intervals: Intervals) -> Self {

@@ -103,8 +103,8 @@ struct Server<U> {
     key: Bytes,
     /// Where the answers go.
     flow: Flow,
-    /// Where they go when that connection is gone; not kept for a datagram.
-    back: Option<SocketAddr>,
+    /// The port that they go to when that connection is gone, if they can.
+    back: Option<u16>,
     /// The answer that is sent again; empty before there is one.
     kept: Bytes,
     began: Mono,
@@ -207,7 +207,7 @@ impl<U: Copy> Servers<U> {
         let key = Bytes::copy_from_slice(&self.key);
         let number = shared.number();
         let origin = self.origin(request);
-        let back = reply::way_back(request, &flow);
+        let back = reply::way_back(request, &flow).map(|back| back.port());
         let slot = self.slab.insert(Server {
             number,
             machine,
@@ -324,7 +324,8 @@ impl<U: Copy> Servers<U> {
             self.by_stream.remove(&(stream, slot));
             let Some(server) = self.slab.get_mut(slot as usize) else { continue };
             let Some(back) = server.back.take() else { continue };
-            server.flow = Flow { remote: back, stream: None, ..server.flow };
+            let remote = SocketAddr::new(server.flow.remote.ip(), back);
+            server.flow = Flow { remote, stream: None, ..server.flow };
             if server.machine.awaits_ack() && !server.kept.is_empty() {
                 shared.counts.repeats_sent += 1;
                 shared.sends.push_back(Send { flow: server.flow, bytes: server.kept.clone() });

@@ -14,6 +14,7 @@ use crate::sip::{Message, Method};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const OFFER: &str =
@@ -206,9 +207,10 @@ impl World {
     }
 
     /// Phones are known by their numbers.
-    fn device(&self, phone: u8) -> Option<Device> {
+    fn device(&self, phone: u8) -> Option<Arc<Device>> {
         let id = DeviceId(phone.into());
-        self.streams.contains_key(&phone).then(|| Device { login: Bytes::from_static(b"x-acme"), id })
+        let device = Device { login: Bytes::from_static(b"x-acme"), id };
+        self.streams.contains_key(&phone).then(|| Arc::new(device))
     }
 
     /// What the core does with a new INVITE, without asking who calls.
