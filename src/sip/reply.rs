@@ -115,6 +115,9 @@ pub fn destination(request: &Message, flow: Flow) -> Flow {
 /// address, at the port of the sent-by. `None` if the topmost Via names another address than the source,
 /// from behind a NAT or by a lie, and for what is not TCP: a client of TLS has no certificate that could
 /// be asked for, a browser takes no connection.
+///
+/// Asked of server transactions only: who has one has signed in, or is the peer of a call. What is answered
+/// without one, to strangers above all, goes nowhere else, so that nobody can have us knock at ports.
 #[must_use]
 pub fn way_back(request: &Message, flow: &Flow) -> Option<SocketAddr> {
     let via = request.via().filter(|_| flow.transport == Transport::Tcp)?;
