@@ -220,7 +220,9 @@ fn connections_fail_in_every_state() {
         for (who, action) in (0..2).flat_map(|who| actions.iter().map(move |action| (who, action.clone()))) {
             let bytewise = step % 3 == 0;
             let door = Door::ALL[usize::try_from(step).unwrap_or(0) % Door::ALL.len()];
-            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), bytewise, door);
+            let shape = |setup: &mut Setup| setup.door = door;
+            let (mut world, plan) =
+                program::call_over_connections(when, who, action.clone(), bytewise, shape);
             let wrong = program::run(&mut world, &plan);
             let ladder = || world.trace.ladder(400);
             assert!(wrong.is_empty(), "{action:?} of {who} at {when:?}:\n{}\n{}", wrong.join("\n"), ladder());
@@ -230,6 +232,33 @@ fn connections_fail_in_every_state() {
     }
     assert!((250..800).contains(&talked), "{talked} of 800 calls were answered");
     assert!(opened > 0, "no connection was opened");
+}
+
+/// The same for the connections that the server opens to phones for requests that are too long for a
+/// datagram, however the phones treat them.
+#[test]
+fn connections_to_phones_fail_in_every_state() {
+    let mut opened = 0;
+    for step in 0..100 {
+        let when = at(2) + Duration::from_millis(20 * step);
+        let actions =
+            [Action::Break, Action::Stall(Duration::from_secs(3)), Action::Stall(Duration::from_secs(40))];
+        let door = match usize::try_from(step).unwrap_or(0) {
+            odd if odd % 2 == 1 => Door::ALL[odd / 2 % Door::ALL.len()],
+            _ => Door::Open,
+        };
+        for (who, action) in (0..2).flat_map(|who| actions.iter().map(move |action| (who, action.clone()))) {
+            let shape = |setup: &mut Setup| (setup.tcp, setup.wordy, setup.door) = (false, true, door);
+            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), false, shape);
+            let wrong = program::run(&mut world, &plan);
+            let ladder = || world.trace.ladder(400);
+            let what = format!("{action:?} of {who} at {when:?}, {door:?}");
+            assert!(wrong.is_empty(), "{what}:\n{}\n{}", wrong.join("\n"), ladder());
+            assert!(world.phones[0].calls.iter().any(|call| call.was_up), "{what}:\n{}", ladder());
+            opened += world.trace.count(OPENED[1]);
+        }
+    }
+    assert!(opened > 300, "{opened} connections were opened");
 }
 
 /// The committed seeds of the fuzz targets that run whole programs; `fuzz/` makes more of them.

@@ -317,6 +317,11 @@ pub const OUTGOING_OPENING_MAX: usize = 256;
 /// How long it may take to open a connection.
 pub const OUTGOING_OPENING_WAIT_MAX: Duration = Duration::from_secs(3);
 
+/// How long what was written to a connection that was opened may go unacknowledged by its peer's system; then
+/// it is closed. Less than a peer remembers a request (64 × T1), so that one which came in a datagram meanwhile
+/// is not taken for a new one.
+pub const OUTGOING_UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+
 /// Bytes that wait until one connection is open; with more, all that waits is given up.
 pub const OUTGOING_WAITING_BYTES_MAX: usize = 131_072;
 

@@ -107,6 +107,11 @@ impl Connection {
         self.out.borrow().waiting.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn tcp_user_timeout(&self) -> Option<Duration> {
+        socket2::SockRef::from(&self.stream).tcp_user_timeout().ok()?
+    }
+
     /// Whether anything ever came over it.
     pub(super) fn has_spoken(&self) -> bool {
         self.heard.get() != self.opened

@@ -19,6 +19,7 @@
 //! | [`limit::OUTGOING_MAX`], [`limit::OUTGOING_OPENING_MAX`] | refused |
 //! | [`limit::OUTGOING_WAITING_BYTES_MAX`] for one address | refused |
 //! | [`limit::OUTGOING_OPENING_WAIT_MAX`] | failed |
+//! | [`limit::OUTGOING_UNACKNOWLEDGED_MAX`] | ended |
 //! | [`limit::OUTGOING_AVOIDED_MAX`] | the one that failed first is unknown again |
 
 use super::meters::Shed;

@@ -322,7 +322,9 @@ impl Streams {
                 return self.telling.push_back(Event::Unreached { to, askers });
             }
         };
-        let _ = listen::tune(&stream); // it works without, only less well
+        let _ = listen::tune(&stream).and_then(|()| {
+            socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limit::OUTGOING_UNACKNOWLEDGED_MAX))
+        }); // it works without, only less well
         let layers = Layers::new(to.transport, &self.terms);
         let id = layers.and_then(|layers| self.insert(to, stream, layers, None, counted));
         let Some(id) = id else {

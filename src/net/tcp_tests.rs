@@ -271,6 +271,8 @@ fn a_connection_is_opened_once_and_is_then_like_any_other() {
         assert_eq!((flow.remote, &bytes[..]), (to.remote, MESSAGE));
         let id = flow.stream.unwrap();
         assert!(!streams.is_stranger(id), "it is called");
+        let socket = streams.flows.find(id).unwrap().tcp_user_timeout();
+        assert_eq!(socket, Some(limit::OUTGOING_UNACKNOWLEDGED_MAX));
         assert_eq!(streams.write(id, Bytes::from_static(MESSAGE)), Written::Taken(Transport::Tcp));
         streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX + SWEEP_EVERY, |_| false);
         let ended = [next(&mut streams).await, next(&mut streams).await];

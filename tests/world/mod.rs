@@ -19,6 +19,7 @@ pub(crate) mod txn;
 use network::{Cargo, Network, Packet, Signal, Weather};
 use phone::{Action, Phone};
 use sip::Text;
+use stationmaster::base::limit;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
 use std::collections::BTreeMap;
@@ -172,12 +173,22 @@ impl<H: Host> World<H> {
             Turn::Program => {
                 let Some((_, at, action)) = self.program.pop() else { return };
                 let (host, setup) = (self.host.address(), &self.phones[at].setup);
+                let own = setup.tcp.then_some((setup.public, host));
+                let visits: Vec<_> = self.phones[at].visits().collect();
+                // What goes unacknowledged for longer is given up by the server's system.
+                let breaks = |length: Duration| length > limit::OUTGOING_UNACKNOWLEDGED_MAX;
                 match action {
                     Action::Move(public) => self.trace.name(public, &setup.label),
-                    Action::Stall(length) if setup.tcp => {
-                        self.network.stall(now, setup.public, host, length);
+                    Action::Stall(length) => {
+                        let stalled = visits.iter().copied().filter(|_| !breaks(length)).chain(own);
+                        stalled.for_each(|(phone, host)| self.network.stall(now, phone, host, length));
+                        let broken = visits.iter().filter(|_| breaks(length));
+                        broken.for_each(|(phone, host)| self.network.break_off(now, *phone, *host));
                     }
-                    Action::Break if setup.tcp => self.network.break_off(now, setup.public, host),
+                    Action::Break => {
+                        let broken = visits.into_iter().chain(own);
+                        broken.for_each(|(phone, host)| self.network.break_off(now, phone, host));
+                    }
                     _ => {}
                 }
                 self.phones[at].act(now, action);

@@ -276,13 +276,14 @@ fn stall(rng: &mut Rng) -> Duration {
 }
 
 /// Two phones on connections in fair weather (or byte by byte): both register, the first calls, holds,
-/// presses a key and hangs up. At `when`, `action` is done to phone `who`. Both have this `door`.
+/// presses a key and hangs up. At `when`, `action` is done to phone `who`. `shape` may change
+/// what they are.
 pub(crate) fn call_over_connections(
     when: Mono,
     who: usize,
     action: Action,
     bytewise: bool,
-    door: Door,
+    shape: impl Fn(&mut Setup),
 ) -> (World<Server>, Plan) {
     let mut rng = Rng::from_number(7);
     let extensions: Vec<Extension> =
@@ -312,7 +313,8 @@ pub(crate) fn call_over_connections(
     let phones = extensions.iter().enumerate().map(|(number, extension)| {
         let mut setup = setup(number, extension, &mut rng);
         (setup.tcp, setup.manner, setup.private) = (true, Some(manner), setup.public);
-        setup.door = door;
+        (setup.door, setup.wordy) = (Door::Shut, false);
+        shape(&mut setup);
         Phone::new(setup, rng.split())
     });
     let phones: Vec<Phone> = phones.collect();

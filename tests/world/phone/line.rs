@@ -91,6 +91,11 @@ impl Phone {
         (private.ip() == self.setup.public.ip()).then_some(private)
     }
 
+    /// Both ends of the connections that were opened to it.
+    pub(crate) fn visits(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        self.accepted.iter().map(|line| (self.setup.private, line.peer))
+    }
+
     /// Whether a connection of this peer stands.
     pub(crate) fn has_accepted(&self, peer: SocketAddr) -> bool {
         self.accepted.iter().any(|line| line.peer == peer)
