@@ -28,7 +28,6 @@ fn call() -> (Bench, Phone, Text) {
     comes_by(&mut caller, Transport::Tcp, 1, 1);
     assert_eq!((caller.registers(&mut bench, 3600), called.registers(&mut bench, 3600)), (200, 200));
     calls(&mut bench, &mut caller, &format!("sip:202@{DOMAIN}"), &[]);
-    assert_eq!(caller.hears(&mut bench).unwrap().code(), 100);
     let invite = called.hears(&mut bench).unwrap();
     let ok = answer(&invite, 200).with("Contact", format!("<{}>", called.contact));
     bench.hear(called.address, &ok);

@@ -40,7 +40,6 @@ const UDP: &str = "UDP sm.test:5060";
 fn ring(w: &mut World) -> (Msg, Msg) {
     let invite = w.invite(1, "p2", &long(OFFER));
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     let rung = w.got(2, "INVITE");
     assert_eq!(way(&rung), TCP);
     (invite, rung)
@@ -107,6 +106,7 @@ fn what_does_not_come_over_a_connection_comes_as_a_datagram() {
     assert_eq!(w.got(2, "INVITE"), again, "as any datagram");
     unreached(&mut w, 2);
     w.quiet(2);
+    w.quiet_after_100();
     w.answer(2, &again, 486, "");
     assert_eq!(way(&w.got(2, "ACK")), UDP);
     w.got(1, "486 INVITE");
@@ -124,7 +124,7 @@ fn nor_is_a_connection_without_an_answer_waited_for_long() {
     assert_eq!(way(&w.got(2, "INVITE")), UDP);
     w.run_ms(31_999);
     w.flush(2);
-    w.quiet(1);
+    w.quiet_after_100();
     w.run_ms(1);
     w.got(1, "480 INVITE");
     assert_eq!(w.unreachable, [2]);
@@ -176,7 +176,6 @@ fn an_ack_with_a_long_answer_comes_as_well() {
     let rung = w.got(2, "INVITE");
     assert_eq!(way(&rung), UDP);
     w.answer(2, &rung, 200, OFFER);
-    w.got(1, "100 INVITE");
     let ok = w.got(1, "200 INVITE");
     w.ack(1, &invite.dialog_by(&ok), 7, &long(ANSWER));
     let ack = w.got(2, "ACK");
@@ -257,7 +256,6 @@ fn an_answer_outlives_its_connection() {
         let invite = w.invite(1, "p2", OFFER);
         let invite = invite.set("Via", &format!("SIP/2.0/TCP {sent_by};rport;branch=z9hG4bKa"));
         w.send(1, &invite);
-        w.got(1, "100 INVITE");
         let rung = w.got(2, "INVITE");
         closes(&mut w);
         w.quiet(1);
@@ -280,7 +278,6 @@ fn a_refusal_outlives_its_connection() {
     let invite = w.invite(1, "p2", OFFER);
     let invite = invite.set("Via", &format!("SIP/2.0/TCP {};rport;branch=z9hG4bKa", host(1)));
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     let rung = w.got(2, "INVITE");
     w.answer(2, &rung, 486, "");
     w.got(2, "ACK");
