@@ -35,9 +35,14 @@
 //!   ([`directory::Doubt`]).
 //! - A place that is adopted from another address gets a new device id: a nonce kept from before would
 //!   lead its former phone back to it, and two would share one place ([`licence::Licence::adopt`]).
-//! - The server opens no connection to a phone: what goes to one takes the flow of its REGISTER. So there is
-//!   nothing to reuse by alias (RFC 5923) nor to fall back to when a response's connection is gone (RFC 3261
-//!   §18.2.2), and a request too long for a datagram takes a connection only where the phone has one.
+//! - What goes to a phone takes the flow of its REGISTER. The server opens a connection to one only over TCP,
+//!   only to the address that it was heard from and names itself, and only if it has signed in or is in a
+//!   call: for a request too long for a datagram (RFC 3261 §18.1.1), and where the phone's own connection is
+//!   gone, for answers (§18.2.2) and requests in a call ([`net::outgoing`], `call::state`, [`txn::Ways`]).
+//!   A phone that has registered by another connection meanwhile is sought there first
+//!   ([`directory::Directory::moved`]). No
+//!   connection that comes in is taken for an address that it claims by `alias`: RFC 5923 wants certificates
+//!   of both sides for that, and phones have none.
 //! - A command's line stands in the audit before its change, in the same job: no change is without one.
 //! - A station is an entry of the directory like an extension, with one phone instead of a licence; so
 //!   sign-in, journal, committer and lock know nothing of it ([`directory::Kind`]).

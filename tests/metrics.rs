@@ -40,6 +40,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_argon2_runs_total", &[]),
     ("stationmaster_http_sign_in_failures_total", &[]),
     ("stationmaster_shed_total", &["why"]),
+    ("stationmaster_connections_opened_total", &["outcome"]),
     ("stationmaster_queue_depth", &["queue"]),
 ];
 
@@ -66,6 +67,7 @@ const MOVED: &[&str] = &[
     "parse_errors_total{kind=\"stream_content_length\"}", "parse_errors_total{kind=\"stray_response\"}",
     "retransmissions_total", "shed_total{why=\"streams_of_source_full\"}",
     "shed_total{why=\"http_too_many\"}", "http_sign_in_failures_total",
+    "connections_opened_total{outcome=\"refused\"}",
     "mails_total{outcome=\"handed_over\"}", "argon2_runs_total",
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
     "device_clones_total", "bindings_suspect",

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use world::network::Weather;
 use world::phone::register::Claim;
-use world::phone::{Action, Phone, Setup};
+use world::phone::{Action, Door, Phone, Setup};
 use world::program::{self, Kind, Plan};
 use world::server::Server;
 use world::{Datagram, Host, World, at, bytes};
@@ -57,6 +57,8 @@ fn phone(number: u8, rng: &mut Rng) -> Phone {
         instance: None,
         user_agent: "Scripted/1".to_owned(),
         tcp: false,
+        door: Door::Shut,
+        wordy: false,
         sha256: false,
         keeps_nonce: false,
         server: Nobody.address(),
@@ -128,10 +130,16 @@ fn run(kind: Kind, seed: u64) -> (Vec<String>, World<Server>, Plan) {
 /// What seeds came to, so that a suite in which nothing happens any more does not pass.
 type Tally = BTreeMap<String, usize>;
 
+/// What the server notes of connections to phones.
+const OPENED: [&str; 2] = ["a connection is to be opened", "a connection was opened"];
+
 /// Counts what became of phones and calls.
 fn count(world: &World<Server>, tally: &mut Tally) {
     let mut add = |what: &str, count: usize| *tally.entry(what.to_owned()).or_default() += count;
     for what in ["Locked", "Banned", "RegisterRefused", "the server dies", "civil time jumps"] {
+        add(what, world.trace.count(what));
+    }
+    for what in OPENED {
         add(what, world.trace.count(what));
     }
     add("connections break", world.trace.breaks());
@@ -187,7 +195,9 @@ fn register_programs() {
 #[test]
 fn call_programs() {
     let tally = every_seed(Kind::Calls);
-    assert!(tally["connections break"] > 0 || std::env::var_os("SEED").is_some(), "{tally:?}");
+    for what in OPENED.into_iter().chain(["connections break"]) {
+        assert!(tally[what] > 0 || std::env::var_os("SEED").is_some(), "{what} never happened: {tally:?}");
+    }
     let talked = tally.get("talked").copied().unwrap_or_default();
     let enough = talked * 4 > tally.get("not talked").copied().unwrap_or_default();
     assert!(enough || std::env::var_os("SEED").is_some(), "too few calls are answered: {tally:?}");
@@ -198,7 +208,7 @@ fn call_programs() {
 /// its answer or its sender knows why not, both sides end, and nothing is left.
 #[test]
 fn connections_fail_in_every_state() {
-    let mut talked = 0;
+    let (mut talked, mut opened) = (0, 0);
     for step in 0..100 {
         let when = at(1) + Duration::from_millis(30 * step);
         let actions = [
@@ -209,14 +219,46 @@ fn connections_fail_in_every_state() {
         ];
         for (who, action) in (0..2).flat_map(|who| actions.iter().map(move |action| (who, action.clone()))) {
             let bytewise = step % 3 == 0;
-            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), bytewise);
+            let door = Door::ALL[usize::try_from(step).unwrap_or(0) % Door::ALL.len()];
+            let shape = |setup: &mut Setup| setup.door = door;
+            let (mut world, plan) =
+                program::call_over_connections(when, who, action.clone(), bytewise, shape);
             let wrong = program::run(&mut world, &plan);
             let ladder = || world.trace.ladder(400);
             assert!(wrong.is_empty(), "{action:?} of {who} at {when:?}:\n{}\n{}", wrong.join("\n"), ladder());
             talked += usize::from(world.phones[0].calls.iter().any(|call| call.was_up));
+            opened += world.trace.count(OPENED[1]);
         }
     }
     assert!((250..800).contains(&talked), "{talked} of 800 calls were answered");
+    assert!(opened > 0, "no connection was opened");
+}
+
+/// The same for the connections that the server opens to phones for requests that are too long for a
+/// datagram, however the phones treat them.
+#[test]
+fn connections_to_phones_fail_in_every_state() {
+    let mut opened = 0;
+    for step in 0..100 {
+        let when = at(2) + Duration::from_millis(20 * step);
+        let actions =
+            [Action::Break, Action::Stall(Duration::from_secs(3)), Action::Stall(Duration::from_secs(40))];
+        let door = match usize::try_from(step).unwrap_or(0) {
+            odd if odd % 2 == 1 => Door::ALL[odd / 2 % Door::ALL.len()],
+            _ => Door::Open,
+        };
+        for (who, action) in (0..2).flat_map(|who| actions.iter().map(move |action| (who, action.clone()))) {
+            let shape = |setup: &mut Setup| (setup.tcp, setup.wordy, setup.door) = (false, true, door);
+            let (mut world, plan) = program::call_over_connections(when, who, action.clone(), false, shape);
+            let wrong = program::run(&mut world, &plan);
+            let ladder = || world.trace.ladder(400);
+            let what = format!("{action:?} of {who} at {when:?}, {door:?}");
+            assert!(wrong.is_empty(), "{what}:\n{}\n{}", wrong.join("\n"), ladder());
+            assert!(world.phones[0].calls.iter().any(|call| call.was_up), "{what}:\n{}", ladder());
+            opened += world.trace.count(OPENED[1]);
+        }
+    }
+    assert!(opened > 300, "{opened} connections were opened");
 }
 
 /// The committed seeds of the fuzz targets that run whole programs; `fuzz/` makes more of them.

@@ -108,7 +108,8 @@ pub struct Flow {
     pub listener: u8,
     /// The peer's address as the socket saw it.
     pub remote: SocketAddr,
-    /// The connection, for stream transports; `None` over UDP.
+    /// The connection, for stream transports; `None` over UDP, and of a connection that is yet to be
+    /// opened, or was opened to this address before.
     pub stream: Option<FlowId>,
 }
 
@@ -117,6 +118,32 @@ impl Flow {
     #[must_use]
     pub const fn udp(listener: u8, remote: SocketAddr) -> Self {
         Self { transport: Transport::Udp, listener, remote, stream: None }
+    }
+
+    /// The flow by a connection that is opened to an address: from that of a listener, whose peer it will
+    /// be taken for.
+    #[must_use]
+    pub const fn to_open(transport: Transport, listener: u8, remote: SocketAddr) -> Self {
+        Self { transport, listener, remote, stream: None }
+    }
+
+    /// Whether it is one by a connection that may have to be opened.
+    #[must_use]
+    pub const fn is_to_open(&self) -> bool {
+        self.transport.is_reliable() && self.stream.is_none()
+    }
+
+    /// Which of so many shards opens connections to its address: always the same one, so that there is
+    /// but one connection.
+    #[must_use]
+    pub fn opener(&self, shards: usize) -> ShardId {
+        let bits = match self.remote.ip() {
+            IpAddr::V4(ip) => u128::from(u32::from(ip)),
+            IpAddr::V6(ip) => u128::from(ip),
+        };
+        let mixed = (bits ^ bits >> 64 ^ u128::from(self.remote.port()) << 32) as u64;
+        let place = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % shards.max(1) as u64;
+        ShardId(u16::try_from(place).unwrap_or_default())
     }
 
     /// The address by which a source is counted and banned: the address itself, or its /64 for
@@ -150,5 +177,21 @@ mod tests {
             let flow = Flow::udp(0, remote.parse().unwrap());
             assert_eq!(flow.source(), source.parse::<IpAddr>().unwrap(), "{remote}");
         }
+    }
+
+    #[test]
+    fn each_address_has_one_opener_and_each_shard_its_share() {
+        let flow = |last, port| Flow::to_open(Transport::Tcp, 0, ([192, 0, 2, last], port).into());
+        for shards in [0, 1, 2, 7] {
+            let mut shares = vec![0; shards.max(1)];
+            for (last, port) in (0..=255).flat_map(|last| [(last, 5060), (last, 5062)]) {
+                let opener = flow(last, port).opener(shards);
+                assert_eq!(Flow { listener: 3, ..flow(last, port) }.opener(shards), opener);
+                shares[opener.index()] += 1;
+            }
+            let fair = 512 / shares.len();
+            assert!(shares.iter().all(|share| (fair / 2..=fair * 2).contains(share)), "{shares:?}");
+        }
+        assert!(flow(1, 1).is_to_open() && !Flow::udp(0, flow(1, 1).remote).is_to_open());
     }
 }

@@ -318,6 +318,31 @@ pub const KEEP_ALIVES_PER_SECOND: usize = 4_000;
 /// Addresses of one shard that are kept alive; one more is not.
 pub const KEPT_MAX: usize = 1 << 20;
 
-/// Longest request that goes to a phone in a datagram where it has a connection as well, in bytes (RFC 3261
-/// §18.1.1); one to a phone that has none is sent all the same, and the network cuts it in pieces.
+/// Longest request that goes to a phone in a datagram if it can go over a connection, in bytes (RFC 3261
+/// §18.1.1): one of the phone's own, or one that is opened to it. If no connection comes of that, it is sent
+/// in a datagram all the same, and the network cuts it in pieces.
 pub const DATAGRAM_BYTES_WISHED: usize = 1_300;
+
+/// Connections of one shard that it opened, those being opened included; past it no more are opened:
+/// requests go in datagrams, answers are lost.
+pub const OUTGOING_MAX: usize = 4_096;
+
+/// Connections of one shard that are being opened; past it no more are.
+pub const OUTGOING_OPENING_MAX: usize = 256;
+
+/// How long it may take to open a connection.
+pub const OUTGOING_OPENING_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// How long what was written to a connection that was opened may go unacknowledged by its peer's system; then
+/// it is closed. Less than a peer remembers a request (64 × T1), so that one which came in a datagram meanwhile
+/// is not taken for a new one.
+pub const OUTGOING_UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+
+/// Bytes that wait until one connection is open; with more, all that waits is given up.
+pub const OUTGOING_WAITING_BYTES_MAX: usize = 131_072;
+
+/// How long none is opened to an address where that failed, or where nobody ever said anything.
+pub const OUTGOING_AVOIDED: Duration = Duration::from_secs(600);
+
+/// Such addresses that one shard remembers; past it the one that failed first is tried again.
+pub const OUTGOING_AVOIDED_MAX: usize = 16_384;

@@ -2,6 +2,7 @@
 
 use super::desk::{
     CallRef, Counts, Desk, LegRef, LegView, Output, Place, Received, ReplyTo, Role, Settings, User,
+    Whereabouts,
 };
 use super::record::Outcome;
 use super::state::{Call, Side};
@@ -13,6 +14,7 @@ use crate::sip::reply::{self, ToTag};
 use crate::sip::{Message, Writer};
 use crate::txn::{self, Answered, ClientTxnId, Event};
 use slab::Slab;
+use std::sync::Arc;
 
 /// The calls of a shard and the transactions under them.
 ///
@@ -30,6 +32,21 @@ impl Calls {
     #[must_use]
     pub fn new(shard: ShardId, settings: Settings, rng: Rng) -> Self {
         Self { calls: Slab::new(), numbers: 0, desk: Desk::new(shard, settings, rng) }
+    }
+
+    /// The same, with the listener for TCP at the address of each listener for datagrams: by that, requests
+    /// that are too long for a datagram go over a connection that is opened for them.
+    #[must_use]
+    pub fn opening(mut self, openers: Arc<[Option<u8>]>) -> Self {
+        self.desk.openers = openers;
+        self
+    }
+
+    /// The same, knowing where phones are by now whose connection is another than that of their call.
+    #[must_use]
+    pub fn following(mut self, whereabouts: Whereabouts) -> Self {
+        self.desk.whereabouts = whereabouts;
+        self
     }
 
     /// Takes a request that has no fault, and says what is left to do with it. REGISTER need not
@@ -100,6 +117,13 @@ impl Calls {
         self.settle(now);
     }
 
+    /// No connection could be opened for this flow, or the one that was is gone: what was to be sent there
+    /// goes another way, if it has one.
+    pub fn unreached(&mut self, now: Now, flow: &Flow) {
+        self.desk.txns.unreached(flow, now.mono);
+        self.settle(now);
+    }
+
     /// Ends a call; `false` if it is over.
     pub fn hang_up(&mut self, now: Now, call: CallRef) -> bool {
         let found = self.with(call, |call, desk| call.stop(desk, now)).is_some();
@@ -119,7 +143,7 @@ impl Calls {
     #[must_use]
     pub fn leg(&self, leg: LegRef) -> Option<LegView<'_>> {
         let found = self.get(leg.call)?.leg(leg.side)?;
-        Some(LegView { flow: found.hop.flow, aor: &found.aor })
+        Some(LegView { flow: found.hop.flow, aor: &found.aor, device: found.device.as_deref() })
     }
 
     /// Whether a leg of a call is on this connection, which so must stay open, however silent it is. Looks

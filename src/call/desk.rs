@@ -7,13 +7,16 @@ use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::Mono;
 use crate::base::token::Token;
-use crate::dialog::ReplyHead;
+use crate::dialog::{Hop, ReplyHead};
+use crate::licence::DeviceId;
 use crate::sip::reply::{self, ToTag};
 use crate::sip::{Message, Name, Writer};
 use crate::txn::{Intervals, ServerTxnId, Transactions};
 use ahash::RandomState;
 use bytes::{Bytes, BytesMut};
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What can be set.
@@ -69,7 +72,22 @@ pub struct LegView<'a> {
     pub flow: Flow,
     /// Whose it is.
     pub aor: &'a [u8],
+    /// Which it is, if it is reached by a connection of its own.
+    pub device: Option<&'a Device>,
 }
+
+/// A phone that registered over a connection, and may be on another one before its call is over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Device {
+    /// The login name it registered with.
+    pub login: Bytes,
+    /// Which of that account's it is.
+    pub id: DeviceId,
+}
+
+/// Tells by which connection a phone is reached now that was reached by this one; `None` if it is still
+/// there, or nowhere else.
+pub type Whereabouts = Arc<dyn Fn(&Device, &Flow) -> Option<Hop> + Send + Sync>;
 
 /// Whether a request comes from the peer of a leg: the same connection, or the same address.
 #[must_use]
@@ -112,7 +130,7 @@ pub enum Refused {
 /// What the calls want done.
 #[derive(Debug)]
 pub enum Output {
-    /// Send these bytes.
+    /// Send these bytes; over a stream without a connection yet, by one that is opened to its address.
     Send {
         /// Where to.
         flow: Flow,
@@ -208,7 +226,6 @@ pub(super) struct ReplyTo {
 /// Room for about a hundred messages, which is taken anew once they are sent.
 const WRITE_BYTES: usize = 65_536;
 
-#[derive(Debug)]
 pub(super) struct Desk {
     pub(super) shard: ShardId,
     pub(super) settings: Settings,
@@ -220,6 +237,16 @@ pub(super) struct Desk {
     pub(super) out: BytesMut,
     pub(super) told: VecDeque<Output>,
     pub(super) counts: Counts,
+    /// By the number of each listener for datagrams: that of the listener for TCP at the same address, if
+    /// there is one. Connections to its peers are opened from there.
+    pub(super) openers: Arc<[Option<u8>]>,
+    pub(super) whereabouts: Whereabouts,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("shard", &self.shard).field("txns", &self.txns).finish_non_exhaustive()
+    }
 }
 
 impl Desk {
@@ -234,6 +261,8 @@ impl Desk {
             out: BytesMut::with_capacity(WRITE_BYTES),
             told: VecDeque::new(),
             counts: Counts::default(),
+            openers: Arc::default(),
+            whereabouts: Arc::new(|_, _| None),
         }
     }
 

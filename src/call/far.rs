@@ -93,6 +93,7 @@ impl Call {
             dialog: branch.dialog.clone(),
             hop: branch.hop.clone(),
             aor: branch.aor.clone(),
+            device: branch.device.clone(),
             state: LegState::Open,
         };
         let client = branch.client;
@@ -157,8 +158,13 @@ impl Call {
         desk.counts.strays += 1;
         let mut dialog = branch.dialog.clone();
         dialog.answered(response);
-        let mut leg =
-            Leg { dialog, hop: branch.hop.clone(), aor: branch.aor.clone(), state: LegState::Closed };
+        let mut leg = Leg {
+            dialog,
+            hop: branch.hop.clone(),
+            aor: branch.aor.clone(),
+            device: branch.device.clone(),
+            state: LegState::Closed,
+        };
         let refusal = refusal(self.offered, response);
         leg.acknowledge(desk, branch.client, FIRST, |writer| carry::refused(writer, &refusal));
         leg.send(desk, Method::Bye, 70, rest, now, |_, _| b"");
@@ -191,7 +197,7 @@ impl Stage {
         let intervals = desk.settings.intervals;
         Self::Answered {
             answer: Bytes::copy_from_slice(answer),
-            flow: to.flow,
+            to,
             gap: intervals.t1,
             again: now + intervals.t1,
             until: now + intervals.patience(),

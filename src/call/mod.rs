@@ -49,7 +49,9 @@ mod verdict;
 mod tests;
 
 pub use calls::Calls;
-pub use desk::{CallRef, Counts, LegRef, LegView, Output, Received, Refused, Settings, same_peer};
+pub use desk::{
+    CallRef, Counts, Device, LegRef, LegView, Output, Received, Refused, Settings, Whereabouts, same_peer,
+};
 pub use record::{CallRecord, Candidate, End, Outcome};
 pub use setup::{InviteAccepted, Party, Target};
 pub use state::Side;

@@ -66,10 +66,12 @@ impl Call {
                 self.hang_up(desk, End::NoAck, None, now);
                 self.bye_after_ack(desk, now.mono);
             }
-            Stage::Answered { answer, flow, gap, again, .. } if *again <= now.mono => {
+            Stage::Answered { answer, to, gap, again, .. } if *again <= now.mono => {
                 *gap = (*gap * 2).min(t2);
                 *again = now.mono + *gap;
-                desk.txns.send_again(*flow, answer.clone());
+                // Another one than before once its connection is gone.
+                let flow = to.txn.and_then(|txn| desk.txns.way_of_answers(txn)).unwrap_or(to.flow);
+                desk.txns.send_again(flow, answer.clone());
             }
             Stage::Pending { .. } | Stage::Answered { .. } => {}
         }

@@ -2,7 +2,7 @@
 
 use super::calls::Calls;
 use super::carry;
-use super::desk::{CallRef, Desk, Place, Refused, ReplyTo, Role, User};
+use super::desk::{CallRef, Desk, Device, Place, Refused, ReplyTo, Role, User};
 use super::record::{End, Outcome};
 use super::state::{Branch, Call, Leg, LegState, Progress, State, Why};
 use super::verdict::{SILENCE, Verdict, towards_caller};
@@ -16,6 +16,7 @@ use crate::sip::{Message, Method, Name, text};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Max-Breadth of a request that says none (RFC 5393 §5.3.3).
@@ -47,6 +48,8 @@ pub struct Target {
     pub sent_by: Bytes,
     /// Whose it is.
     pub aor: Bytes,
+    /// Which phone it is, if it is reached by a connection of its own.
+    pub device: Option<Arc<Device>>,
     /// The number of its binding, for who hears of it.
     pub binding: u32,
     /// Whether it is in doubt that it can be reached: it is rung, but others need not wait for it.
@@ -72,6 +75,8 @@ pub struct InviteAccepted {
     pub called: Party,
     /// Our `host[:port]` as the caller reaches us.
     pub sent_by: Bytes,
+    /// Which phone calls, if it is reached by a connection of its own.
+    pub device: Option<Arc<Device>>,
     /// The phones, at most [`limit::FORKS_MAX`] of which are rung. None: 480.
     pub targets: Vec<Target>,
     /// How long they may ring, if not as long as set.
@@ -124,7 +129,13 @@ impl Calls {
             rang: None,
             answered: None,
             called: accepted.called.aor.clone(),
-            near: Leg { dialog, hop, aor: accepted.caller.aor.clone(), state: LegState::Open },
+            near: Leg {
+                dialog,
+                hop,
+                aor: accepted.caller.aor.clone(),
+                device: accepted.device,
+                state: LegState::Open,
+            },
             far: None,
             winner: None,
             branches: SmallVec::new(),
@@ -189,7 +200,8 @@ impl Call {
         let dialog = Dialog::of_ours(desk.mint(), tag, from, to, &target.contact).routed(&target.routes);
         desk.tags.insert(tag, (self.me, Place::Branch(number)));
         let hop = Hop { flow: target.flow, sent_by: target.sent_by.clone() };
-        let mut leg = Leg { dialog, hop, aor: target.aor.clone(), state: LegState::Open };
+        let (aor, device) = (target.aor.clone(), target.device.clone());
+        let mut leg = Leg { dialog, hop, aor, device, state: LegState::Open };
         let user = self.user(Role::Branch(number));
         let client = leg.send(desk, Method::Invite, hops_left(request), user, now.mono, |leg, writer| {
             leg.dialog.contact(writer, &leg.hop);
@@ -206,6 +218,7 @@ impl Call {
             dialog: leg.dialog,
             hop: leg.hop,
             aor: leg.aor,
+            device: leg.device,
             binding: target.binding,
             suspect: target.suspect,
             client,

@@ -1,16 +1,19 @@
 //! The data of one call, and what is common to all that happens to it.
 
-use super::desk::{CallRef, Desk, Output, ReplyTo, Role, User};
+use super::desk::{CallRef, Desk, Device, Output, ReplyTo, Role, User};
 use super::record::{CallRecord, Candidate, End, Outcome};
 use super::setup::{Again, Target};
 use super::verdict::Verdict;
-use crate::base::flow::{Flow, FlowId};
+use crate::base::flow::{Flow, FlowId, Transport};
+use crate::base::limit;
 use crate::base::time::{Mono, Now};
 use crate::dialog::{Dialog, Hop, ReplyHead};
 use crate::sip::{Method, Writer};
-use crate::txn::ClientTxnId;
+use crate::txn::{ClientTxnId, Ways};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One of the two legs of a call.
@@ -56,6 +59,7 @@ pub(super) struct Leg {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
+    pub(super) device: Option<Arc<Device>>,
     pub(super) state: LegState,
 }
 
@@ -101,6 +105,7 @@ pub(super) struct Branch {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
     pub(super) aor: Bytes,
+    pub(super) device: Option<Arc<Device>>,
     pub(super) binding: u32,
     /// Whether it was in doubt that its phone is there, and nothing was heard of it since.
     pub(super) suspect: bool,
@@ -189,7 +194,7 @@ pub(super) enum Stage {
         until: Mono,
     },
     /// Answered 2xx, which is repeated until the ACK comes (§13.3.1.4).
-    Answered { answer: Bytes, flow: Flow, gap: Duration, again: Mono, until: Mono },
+    Answered { answer: Bytes, to: ReplyTo, gap: Duration, again: Mono, until: Mono },
 }
 
 /// A re-INVITE that outlives its call.
@@ -363,12 +368,52 @@ impl Leg {
         now: Mono,
         write: impl FnOnce(&Self, &mut Writer<'_>) -> &'m [u8],
     ) -> Option<ClientTxnId> {
+        // Who is on another connection by now is not sought on the one before.
+        if let Some(device) = self.device.as_deref().filter(|_| self.dialog.is_confirmed())
+            && let Some(hop) = (desk.whereabouts)(device, &self.hop.flow)
+        {
+            self.hop = hop;
+        }
         let (cseq, branch) = (self.dialog.next_cseq(), desk.mint());
         let mut writer =
             self.dialog.request(&mut desk.out, method.token(), cseq, branch, &self.hop, hops_left);
         let body = write(self, &mut writer);
         let request = writer.finish_with(body);
-        desk.txns.client(method, branch, request, self.hop.flow, user, now)
+        let ways = self.ways(desk, request.len());
+        desk.txns.client(method, branch, request, ways, user, now)
+    }
+
+    /// By which way a request of so many bytes goes.
+    ///
+    /// | the peer is reached by | and | way | other way |
+    /// |---|---|---|---|
+    /// | datagrams | the request is too long for one (RFC 3261 §18.1.1), and we listen for TCP there | a connection opened to it | a datagram |
+    /// | a connection of its own over TCP | the dialog is confirmed | that | one opened to its target |
+    /// | else | | that | none |
+    ///
+    /// A connection is opened only to the address that the peer was heard from, and only if its own URI
+    /// names the same: no other can be reached that way, nor could anybody have us knock elsewhere.
+    fn ways(&self, desk: &Desk, length: usize) -> Ways {
+        let flow = self.hop.flow;
+        let canonical = SocketAddr::new(flow.remote.ip().to_canonical(), flow.remote.port());
+        match flow.transport {
+            Transport::Udp if length > limit::DATAGRAM_BYTES_WISHED => {
+                let opener = desk.openers.get(usize::from(flow.listener)).copied().flatten();
+                let opener = opener.filter(|_| self.dialog.next_hop() == Some(canonical));
+                opener.map_or(flow.into(), |listener| Ways {
+                    flow: Flow::to_open(Transport::Tcp, listener, flow.remote),
+                    otherwise: Some(flow),
+                })
+            }
+            Transport::Tcp if self.dialog.is_confirmed() => {
+                let target =
+                    self.dialog.next_hop().filter(|hop| hop.ip() == canonical.ip() && hop.port() != 0);
+                let remote = |hop: SocketAddr| SocketAddr::new(flow.remote.ip(), hop.port());
+                let opened = |hop| Flow::to_open(Transport::Tcp, flow.listener, remote(hop));
+                Ways { flow, otherwise: target.map(opened) }
+            }
+            _ => flow.into(),
+        }
     }
 
     /// Acknowledges the 2xx of an INVITE of ours with this number, now and each time it comes again
@@ -384,8 +429,9 @@ impl Leg {
         let mut writer = self.dialog.request(&mut desk.out, "ACK", cseq, branch, &self.hop, 70);
         let body = write(&mut writer);
         let ack = writer.finish_with(body);
+        let ways = self.ways(desk, ack.len());
         match client {
-            Some(client) => desk.txns.acknowledge(client, self.dialog.remote_tag(), self.hop.flow, ack),
+            Some(client) => desk.txns.acknowledge(client, self.dialog.remote_tag(), ways, ack),
             None => desk.txns.send(self.hop.flow, ack),
         }
     }

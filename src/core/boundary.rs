@@ -29,13 +29,17 @@ pub enum Inbound {
     Settled(Settled),
     /// A connection is gone: nothing can be sent over it any more.
     FlowClosed(FlowId),
+    /// What was sent by a flow without a connection ([`Flow::is_to_open`]) may not have arrived: none could
+    /// be opened, or it is gone again. Told to every shard that sent something there.
+    Unreached(Flow),
 }
 
 /// What a shard wants done, in the order it must be done.
 #[derive(Debug)]
 pub enum Output {
     /// Send these bytes: a datagram from the flow's listener, or a write to its connection, which
-    /// may be another shard's.
+    /// may be another shard's. Where a stream has no connection ([`Flow::is_to_open`]), one to its address is
+    /// opened, or used if it is open; failing that, [`Inbound::Unreached`] is told.
     Send {
         /// Where to.
         flow: Flow,

@@ -28,12 +28,14 @@ use super::refusal::Refusal;
 use crate::account::{LoginName, tenant};
 use crate::base::flow::Flow;
 use crate::base::time::{Now, Wall};
-use crate::call::{self, CallRecord, End, InviteAccepted, LegRef, Party, Received, Target, same_peer};
+use crate::call::{
+    self, CallRecord, Device, End, InviteAccepted, LegRef, Party, Received, Target, same_peer,
+};
 use crate::digest::challenge::Stale;
 use crate::digest::{Outcome, Role};
 use crate::directory::Entry;
 use crate::directory::sign_in::Verdict;
-use crate::licence::Device;
+use crate::licence::{self, DeviceId};
 use crate::registrar::Temporary;
 use crate::route::{self, Agent, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
@@ -52,7 +54,7 @@ impl Gruu {
     fn which(&self, entry: &Entry, now: Wall) -> Which {
         let device = match self {
             Self::Public(instance) => {
-                let has = |device: &&Device| device.shown_by(Some(instance)).is_some();
+                let has = |device: &&licence::Device| device.shown_by(Some(instance)).is_some();
                 entry.licence.devices.iter().find(has).map(|device| device.id)
             }
             Self::Temporary(temporary) => temporary.device(&entry.bindings, now),
@@ -119,7 +121,13 @@ impl Core {
     /// show that. Nobody else's business is 481, above all a foreign BYE.
     fn in_dialog(&mut self, now: Now, flow: Flow, message: &Message, leg: LegRef) {
         let Some(view) = self.calls.leg(leg) else { return self.answer(message, flow, 481, None, |_| {}) };
-        if same_peer(&view.flow, &flow) {
+        let now_at = |device: &Device| {
+            let login = std::str::from_utf8(&device.login).ok()?;
+            self.directory.moved(login, device.id, &view.flow)
+        };
+        if same_peer(&view.flow, &flow)
+            || view.device.and_then(now_at).is_some_and(|there| there.stream == flow.stream)
+        {
             return self.calls.in_dialog(now, leg, message, flow);
         }
         if !matches!(message.method(), Method::Invite | Method::Update | Method::Refer) {
@@ -148,7 +156,8 @@ impl Core {
                 let username = fresh.credentials.username.text();
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, Some(caller.device)));
                 if let Some(login) = caller.login(&username) {
-                    self.place(now, flow, message, &login, &caller);
+                    let device = registered(&username, caller.device, flow);
+                    self.place(now, flow, message, &login, &caller, device);
                 }
             }
             other => self.refuse_caller(now, flow, message, &fresh, other),
@@ -248,9 +257,17 @@ impl Core {
     }
 
     /// Rings for a call of this caller.
-    fn place(&mut self, now: Now, flow: Flow, message: &Message, caller: &LoginName, known: &Caller) {
+    fn place(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        caller: &LoginName,
+        known: &Caller,
+        device: Option<Arc<Device>>,
+    ) {
         let (called, gruu) = self.dialled(caller, message).unzip();
-        let (mut found, name) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
+        let (mut found, name, station) = self.who_rings(called.as_ref(), gruu.flatten().as_ref(), now.wall);
         if Scheme::of(self.asked_for(message)) == Some(Scheme::Sips) {
             found = found.only_secure();
             if !flow.transport.is_secure() {
@@ -286,6 +303,7 @@ impl Core {
             });
         }
         let Some(called) = called else { return };
+        let owner = station.as_ref().unwrap_or(&called).as_str().to_owned();
         let host = Bytes::copy_from_slice(self.settings.host().as_bytes());
         let party = |login: &LoginName, display: &str| Party {
             aor: text(login),
@@ -301,11 +319,12 @@ impl Core {
             from.host = Bytes::from_static(b"anonymous.invalid");
         }
         let aor = text(&called);
-        let targets = found.targets.iter().map(|target| self.target(target, &aor));
+        let targets = found.targets.iter().map(|target| self.target(target, &aor, &owner));
         let accepted = InviteAccepted {
             caller: from,
             called: party(&called, &name),
             sent_by: self.sent_by(flow),
+            device,
             targets: targets.collect(),
             ring_max: None,
         };
@@ -324,17 +343,18 @@ impl Core {
         last.and_then(NameAddr::parse).map_or(uri, |last| last.uri)
     }
 
-    /// A phone that rings, and its other flows.
-    fn target(&self, target: &route::Target, aor: &Bytes) -> Target {
+    /// A phone that rings, and its other flows; `owner` is the account it registered with.
+    fn target(&self, target: &route::Target, aor: &Bytes, owner: &str) -> Target {
         Target {
             contact: Bytes::copy_from_slice(&target.contact),
             routes: Bytes::copy_from_slice(&target.routes),
             flow: target.flow,
             sent_by: self.sent_by(target.flow),
             aor: aor.clone(),
+            device: registered(owner, target.device, target.flow),
             binding: target.number,
             suspect: target.suspect,
-            spares: target.spares.iter().map(|spare| self.target(spare, aor)).collect(),
+            spares: target.spares.iter().map(|spare| self.target(spare, aor, owner)).collect(),
         }
     }
 
@@ -359,8 +379,13 @@ impl Core {
         }
     }
 
-    /// Who rings for an extension, and its display name.
-    fn who_rings(&self, called: Option<&LoginName>, gruu: Option<&Gruu>, now: Wall) -> (Route, Box<str>) {
+    /// Who rings for an extension, its display name, and the station that rings in place of its devices.
+    fn who_rings(
+        &self,
+        called: Option<&LoginName>,
+        gruu: Option<&Gruu>,
+        now: Wall,
+    ) -> (Route, Box<str>, Option<LoginName>) {
         let found = called.and_then(|login| {
             self.directory.with(login.as_str(), |entry| {
                 let which = gruu.map_or(Which::All, |gruu| gruu.which(entry, now));
@@ -376,10 +401,10 @@ impl Core {
         });
         match (found, called) {
             (Some((passed, Some(station), name)), Some(agent)) => {
-                (passed.and(self.station_rings(&station, agent, now)), name)
+                (passed.and(self.station_rings(&station, agent, now)), name, Some(station))
             }
-            (Some((found, _, name)), _) => (found, name),
-            (None, _) => (route_to(None, Which::All, now), Box::default()),
+            (Some((found, _, name)), _) => (found, name, None),
+            (None, _) => (route_to(None, Which::All, now), Box::default(), None),
         }
     }
 
@@ -394,9 +419,11 @@ impl Core {
 
     /// How a phone at the end of this flow reaches us.
     pub(super) fn sent_by(&self, flow: Flow) -> Bytes {
-        self.settings
-            .listeners
-            .get(usize::from(flow.listener))
-            .map_or_else(Bytes::new, |listener| listener.sent_by.clone())
+        self.settings.sent_by(flow)
     }
+}
+
+/// A phone that is reached by a connection of its own.
+fn registered(login: &str, id: DeviceId, flow: Flow) -> Option<Arc<Device>> {
+    flow.stream.map(|_| Arc::new(Device { login: Bytes::copy_from_slice(login.as_bytes()), id }))
 }

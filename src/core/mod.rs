@@ -32,6 +32,7 @@ use crate::base::limit;
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now};
 use crate::call::{self, Calls};
+use crate::dialog::Hop;
 use crate::digest::Nonces;
 use crate::directory::Directory;
 use crate::registrar::Gruus;
@@ -92,7 +93,9 @@ impl Core {
         let Shared { settings, directory, nonces, hash, shards, owners, gruus } = shared;
         let Settings { ring_max, intervals, .. } = *settings;
         let call = call::Settings { ring_max, intervals, ..call::Settings::default() };
-        let calls = Calls::new(shard, call, rng.split());
+        let calls = Calls::new(shard, call, rng.split())
+            .opening(settings.openers().into())
+            .following(whereabouts(&directory, &settings));
         let probes = probe::Probes::new(intervals, &mut rng);
         let keeper = keep::Keeper::new(limit::KEPT_MAX, &mut rng);
         Self {
@@ -125,6 +128,7 @@ impl Core {
             Inbound::Letter(Letter::Message { flow, message }) => self.receive_letter(now, flow, &message),
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
+            Inbound::Unreached(flow) => self.unreached(now, &flow),
         }
         self.release_calls();
     }
@@ -173,4 +177,14 @@ impl Core {
     fn jitter(&mut self) -> u8 {
         self.rng.bits() as u8
     }
+}
+
+/// Where phones are by now that had another connection when their call began.
+fn whereabouts(directory: &Arc<Directory>, settings: &Arc<Settings>) -> call::Whereabouts {
+    let (directory, settings) = (Arc::clone(directory), Arc::clone(settings));
+    Arc::new(move |device, from| {
+        let login = std::str::from_utf8(&device.login).ok()?;
+        let flow = directory.moved(login, device.id, from)?;
+        Some(Hop { flow, sent_by: settings.sent_by(flow) })
+    })
 }

@@ -8,6 +8,7 @@
 //! | no answer within 64 × T1                        | has ended |
 //! | it was refreshed or ended meanwhile             | as that said |
 //!
+//! A question goes by the very flow that it is about, however long it is: another way would prove nothing.
 //! Only bindings heard in datagrams have a grace: no connection outlives the process. The activation
 //! stays in any case. The questions are spread out: [`limit::PROBES_PER_SECOND`], and
 //! [`limit::PROBES_WAITING_MAX`] that wait for an answer; whose turn has not come before its grace is

@@ -1,6 +1,6 @@
 //! What a shard must know of the configuration.
 
-use crate::base::flow::Transport;
+use crate::base::flow::{Flow, Transport};
 use crate::base::prefix::Prefix;
 use crate::base::token::Token;
 use crate::digest::Algorithms;
@@ -103,10 +103,59 @@ impl Settings {
         })
     }
 
+    /// How a phone at the end of this flow reaches us.
+    #[must_use]
+    pub fn sent_by(&self, flow: Flow) -> Bytes {
+        let listener = self.listeners.get(usize::from(flow.listener));
+        listener.map_or_else(Bytes::new, |listener| listener.sent_by.clone())
+    }
+
+    /// By the number of each listener for datagrams: that of the listener for TCP at the same address, if
+    /// there is one. Only then can a peer that is told of the one reach us by the other.
+    #[must_use]
+    pub fn openers(&self) -> Vec<Option<u8>> {
+        openers(&self.listeners)
+    }
+
     /// Whether a source is one of `[sip] trusted`.
     #[must_use]
     pub fn origin(&self, source: IpAddr) -> Origin {
         let listed = self.trusted.iter().any(|prefix| prefix.contains(source));
         if listed { Origin::Listed } else { Origin::Foreign }
+    }
+}
+
+fn openers(all: &[Listener]) -> Vec<Option<u8>> {
+    let opener = |ours: &Listener| {
+        let same = |tcp: &Listener| (tcp.local, &tcp.sent_by) == (ours.local, &ours.sent_by);
+        let mut found =
+            (0..=u8::MAX).zip(all).filter(|(_, tcp)| tcp.transport == Transport::Tcp && same(tcp));
+        (ours.transport == Transport::Udp).then(|| found.next().map(|(number, _)| number))?
+    };
+    all.iter().map(opener).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_opened_from_where_a_peer_would_connect_to() {
+        let listener = |transport, local: &str, advertised: &str| {
+            Listener::new(transport, local.parse().unwrap(), advertised.parse().unwrap())
+        };
+        let (one, other, public) = ("192.0.2.1:5060", "192.0.2.2:5060", "203.0.113.7:5060");
+        let all = [
+            listener(Transport::Udp, one, public),
+            listener(Transport::Udp, other, other),
+            listener(Transport::Tls, other, other),
+            listener(Transport::Tcp, "192.0.2.1:5070", public),
+            listener(Transport::Tcp, one, one),
+            listener(Transport::Tcp, one, public),
+            listener(Transport::Udp, "[2001:db8::1]:5060", "[2001:db8::1]:5060"),
+            listener(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::1]:5060"),
+        ];
+        let wanted = [Some(5), None, None, None, None, None, Some(7), None];
+        assert_eq!(openers(&all), wanted);
     }
 }

@@ -45,6 +45,12 @@ impl Core {
         logins.is_empty()
     }
 
+    /// No connection could be opened for this flow, or the one that was is gone.
+    pub(super) fn unreached(&mut self, now: Now, flow: &Flow) {
+        self.calls.unreached(now, flow);
+        self.drain_calls(now);
+    }
+
     /// A connection is gone: nothing rings over it, and what waits for answers on it has failed.
     pub(super) fn stream_closed(&mut self, now: Now, stream: FlowId) {
         if let Some(logins) = self.streams.0.remove(&stream) {

@@ -14,9 +14,10 @@ use super::pack;
 use crate::base::flow::{Flow, Transport};
 use crate::base::limit;
 use crate::base::token::{COOKIE, Token};
-use crate::sip::uri::without_headers;
+use crate::sip::uri::{ip, without_headers};
 use crate::sip::{Message, Name, NameAddr, Scheme, Uri, Writer};
 use bytes::{Bytes, BytesMut};
+use std::net::SocketAddr;
 
 /// The way to the peer of a dialog.
 #[derive(Clone, Debug)]
@@ -216,6 +217,29 @@ impl Dialog {
     #[must_use]
     pub const fn remote_tag(&self) -> &Bytes {
         &self.remote_tag
+    }
+
+    /// The address that our requests are for by their first route, else by the remote target; `None` if that
+    /// names a host, or wants TLS.
+    #[must_use]
+    pub fn next_hop(&self) -> Option<SocketAddr> {
+        let first = || {
+            let value = self.routes.strip_prefix(b"Route: ")?;
+            Some(NameAddr::parse(value.get(..memchr::memchr(b'\r', value)?)?)?.uri)
+        };
+        let uri = match (self.strict.is_empty(), self.routes.is_empty()) {
+            (false, _) => &self.strict,
+            (true, false) => first()?,
+            (true, true) => &self.target[..],
+        };
+        let uri = Uri::parse(uri).filter(|uri| uri.scheme == Scheme::Sip)?;
+        Some(SocketAddr::new(ip(uri.host)?.to_canonical(), uri.port.unwrap_or(5060)))
+    }
+
+    /// Whether it was confirmed: the first INVITE was answered, or it came from the peer.
+    #[must_use]
+    pub const fn is_confirmed(&self) -> bool {
+        self.confirmed
     }
 
     /// Begins a request within the dialog, up to CSeq; further fields and the body may follow

@@ -208,3 +208,21 @@ fn the_route_set_stays() {
     assert!(bye.starts_with("BYE sip:p1 SIP/2.0\n"), "{bye}");
     assert!(bye.contains("Route: <sip:p2;lr>\nRoute: <sip:p3;lr>\nRoute: <sip:ann@new>\n"), "{bye}");
 }
+
+#[test]
+fn the_next_hop_is_what_the_first_route_or_the_target_names() {
+    for (target, routes, hop) in [
+        ("sip:bob@192.0.2.2", "", Some("192.0.2.2:5060")),
+        ("sip:bob@192.0.2.2:5099;transport=udp", "", Some("192.0.2.2:5099")),
+        ("sip:bob@[2001:db8::2]:5062", "", Some("[2001:db8::2]:5062")),
+        ("sip:bob@192.0.2.2", "Route: <sip:192.0.2.9:7;lr>\r\nRoute: <sip:q;lr>\r\n", Some("192.0.2.9:7")),
+        ("sip:bob@192.0.2.2", "Route: <sip:p;lr>\r\n", None),
+        ("sip:bob@phone.example", "", None),
+        ("sips:bob@192.0.2.2", "", None),
+        ("tel:+16045550199", "", None),
+    ] {
+        let dialog = Dialog::of_ours(token(1), token(2), b"<sip:a@s>", b"<sip:b@s>", target.as_bytes());
+        let found = dialog.routed(routes.as_bytes()).next_hop().map(|hop| hop.to_string());
+        assert_eq!(found.as_deref(), hop, "{target} {routes}");
+    }
+}

@@ -5,6 +5,7 @@ use super::{Directory, Entry, Way};
 use crate::account::LoginName;
 use crate::base::flow::{Flow, Transport};
 use crate::base::time::Wall;
+use crate::licence::DeviceId;
 use crate::registrar::{Binding, Proof};
 use smallvec::SmallVec;
 
@@ -39,6 +40,21 @@ impl Directory {
         });
         kept.sort_unstable();
         kept
+    }
+
+    /// By which connection a device is reached now that was reached by another one; `None` if it is still
+    /// bound to that, or to none. One of the same kind goes first, of these the one heard last.
+    #[must_use]
+    pub fn moved(&self, login: &str, device: DeviceId, from: &Flow) -> Option<Flow> {
+        self.with(login, |entry| {
+            let own = || entry.bindings.iter().filter(|binding| binding.device == device);
+            if from.stream.is_none() || own().any(|binding| binding.stream == from.stream) {
+                return None;
+            }
+            let bound = own().filter(|binding| binding.stream.is_some());
+            let best = bound.max_by_key(|binding| (binding.transport == from.transport, binding.expires));
+            best.map(Binding::flow)
+        })?
     }
 
     /// The bindings of an extension that were heard over this flow, which must be kept open for them.

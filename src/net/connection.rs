@@ -1,4 +1,4 @@
-//! One accepted connection: bytes in become messages, bytes out never make the shard wait.
+//! One connection, accepted or opened: bytes in become messages, bytes out never make the shard wait.
 //!
 //! Its task reads, answers keep-alive pings, and writes what the socket did not take at once. The
 //! shard's loop writes to it directly, and takes its messages from the [`Desk`]. What lies between
@@ -105,6 +105,16 @@ impl Connection {
 
     pub(super) fn is_flushed(&self) -> bool {
         self.out.borrow().waiting.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn tcp_user_timeout(&self) -> Option<Duration> {
+        socket2::SockRef::from(&self.stream).tcp_user_timeout().ok()?
+    }
+
+    /// Whether anything ever came over it.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.heard.get() != self.opened
     }
 
     /// Whether nobody has signed in over it, nor been called.

@@ -4,7 +4,8 @@
 //! when [`limit::STREAM_MESSAGES_WAITING_MAX`] arrivals wait, or the loop has paused it, no
 //! connection is read and the peers' own windows fill.
 
-use super::meters::{Shed, Tally};
+use super::meters::{Opening, Shed, Tally};
+use super::sources::Counted;
 use crate::base::flow::{Flow, FlowId, Transport};
 use crate::base::limit;
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use tokio::sync::{Notify, Semaphore};
 pub(super) enum Arrival {
     /// A connection, not yet admitted.
     Accepted { door: Door, stream: TcpStream, remote: SocketAddr, handshake: Option<Handshake> },
+    /// What came of opening a connection.
+    Opened { to: Flow, stream: Result<TcpStream, Opening>, counted: Counted },
     /// A whole message.
     Message { flow: Flow, bytes: Bytes },
     /// The connection's task is over.

@@ -44,11 +44,15 @@ pub enum Shed {
     AcceptFailed,
     /// More events than the log keeps up with; dropped.
     EventsFull,
+    /// The shard has opened as many connections as it may, or opens as many; no more was.
+    OutgoingFull,
+    /// More was to wait for a connection to be opened than may.
+    OutgoingQueueFull,
 }
 
 impl Shed {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::MailboxFull,
         Self::UdpSendFull,
         Self::UdpSendRefused,
@@ -67,6 +71,8 @@ impl Shed {
         Self::FlowDead,
         Self::AcceptFailed,
         Self::EventsFull,
+        Self::OutgoingFull,
+        Self::OutgoingQueueFull,
     ];
 
     /// The label in `stationmaster_shed_total{why}`.
@@ -91,6 +97,37 @@ impl Shed {
             Self::FlowDead => "flow_dead",
             Self::AcceptFailed => "accept_failed",
             Self::EventsFull => "events_full",
+            Self::OutgoingFull => "outgoing_full",
+            Self::OutgoingQueueFull => "outgoing_queue_full",
+        }
+    }
+}
+
+/// What came of a wish to have a connection to a phone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opening {
+    /// It stands.
+    Opened,
+    /// The phone, or the network, said no.
+    Refused,
+    /// Nobody answered in time.
+    Late,
+    /// None was tried, since that failed a while ago.
+    Avoided,
+}
+
+impl Opening {
+    /// Each, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Opened, Self::Refused, Self::Late, Self::Avoided];
+
+    /// The label in `stationmaster_connections_opened_total{outcome}`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Refused => "refused",
+            Self::Late => "late",
+            Self::Avoided => "avoided",
         }
     }
 }
@@ -109,13 +146,14 @@ pub enum Direction {
 pub struct NetMeters {
     messages: [[Counter; 2]; Transport::ALL.len()],
     shed: [Counter; Shed::ALL.len()],
+    opened: [Counter; Opening::ALL.len()],
     frame_errors: [(FrameError, Counter); 3],
 }
 
 impl NetMeters {
     /// Describes and registers `stationmaster_messages_total{transport,direction}`,
-    /// `stationmaster_shed_total{why}` and the stream kinds of
-    /// `stationmaster_parse_errors_total{kind}`.
+    /// `stationmaster_shed_total{why}`, `stationmaster_connections_opened_total{outcome}` and the stream
+    /// kinds of `stationmaster_parse_errors_total{kind}`.
     #[must_use]
     pub fn new() -> Self {
         metrics::describe_counter!(
@@ -123,6 +161,10 @@ impl NetMeters {
             "SIP messages, by transport and direction"
         );
         metrics::describe_counter!("stationmaster_shed_total", "What was dropped or refused to shed load");
+        metrics::describe_counter!(
+            "stationmaster_connections_opened_total",
+            "Connections that were to be opened to phones, by outcome"
+        );
         metrics::describe_counter!("stationmaster_parse_errors_total", "What could not be read, by kind");
         let frame_error = |error: FrameError| {
             (error, metrics::counter!("stationmaster_parse_errors_total", "kind" => error.label()))
@@ -135,6 +177,9 @@ impl NetMeters {
                 })
             }),
             shed: Shed::ALL.map(|why| metrics::counter!("stationmaster_shed_total", "why" => why.label())),
+            opened: Opening::ALL.map(|outcome| {
+                metrics::counter!("stationmaster_connections_opened_total", "outcome" => outcome.label())
+            }),
             frame_errors: [FrameError::HeaderTooLong, FrameError::MessageTooLong, FrameError::ContentLength]
                 .map(frame_error),
         }
@@ -182,6 +227,13 @@ impl Tally {
         self.meters.shed(why);
     }
 
+    /// Counts what came of opening a connection.
+    pub fn opening(&self, outcome: Opening) {
+        if let Some(counter) = self.meters.opened.get(outcome as usize) {
+            counter.increment(1);
+        }
+    }
+
     /// Counts a connection that cannot be read on.
     pub fn frame_error(&self, error: FrameError) {
         if let Some((_, counter)) = self.meters.frame_errors.iter().find(|(kind, _)| *kind == error) {
@@ -218,6 +270,7 @@ mod tests {
             tally.message(transport, Direction::Out);
         }
         Shed::ALL.iter().for_each(|why| tally.shed(*why));
+        Opening::ALL.iter().for_each(|outcome| tally.opening(*outcome));
         tally.frame_error(FrameError::MessageTooLong);
         tally.flush();
         tally.flush();
@@ -233,6 +286,11 @@ mod tests {
         for (number, why) in Shed::ALL.iter().enumerate() {
             assert_eq!(*why as usize, number);
             let line = format!("stationmaster_shed_total{{why=\"{}\"}} 1", why.label());
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        for (number, outcome) in Opening::ALL.iter().enumerate() {
+            assert_eq!(*outcome as usize, number);
+            let line = format!("stationmaster_connections_opened_total{{outcome=\"{}\"}} 1", outcome.label());
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }

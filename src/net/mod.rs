@@ -4,7 +4,11 @@
 //! the count of connections per source. Nothing here knows what a message means: datagrams and
 //! framed messages go up as bytes with their [`Flow`](crate::base::flow::Flow), bytes for a flow
 //! come down. Between a connection's socket and its messages lie its `layers` (TLS, WebSocket or
-//! framing), which are pure. There are no outgoing connections yet.
+//! framing), which are pure.
+//!
+//! A shard opens connections to those addresses that are its own to open to, and only for bytes that
+//! are to go there over TCP ([`outgoing`]); none over TLS, since phones have no certificates that
+//! could be asked for.
 
 mod connection;
 mod desk;
@@ -14,6 +18,7 @@ pub mod identity;
 mod layers;
 pub mod listen;
 pub mod meters;
+pub mod outgoing;
 pub mod refuse;
 pub mod sources;
 pub mod stun;

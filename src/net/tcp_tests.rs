@@ -34,7 +34,7 @@ fn with<T: Future>(
 
 async fn next(streams: &mut Streams) -> Event {
     loop {
-        if let Some(event) = streams.take() {
+        if let Some(event) = streams.take(Mono::default()) {
             return event;
         }
         poll_fn(|cx| streams.poll_ready(cx)).await;
@@ -122,7 +122,7 @@ fn a_handshake_that_dawdles_ends() {
         let mut stream = connect(addr, b"GET / HTTP/1.1\r\n");
         while streams.is_empty() {
             poll_fn(|cx| streams.poll_ready(cx)).await;
-            assert!(streams.take().is_none());
+            assert!(streams.take(Mono::default()).is_none());
         }
         let now = Instant::now();
         streams.sweep(now + limit::HANDSHAKE_MAX - SWEEP_EVERY, |_| false);
@@ -150,7 +150,7 @@ async fn web(streams: &mut Streams, addr: SocketAddr, say: &[u8]) -> (FlowId, st
     stream.set_nonblocking(true).unwrap();
     let mut answer = [0; 1024];
     while stream.read(&mut answer).is_err() {
-        assert!(streams.take().is_none());
+        assert!(streams.take(Mono::default()).is_none());
         tokio::task::yield_now().await;
     }
     assert!(answer.starts_with(b"HTTP/1.1 101"));
@@ -193,7 +193,7 @@ fn without_a_certificate_nobody_is_let_in() {
     with(Transport::Tls, false, async |mut streams, addr| {
         let mut stream = connect(addr, b"");
         poll_fn(|cx| streams.poll_ready(cx)).await;
-        assert!(streams.take().is_none() && streams.is_empty());
+        assert!(streams.take(Mono::default()).is_none() && streams.is_empty());
         assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     });
 }
@@ -209,13 +209,13 @@ fn nothing_is_read_while_paused_or_full() {
         assert_eq!(streams.write(flow, Bytes::from_static(b"x")), Written::Taken(Transport::Tcp));
         tokio::task::yield_now().await;
         let in_flight = limit::STREAM_READ_BYTES_MAX / MESSAGE.len() + 1;
-        let taken = std::iter::from_fn(|| streams.take()).count();
+        let taken = std::iter::from_fn(|| streams.take(Mono::default())).count();
         assert!(taken <= in_flight, "{taken} were read while paused");
         streams.pause(false);
         let (mut most, mut all) = (0, taken);
         while all < 10_000 {
             let Event::Message { .. } = next(&mut streams).await else { panic!("closed") };
-            let waiting = 1 + std::iter::from_fn(|| streams.take()).count();
+            let waiting = 1 + std::iter::from_fn(|| streams.take(Mono::default())).count();
             most = most.max(waiting);
             all += waiting;
         }
@@ -229,11 +229,98 @@ fn an_accepted_connection_without_a_word_is_silent_too() {
         let mut stream = connect(addr, b"");
         while streams.is_empty() {
             poll_fn(|cx| streams.poll_ready(cx)).await;
-            assert!(streams.take().is_none());
+            assert!(streams.take(Mono::default()).is_none());
         }
         streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX * 2, |_| false);
         assert!(matches!(next(&mut streams).await, Event::Closed(_)));
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         assert!(streams.is_empty());
+    });
+}
+
+/// A socket that takes connections, and the way to it.
+fn door() -> (std::net::TcpListener, Flow) {
+    let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = Flow::to_open(Transport::Tcp, 0, door.local_addr().unwrap());
+    (door, to)
+}
+
+const HERE: ShardId = ShardId(0);
+
+fn reach(streams: &mut Streams, to: Flow) -> Result<Option<Transport>, Unreached> {
+    streams.reach(Mono::default(), to, Bytes::from_static(MESSAGE), HERE)
+}
+
+#[test]
+fn a_connection_is_opened_once_and_is_then_like_any_other() {
+    with_streams(async |mut streams, addr| {
+        let (door, to) = door();
+        assert_eq!([reach(&mut streams, to), reach(&mut streams, to)], [Ok(None), Ok(None)]);
+        while streams.is_empty() {
+            poll_fn(|cx| streams.poll_ready(cx)).await;
+            assert!(streams.take(Mono::default()).is_none());
+        }
+        let (mut phone, from) = door.accept().unwrap();
+        assert_eq!(from.ip(), addr.ip(), "from the listener's address");
+        assert_eq!(reach(&mut streams, to), Ok(Some(Transport::Tcp)));
+        let mut heard = MESSAGE.repeat(3);
+        phone.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, MESSAGE.repeat(3));
+        phone.write_all(MESSAGE).unwrap();
+        let Event::Message { flow, bytes } = next(&mut streams).await else { panic!("no message") };
+        assert_eq!((flow.remote, &bytes[..]), (to.remote, MESSAGE));
+        let id = flow.stream.unwrap();
+        assert!(!streams.is_stranger(id), "it is called");
+        let socket = streams.flows.find(id).unwrap().tcp_user_timeout();
+        assert_eq!(socket, Some(limit::OUTGOING_UNACKNOWLEDGED_MAX));
+        assert_eq!(streams.write(id, Bytes::from_static(MESSAGE)), Written::Taken(Transport::Tcp));
+        streams.sweep(Instant::now() + limit::STREAM_IDLE_MAX + SWEEP_EVERY, |_| false);
+        let ended = [next(&mut streams).await, next(&mut streams).await];
+        assert!(
+            matches!(&ended, [Event::Closed(ended), Event::Unreached { to: of, askers }]
+            if *ended == id && *of == to && askers[..] == [HERE]),
+            "{ended:?}"
+        );
+        assert!(streams.is_empty() && streams.outgoing.is_empty());
+        assert_eq!(reach(&mut streams, to), Ok(None), "it spoke, so that it is opened again");
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_and_left_alone() {
+    with_streams(async |mut streams, _| {
+        let (door, to) = door();
+        drop(door);
+        assert_eq!(reach(&mut streams, to), Ok(None));
+        let told = next(&mut streams).await;
+        assert!(matches!(&told, Event::Unreached { to: of, askers } if *of == to && askers[..] == [HERE]));
+        assert_eq!(reach(&mut streams, to), Err(Unreached));
+        assert!(streams.is_empty());
+    });
+}
+
+#[test]
+fn connections_that_are_opened_count_for_their_source() {
+    for exempt in [false, true] {
+        with(Transport::Tcp, exempt, async |mut streams, _| {
+            let (_door, to) = door();
+            let count = |streams: &Streams| streams.sources.count(to.source(), Begins::Open).unwrap();
+            let mut held: Vec<_> = (0..limit::STREAMS_PER_SOURCE_MAX).map(|_| count(&streams)).collect();
+            let opened = reach(&mut streams, to);
+            assert_eq!(opened, if exempt { Ok(None) } else { Err(Unreached) });
+            held.pop();
+            assert_eq!(reach(&mut streams, to), Ok(None));
+        });
+    }
+}
+
+#[test]
+fn an_attempt_has_its_time_and_no_more() {
+    with_streams(async |_, _| {
+        let late = within(Duration::ZERO, std::future::pending::<io::Result<()>>()).await;
+        let refused =
+            within(Duration::ZERO, async { io::Result::<()>::Err(ErrorKind::HostUnreachable.into()) });
+        let found = (late, refused.await, within(Duration::ZERO, async { Ok(7) }).await);
+        assert_eq!(found, (Err(Opening::Late), Err(Opening::Refused), Ok(7)));
     });
 }

@@ -12,7 +12,7 @@ use crate::core::boundary::{Inbound, Output};
 use crate::net::faces::Faces;
 use crate::net::meters::{Direction, Shed, Tally};
 use crate::net::stun::{self, Allowance};
-use crate::net::tcp::{Event, Streams, Written};
+use crate::net::tcp::{Event, Streams, Unreached, Written};
 use crate::net::udp::{self, Heard, Receiver, Sent, UdpPort};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -149,6 +149,7 @@ impl<C: ShardCore> Driver<C> {
             Mail::Letter(letter) => self.feed(now, Inbound::Letter(letter)),
             Mail::Inbound(inbound) => self.feed(now, inbound),
             Mail::Write { flow, bytes, from } => self.ports.write(flow, bytes, from),
+            Mail::Reach { to, bytes, from } => self.ports.reach(now, to, bytes, from),
             Mail::End { flow, login } => {
                 if self.core.left(flow, &login) {
                     self.ports.streams.end(flow);
@@ -194,12 +195,17 @@ impl<C: ShardCore> Driver<C> {
     /// Up to `most` events of the connections; true if there may be more.
     pub fn read_streams(&mut self, now: Now, most: usize) -> bool {
         for _ in 0..most {
-            match self.ports.streams.take() {
+            match self.ports.streams.take(now.mono) {
                 Some(Event::Message { flow, bytes }) => {
                     self.ports.tally.message(flow.transport, Direction::In);
                     self.feed(now, Inbound::Message { flow, bytes });
                 }
                 Some(Event::Closed(flow)) => self.feed(now, Inbound::FlowClosed(flow)),
+                Some(Event::Unreached { to, askers }) => {
+                    for asker in askers {
+                        self.ports.post(asker, Mail::Inbound(Inbound::Unreached(to)));
+                    }
+                }
                 None => return false,
             }
         }
@@ -238,6 +244,7 @@ impl<C> Ports<C> {
     fn perform(&mut self, now: Now, output: Output) {
         match output {
             Output::Send { flow, bytes } => match flow.stream {
+                None if flow.is_to_open() => self.send_opening(now, flow, bytes),
                 None => self.send(flow, &bytes),
                 Some(id) if id.shard == self.shard => self.write(id, bytes, self.shard),
                 Some(id) => self.post(id.shard, Mail::Write { flow: id, bytes, from: self.shard }),
@@ -290,6 +297,25 @@ impl<C> Ports<C> {
                 self.tally.shed(Shed::FlowDead);
                 self.post(from, Mail::Inbound(Inbound::FlowClosed(id)));
             }
+        }
+    }
+
+    /// Has the shard whose it is open a connection, or use the one it has.
+    fn send_opening(&mut self, now: Now, to: Flow, bytes: Bytes) {
+        let opener = to.opener(self.outboxes.len());
+        if opener == self.shard {
+            return self.reach(now, to, bytes, self.shard);
+        }
+        self.post(opener, Mail::Reach { to, bytes, from: self.shard });
+    }
+
+    /// Writes to an address that is this shard's to open connections to; if it will not come there, `from`
+    /// is told.
+    fn reach(&mut self, now: Now, to: Flow, bytes: Bytes, from: ShardId) {
+        match self.streams.reach(now.mono, to, bytes, from) {
+            Ok(Some(transport)) => self.tally.message(transport, Direction::Out),
+            Ok(None) => {}
+            Err(Unreached) => self.post(from, Mail::Inbound(Inbound::Unreached(to))),
         }
     }
 

@@ -12,7 +12,7 @@
 //! | letters, anything else | kept in the sender's outbox, whose connections are not read meanwhile; past [`limit::MAILBOX_MAX`] there too: dropped, counted |
 //! | posts | given back to the poster |
 
-use crate::base::flow::{FlowId, ShardId};
+use crate::base::flow::{Flow, FlowId, ShardId};
 use crate::base::limit;
 use crate::base::time::Now;
 use crate::core::boundary::{Inbound, Letter};
@@ -41,6 +41,15 @@ pub enum Mail<C> {
         /// Who is told if the connection is gone.
         from: ShardId,
     },
+    /// Bytes for an address that is this shard's to open connections to.
+    Reach {
+        /// The address.
+        to: Flow,
+        /// What to write.
+        bytes: Bytes,
+        /// Who is told if it will not come there.
+        from: ShardId,
+    },
     /// An extension's phone may not use a connection that this shard holds any more.
     End {
         /// The connection.
@@ -66,6 +75,9 @@ impl<C> fmt::Debug for Mail<C> {
                 .field("length", &bytes.len())
                 .field("from", from)
                 .finish(),
+            Self::Reach { to, from, .. } => {
+                f.debug_struct("Reach").field("to", to).field("from", from).finish_non_exhaustive()
+            }
             Self::End { flow, .. } => f.debug_struct("End").field("flow", flow).finish_non_exhaustive(),
             Self::Inbound(inbound) => f.debug_tuple("Inbound").field(inbound).finish(),
             Self::Call(_) => f.write_str("Call"),
@@ -305,7 +317,7 @@ impl<C> Outbox<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::flow::{Flow, Transport};
+    use crate::base::flow::Transport;
     use crate::net::meters::NetMeters;
     use crate::sip::Message;
     use metrics_exporter_prometheus::PrometheusBuilder;

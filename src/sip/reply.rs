@@ -111,6 +111,21 @@ pub fn destination(request: &Message, flow: Flow) -> Flow {
     }
 }
 
+/// Where a response goes once the connection of its request is gone (RFC 3261 §18.2.2): to the source
+/// address, at the port of the sent-by. `None` if the topmost Via names another address than the source,
+/// from behind a NAT or by a lie, and for what is not TCP: a client of TLS has no certificate that could
+/// be asked for, a browser takes no connection.
+///
+/// Asked of server transactions only: who has one has signed in, or is the peer of a call. What is answered
+/// without one, to strangers above all, goes nowhere else, so that nobody can have us knock at ports.
+#[must_use]
+pub fn way_back(request: &Message, flow: &Flow) -> Option<SocketAddr> {
+    let via = request.via().filter(|_| flow.transport == Transport::Tcp)?;
+    let host = uri::ip(via.host)?.to_canonical();
+    let back = SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(5060));
+    (host == flow.remote.ip().to_canonical() && back.port() != 0).then_some(back)
+}
+
 impl Writer<'_> {
     /// The IP address alone, IPv6 without brackets, as `received` wants it.
     fn ip_bare(&mut self, addr: SocketAddr) -> &mut Self {
@@ -163,6 +178,25 @@ mod tests {
             ("SIP/2.0/UDP 192.0.2.1:5062;maddr=10.0.0.9;branch=1", "192.0.2.1:5062"),
         ] {
             assert_eq!(destination(&request(via), flow).remote.to_string(), to, "{via}");
+        }
+    }
+
+    #[test]
+    fn the_way_back_is_to_the_source_alone() {
+        let flow = |transport| Flow { transport, ..Flow::udp(0, "192.0.2.1:1024".parse().unwrap()) };
+        for (transport, via, back) in [
+            (Transport::Tcp, "SIP/2.0/TCP 192.0.2.1:5062;rport;branch=1", Some("192.0.2.1:5062")),
+            (Transport::Tcp, "SIP/2.0/TCP 192.0.2.1;branch=1", Some("192.0.2.1:5060")),
+            (Transport::Tcp, "SIP/2.0/TCP 192.0.2.1:0;branch=1", None),
+            (Transport::Tcp, "SIP/2.0/TCP 10.0.0.1:5062;branch=1;received=10.0.0.1", None),
+            (Transport::Tcp, "SIP/2.0/TCP 10.0.0.1:22;maddr=10.0.0.9;branch=1", None),
+            (Transport::Tcp, "SIP/2.0/TCP phone.example;branch=1", None),
+            (Transport::Udp, "SIP/2.0/UDP 192.0.2.1:5062;branch=1", None),
+            (Transport::Tls, "SIP/2.0/TLS 192.0.2.1:5062;branch=1", None),
+            (Transport::Ws, "SIP/2.0/WS 192.0.2.1:5062;branch=1", None),
+        ] {
+            let found = way_back(&request(via), &flow(transport)).map(|back| back.to_string());
+            assert_eq!(found.as_deref(), back, "{via}");
         }
     }
 }

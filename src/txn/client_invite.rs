@@ -84,6 +84,12 @@ impl ClientInvite {
         self.state
     }
 
+    /// Whether the service waits for a final answer no longer than 64 × T1.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.limited
+    }
+
     /// Applies one input, appending what must be done to `out`.
     pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         use {Input as I, State as S};

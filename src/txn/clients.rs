@@ -3,9 +3,10 @@
 use super::client_invite::{self as invite, ClientInvite};
 use super::client_non_invite::{self as other, ClientNonInvite};
 use super::derive;
-use super::step::{Output, Timer};
+use super::step::{Intervals, Output, Timer};
 use super::table::{Due, Event, Running, Send, Shared};
-use crate::base::flow::{Flow, FlowId};
+use super::ways::{self, Way, Ways};
+use crate::base::flow::Flow;
 use crate::base::time::Mono;
 use crate::base::token::Token;
 use crate::sip::{Message, Method};
@@ -44,7 +45,19 @@ pub(super) enum Input {
     TransportError,
 }
 
+/// How long a connection to be opened has for bringing an answer before the other way is taken as well, in
+/// T1: until a datagram would have been sent for the third time.
+const FIRST_WAY: u32 = 3;
+
 impl Machine {
+    fn new(method: Method, flow: &Flow, intervals: Intervals) -> Self {
+        let reliable = flow.transport.is_reliable();
+        match method {
+            Method::Invite => Self::Invite(ClientInvite::new(reliable, intervals)),
+            _ => Self::Other(ClientNonInvite::new(reliable, intervals)),
+        }
+    }
+
     fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         match self {
             Self::Invite(machine) => machine.handle(
@@ -76,6 +89,18 @@ impl Machine {
         matches!(self, Self::Invite(machine) if machine.state() == invite::State::Accepted)
     }
 
+    /// Whether nothing came back at all.
+    fn is_unheard(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.state() == invite::State::Calling,
+            Self::Other(machine) => machine.state() == other::State::Trying,
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        matches!(self, Self::Invite(machine) if machine.is_limited())
+    }
+
     fn is_over(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.state() == invite::State::Terminated,
@@ -84,8 +109,15 @@ impl Machine {
     }
 }
 
-/// An ACK to a 2xx, and the To tag of that 2xx.
-type Acked = (Bytes, Bytes);
+/// An ACK to a 2xx.
+#[derive(Debug)]
+struct Acked {
+    /// The To tag of that 2xx.
+    tag: Bytes,
+    ack: Bytes,
+    flow: Flow,
+    otherwise: Option<Box<Flow>>,
+}
 
 #[derive(Debug)]
 struct Client<U> {
@@ -94,6 +126,8 @@ struct Client<U> {
     method: Method,
     branch: Token,
     flow: Flow,
+    /// The way that is tried when this one is gone.
+    otherwise: Option<Box<Flow>>,
     /// The request as sent; once it has its final answer, the ACK to that.
     kept: Bytes,
     /// Whether `kept` is the ACK.
@@ -111,7 +145,7 @@ pub(super) struct Clients<U> {
     /// By branch, and whether it is the CANCEL that shares the branch of its INVITE.
     by_branch: HashMap<(Token, bool), u32, RandomState>,
     /// Those over connections, so that the end of one is heard by those it concerns.
-    by_stream: BTreeSet<(FlowId, ClientTxnId)>,
+    by_way: BTreeSet<(Way, ClientTxnId)>,
 }
 
 /// The most To tags of one INVITE whose ACKs are kept; further ones go up each time.
@@ -119,7 +153,7 @@ const ACKS_MAX: usize = 8;
 
 impl<U: Copy> Clients<U> {
     pub(super) fn new(hash: RandomState) -> Self {
-        Self { slab: Slab::new(), by_branch: HashMap::with_hasher(hash), by_stream: BTreeSet::new() }
+        Self { slab: Slab::new(), by_branch: HashMap::with_hasher(hash), by_way: BTreeSet::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -128,7 +162,7 @@ impl<U: Copy> Clients<U> {
 
     #[cfg(test)]
     pub(super) fn leaves_nothing(&self) -> bool {
-        self.slab.is_empty() && self.by_branch.is_empty() && self.by_stream.is_empty()
+        self.slab.is_empty() && self.by_branch.is_empty() && self.by_way.is_empty()
     }
 
     fn get(&mut self, id: ClientTxnId) -> Option<&mut Client<U>> {
@@ -141,7 +175,7 @@ impl<U: Copy> Clients<U> {
         method: Method,
         branch: Token,
         request: Bytes,
-        flow: Flow,
+        ways: Ways,
         user: U,
         shared: &mut Shared<U>,
         now: Mono,
@@ -150,11 +184,9 @@ impl<U: Copy> Clients<U> {
         if self.by_branch.contains_key(&key) {
             return None;
         }
-        let reliable = flow.transport.is_reliable();
-        let machine = match method {
-            Method::Invite => Machine::Invite(ClientInvite::new(reliable, shared.intervals)),
-            _ => Machine::Other(ClientNonInvite::new(reliable, shared.intervals)),
-        };
+        let Ways { flow, otherwise } = ways;
+        let request = if flow.is_to_open() { ways::over(&request, &flow) } else { request };
+        let machine = Machine::new(method, &flow, shared.intervals);
         let number = shared.number();
         let slot = self.slab.insert(Client {
             number,
@@ -162,6 +194,7 @@ impl<U: Copy> Clients<U> {
             method,
             branch,
             flow,
+            otherwise: otherwise.map(Box::new),
             kept: Bytes::new(),
             acknowledged: false,
             acks: SmallVec::new(),
@@ -171,10 +204,17 @@ impl<U: Copy> Clients<U> {
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
         let id = ClientTxnId { slot, number };
         self.by_branch.insert(key, slot);
-        if let Some(stream) = flow.stream {
-            self.by_stream.insert((stream, id));
-        }
+        self.by_way.extend(Way::of(&flow).map(|way| (way, id)));
         self.run(id, Input::Begin, Some(request), None, shared, now);
+        if flow.is_to_open()
+            && otherwise.is_some()
+            && let Some(client) = self.get(id)
+        {
+            // On a connection a machine repeats nothing: the timer is free.
+            let (timer, at) = (client.timer(), now + shared.intervals.t1 * FIRST_WAY);
+            client.running.start(timer, at);
+            shared.due.set(at, Due::Client(id, timer));
+        }
         Some(id)
     }
 
@@ -198,9 +238,9 @@ impl<U: Copy> Clients<U> {
         let Some(client) = self.get(id) else { return false };
         if matches!(response.status(), 200..=299) {
             let tag = response.to_tag().unwrap_or_default();
-            if let Some((_, ack)) = client.acks.iter().find(|(acked, _)| acked == tag) {
+            if let Some(Acked { ack, flow, .. }) = client.acks.iter().find(|acked| acked.tag == tag) {
                 shared.counts.repeats_absorbed += 1;
-                shared.sends.push_back(Send { flow: client.flow, bytes: ack.clone() });
+                shared.sends.push_back(Send { flow: *flow, bytes: ack.clone() });
                 return false;
             }
         }
@@ -211,13 +251,25 @@ impl<U: Copy> Clients<U> {
         up
     }
 
-    /// Keeps the ACK to the 2xx with this To tag, for each time that 2xx comes again.
-    pub(super) fn keep_ack(&mut self, id: ClientTxnId, tag: &[u8], ack: &Bytes) {
+    /// Sends the ACK to the 2xx with this To tag, and keeps it for each time that 2xx comes again.
+    pub(super) fn send_ack<V>(
+        &mut self,
+        id: ClientTxnId,
+        tag: &[u8],
+        ways: Ways,
+        ack: Bytes,
+        shared: &mut Shared<V>,
+    ) {
+        let Ways { flow, otherwise } = ways;
+        let ack = if flow.is_to_open() { ways::over(&ack, &flow) } else { ack };
         if let Some(client) = self.get(id)
             && client.acks.len() < ACKS_MAX
         {
-            client.acks.push((Bytes::copy_from_slice(tag), Bytes::copy_from_slice(ack)));
+            let (tag, kept) = (Bytes::copy_from_slice(tag), Bytes::copy_from_slice(&ack));
+            client.acks.push(Acked { tag, ack: kept, flow, otherwise: otherwise.map(Box::new) });
+            self.by_way.extend(Way::of(&flow).map(|way| (way, id)));
         }
+        shared.sends.push_back(Send { flow, bytes: ack });
     }
 
     /// Whether this is an INVITE without a final answer.
@@ -229,16 +281,16 @@ impl<U: Copy> Clients<U> {
         })
     }
 
-    /// The INVITE of this transaction as it was sent, its branch and its flow; `None` once it has
+    /// The INVITE of this transaction as it was sent, its branch and its way; `None` once it has
     /// a final answer.
-    pub(super) fn unanswered(&mut self, id: ClientTxnId) -> Option<(Message, Token, Flow)> {
+    pub(super) fn unanswered(&mut self, id: ClientTxnId) -> Option<(Message, Token, Ways)> {
         if !self.waits(id) {
             return None;
         }
         let client = self.get(id)?;
         let invite = Message::parse(client.kept.clone()).ok()?;
         let branch = derive::branch(&invite)?;
-        Some((invite, branch, client.flow))
+        Some((invite, branch, Ways { flow: client.flow, otherwise: client.otherwise.as_deref().copied() }))
     }
 
     /// Applies one input: `given` is a request to send, `response` one that came. Whether that must
@@ -295,8 +347,8 @@ impl<U: Copy> Clients<U> {
         if client.machine.is_over() {
             let client = self.slab.remove(id.slot as usize);
             self.by_branch.remove(&(client.branch, client.method == Method::Cancel));
-            if let Some(stream) = client.flow.stream {
-                self.by_stream.remove(&(stream, id));
+            for way in client.acks.iter().map(|acked| &acked.flow).chain([&client.flow]).filter_map(Way::of) {
+                self.by_way.remove(&(way, id));
             }
         }
         up
@@ -311,26 +363,97 @@ impl<U: Copy> Clients<U> {
         shared: &mut Shared<U>,
         now: Mono,
     ) {
-        if self.get(id).is_some_and(|client| client.running.take(timer, at)) {
+        let Some(client) = self.get(id) else { return };
+        if !client.running.take(timer, at) {
+            return;
+        }
+        if !(timer.repeats() && client.flow.transport.is_reliable()) {
             self.run(id, Input::Fired(timer), None, None, shared, now);
+        } else if client.machine.is_unheard() {
+            self.switch(id, shared, now);
         }
     }
 
-    /// A connection is gone, and with it what waited for answers on it.
-    pub(super) fn stream_closed(&mut self, stream: FlowId, shared: &mut Shared<U>, now: Mono) {
-        let range = (stream, ClientTxnId::FIRST)..=(stream, ClientTxnId::LAST);
-        let ids: Vec<ClientTxnId> = self.by_stream.range(range).map(|(_, id)| *id).collect();
+    /// A way is gone, or does not come about: what waits for answers there is sent by its other way; what
+    /// has none fails.
+    pub(super) fn lost(&mut self, way: Way, shared: &mut Shared<U>, now: Mono) {
+        let range = (way, ClientTxnId::FIRST)..=(way, ClientTxnId::LAST);
+        let ids: Vec<ClientTxnId> = self.by_way.range(range).map(|(_, id)| *id).collect();
         for id in ids {
-            self.run(id, Input::TransportError, None, None, shared, now);
+            let acked = self.switch_acks(id, way, shared);
+            let concerned = self.get(id).is_some_and(|client| Way::of(&client.flow) == Some(way));
+            if concerned && !self.switch(id, shared, now) && !acked {
+                self.run(id, Input::TransportError, None, None, shared, now);
+            }
         }
+    }
+
+    /// Goes on by the other way, with the same branch: who got the request already takes it for a repetition
+    /// (§17.2.3). With an answer on its way only what follows goes there. `false` if there is no other.
+    fn switch(&mut self, id: ClientTxnId, shared: &mut Shared<U>, now: Mono) -> bool {
+        let Some(client) = self.get(id) else { return false };
+        let Some(other) = client.otherwise.take() else { return false };
+        let (gone, limited) = (Way::of(&client.flow), client.machine.is_limited());
+        client.flow = *other;
+        client.kept = ways::over(&client.kept, &client.flow);
+        let (unheard, request) = (client.machine.is_unheard(), client.kept.clone());
+        if unheard {
+            client.machine = Machine::new(client.method, &client.flow, shared.intervals);
+            client.running = Running::default();
+        }
+        let of_acks = client.acks.iter().any(|acked| Way::of(&acked.flow) == gone);
+        if let Some(gone) = gone.filter(|_| !of_acks) {
+            self.by_way.remove(&(gone, id));
+        }
+        self.by_way.extend(Way::of(&other).map(|way| (way, id)));
+        if unheard {
+            self.run(id, Input::Begin, Some(request), None, shared, now);
+        }
+        if unheard && limited {
+            self.run(id, Input::Limit, None, None, shared, now);
+        }
+        true
+    }
+
+    /// The ACKs of this way take their other one; whether there were any. What was written to the peer's own
+    /// connection is sent again only if the 2xx is.
+    fn switch_acks(&mut self, id: ClientTxnId, way: Way, shared: &mut Shared<U>) -> bool {
+        let Some(client) = self.slab.get_mut(id.slot as usize).filter(|client| client.number == id.number)
+        else {
+            return false;
+        };
+        let mut any = false;
+        for acked in client.acks.iter_mut().filter(|acked| Way::of(&acked.flow) == Some(way)) {
+            let Some(other) = acked.otherwise.take() else { continue };
+            any = true;
+            acked.flow = *other;
+            acked.ack = ways::over(&acked.ack, &acked.flow);
+            self.by_way.extend(Way::of(&acked.flow).map(|way| (way, id)));
+            if matches!(way, Way::Opened(..)) {
+                shared.sends.push_back(Send { flow: acked.flow, bytes: acked.ack.clone() });
+            }
+        }
+        if any && Way::of(&client.flow) != Some(way) {
+            self.by_way.remove(&(way, id));
+        }
+        any
     }
 }
 
 impl<U> Client<U> {
-    /// Keeps a request: where it may have to be repeated, and an INVITE always, since its ACK and
+    /// The timer that would have it repeated.
+    const fn timer(&self) -> Timer {
+        match self.machine {
+            Machine::Invite(_) => Timer::A,
+            Machine::Other(_) => Timer::E,
+        }
+    }
+
+    /// Keeps a request: where it may have to be sent again, and an INVITE always, since its ACK and
     /// CANCEL are made from it.
     fn keep(&mut self, request: Option<&[u8]>) {
-        if self.method == Method::Invite || !self.flow.transport.is_reliable() {
+        let again = !self.flow.transport.is_reliable() || self.otherwise.is_some();
+        if self.method == Method::Invite || again {
             self.kept = request.map(Bytes::copy_from_slice).unwrap_or_default();
         }
     }

@@ -24,8 +24,10 @@ mod key;
 #[cfg(test)]
 mod rows;
 mod servers;
+mod ways;
 
 pub use clients::ClientTxnId;
 pub use servers::ServerTxnId;
 pub use step::Intervals;
 pub use table::{Answered, Counts, Event, Received, Send, Transactions};
+pub use ways::Ways;

@@ -5,13 +5,14 @@ use super::server_invite::{self as invite, ServerInvite};
 use super::server_non_invite::{self as other, ServerNonInvite};
 use super::step::{Output, Timer};
 use super::table::{Due, Event, Running, Send, Shared};
-use crate::base::flow::Flow;
+use crate::base::flow::{Flow, FlowId};
 use crate::base::time::Mono;
-use crate::sip::{Message, Method};
+use crate::sip::{Message, Method, reply};
 use ahash::RandomState;
 use bytes::Bytes;
 use slab::Slab;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 
 /// A server transaction. A number is not used again soon: one that outlives its transaction names
 /// nothing.
@@ -82,6 +83,11 @@ impl Machine {
         matches!(self, Self::Invite(machine) if machine.state() == invite::State::Accepted)
     }
 
+    /// Whether its final answer may not have been seen: no ACK has come.
+    fn awaits_ack(&self) -> bool {
+        matches!(self, Self::Invite(machine) if machine.state() == invite::State::Completed)
+    }
+
     fn is_over(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.state() == invite::State::Terminated,
@@ -97,6 +103,8 @@ struct Server<U> {
     key: Bytes,
     /// Where the answers go.
     flow: Flow,
+    /// The port that they go to when that connection is gone, if they can.
+    back: Option<u16>,
     /// The answer that is sent again; empty before there is one.
     kept: Bytes,
     began: Mono,
@@ -113,13 +121,15 @@ pub(super) struct Servers<U> {
     slab: Slab<Server<U>>,
     by_key: HashMap<Bytes, u32, RandomState>,
     by_origin: HashMap<u64, u32, RandomState>,
+    /// Those whose answers have another way when their connection is gone.
+    by_stream: BTreeSet<(FlowId, u32)>,
     key: Vec<u8>,
 }
 
 impl<U: Copy> Servers<U> {
     pub(super) fn new(hash: RandomState) -> Self {
-        let by_origin = HashMap::with_hasher(hash.clone());
-        Self { slab: Slab::new(), by_key: HashMap::with_hasher(hash), by_origin, key: Vec::new() }
+        let (by_origin, by_stream) = (HashMap::with_hasher(hash.clone()), BTreeSet::new());
+        Self { slab: Slab::new(), by_key: HashMap::with_hasher(hash), by_origin, by_stream, key: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -128,7 +138,10 @@ impl<U: Copy> Servers<U> {
 
     #[cfg(test)]
     pub(super) fn leaves_nothing(&self) -> bool {
-        self.slab.is_empty() && self.by_key.is_empty() && self.by_origin.is_empty()
+        self.slab.is_empty()
+            && self.by_key.is_empty()
+            && self.by_origin.is_empty()
+            && self.by_stream.is_empty()
     }
 
     /// The transaction of this method that the request would belong to (§17.2.3).
@@ -194,11 +207,13 @@ impl<U: Copy> Servers<U> {
         let key = Bytes::copy_from_slice(&self.key);
         let number = shared.number();
         let origin = self.origin(request);
+        let back = reply::way_back(request, &flow).map(|back| back.port());
         let slot = self.slab.insert(Server {
             number,
             machine,
             key: key.clone(),
             flow,
+            back,
             kept: Bytes::new(),
             began: now,
             origin,
@@ -211,6 +226,7 @@ impl<U: Copy> Servers<U> {
         if let Some(origin) = origin {
             self.by_origin.entry(origin).or_insert(slot);
         }
+        self.by_stream.extend(flow.stream.filter(|_| back.is_some()).map(|stream| (stream, slot)));
         Some(ServerTxnId { slot, number })
     }
 
@@ -281,6 +297,9 @@ impl<U: Copy> Servers<U> {
             let server = self.slab.remove(id.slot as usize);
             self.by_key.remove(&server.key);
             shared.released.extend(server.claim);
+            if let Some(stream) = server.flow.stream {
+                self.by_stream.remove(&(stream, id.slot));
+            }
             if let Some(origin) = server.origin
                 && self.by_origin.get(&origin) == Some(&id.slot)
             {
@@ -288,6 +307,30 @@ impl<U: Copy> Servers<U> {
             }
         }
         up
+    }
+
+    /// Where the answers of a transaction go.
+    pub(super) fn flow(&self, id: ServerTxnId) -> Option<Flow> {
+        let server = self.slab.get(id.slot as usize).filter(|server| server.number == id.number);
+        server.map(|server| server.flow)
+    }
+
+    /// A connection is gone: what is still to be answered, or to be acknowledged, goes back by another one
+    /// (§18.2.2). A provisional answer is not sent again, nor one whose sender waits for nothing.
+    pub(super) fn stream_closed(&mut self, stream: FlowId, shared: &mut Shared<U>) {
+        let slots: Vec<u32> =
+            self.by_stream.range((stream, 0)..=(stream, u32::MAX)).map(|(_, slot)| *slot).collect();
+        for slot in slots {
+            self.by_stream.remove(&(stream, slot));
+            let Some(server) = self.slab.get_mut(slot as usize) else { continue };
+            let Some(back) = server.back.take() else { continue };
+            let remote = SocketAddr::new(server.flow.remote.ip(), back);
+            server.flow = Flow { remote, stream: None, ..server.flow };
+            if server.machine.awaits_ack() && !server.kept.is_empty() {
+                shared.counts.repeats_sent += 1;
+                shared.sends.push_back(Send { flow: server.flow, bytes: server.kept.clone() });
+            }
+        }
     }
 
     /// A timer has come; nothing happens if it was stopped or started anew since it was set.

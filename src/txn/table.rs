@@ -6,6 +6,7 @@ use super::deadlines::Deadlines;
 use super::derive;
 use super::servers::{self, Servers};
 use super::step::{Intervals, Output, Timer};
+use super::ways::{Way, Ways};
 use super::{ClientTxnId, ServerTxnId};
 use crate::base::flow::{Flow, FlowId};
 use crate::base::rng::Rng;
@@ -273,21 +274,22 @@ impl<U: Copy> Transactions<U> {
         self.servers.run(id, servers::Input::Respond(status), Some(answer), &mut self.shared, now);
     }
 
-    /// Sends a request of ours, whose topmost Via has this branch, and sees to its repetitions.
+    /// Sends a request of ours, whose topmost Via has this branch, and sees to its repetitions. Its Via
+    /// names the way itself where that is a connection to be opened, and where the other way is taken.
     /// `None` if the table is full beyond its reserve; nothing is sent then.
     pub fn client(
         &mut self,
         method: Method,
         branch: Token,
         request: Bytes,
-        flow: Flow,
+        ways: impl Into<Ways>,
         user: U,
         now: Mono,
     ) -> Option<ClientTxnId> {
         if !self.may_grow() {
             return None;
         }
-        self.clients.add(method, branch, request, flow, user, &mut self.shared, now)
+        self.clients.add(method, branch, request, ways.into(), user, &mut self.shared, now)
     }
 
     /// Takes a response.
@@ -303,9 +305,8 @@ impl<U: Copy> Transactions<U> {
 
     /// Sends the ACK to a 2xx that had this To tag, and again each time that 2xx comes again, which
     /// then no longer goes up.
-    pub fn acknowledge(&mut self, id: ClientTxnId, tag: &[u8], flow: Flow, ack: Bytes) {
-        self.clients.keep_ack(id, tag, &ack);
-        self.shared.sends.push_back(Send { flow, bytes: ack });
+    pub fn acknowledge(&mut self, id: ClientTxnId, tag: &[u8], ways: impl Into<Ways>, ack: Bytes) {
+        self.clients.send_ack(id, tag, ways.into(), ack, &mut self.shared);
     }
 
     /// Sends the CANCEL of an INVITE that has no final answer, and sets it a limit; it must have a
@@ -317,10 +318,10 @@ impl<U: Copy> Transactions<U> {
         user: U,
         now: Mono,
     ) -> Option<ClientTxnId> {
-        let (invite, branch, flow) = self.clients.unanswered(id)?;
+        let (invite, branch, ways) = self.clients.unanswered(id)?;
         self.limit(id, now);
         let cancel = derive::cancel(&mut self.shared.out, &invite, reason);
-        self.client(Method::Cancel, branch, cancel, flow, user, now)
+        self.client(Method::Cancel, branch, cancel, ways, user, now)
     }
 
     /// Whether an INVITE of ours still waits for its final answer.
@@ -334,9 +335,24 @@ impl<U: Copy> Transactions<U> {
         self.clients.run(id, clients::Input::Limit, None, None, &mut self.shared, now);
     }
 
-    /// A connection is gone: requests that wait for answers on it fail.
+    /// A connection is gone: requests that wait for answers on it take their other way, or fail; answers go
+    /// back over another connection where there may be one ([`crate::sip::reply::way_back`]).
     pub fn stream_closed(&mut self, stream: FlowId, now: Mono) {
-        self.clients.stream_closed(stream, &mut self.shared, now);
+        self.clients.lost(Way::Stream(stream), &mut self.shared, now);
+        self.servers.stream_closed(stream, &mut self.shared);
+    }
+
+    /// No connection could be opened for this flow, or the one that was is gone.
+    pub fn unreached(&mut self, flow: &Flow, now: Mono) {
+        if let Some(way) = Way::of(flow) {
+            self.clients.lost(way, &mut self.shared, now);
+        }
+    }
+
+    /// Where the answers to a request go now; `None` once its transaction is over.
+    #[must_use]
+    pub fn way_of_answers(&self, id: ServerTxnId) -> Option<Flow> {
+        self.servers.flow(id)
     }
 
     /// Asks for [`Event::Alarm`] at this time. It cannot be taken back: the owner remembers the

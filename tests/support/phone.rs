@@ -273,12 +273,17 @@ impl Phone {
     /// Begins a call whose answer is waited for later: the INVITE with credentials, as it was sent.
     pub(crate) fn begin_call(&mut self, dialled: &str) -> Message {
         let request = self.invite_request(dialled);
-        let challenge = self.ask(&request);
-        assert_eq!(challenge.status(), 407, "{challenge}");
-        self.acknowledge_refusal(&request, &challenge);
-        let signed = self.signed(&request, &challenge);
+        let signed = self.challenged(&request);
         self.send(&signed);
         signed
+    }
+
+    /// Sends an INVITE that is challenged: the same with credentials, not yet sent.
+    pub(crate) fn challenged(&mut self, request: &Message) -> Message {
+        let challenge = self.ask(request);
+        assert_eq!(challenge.status(), 407, "{challenge}");
+        self.acknowledge_refusal(request, &challenge);
+        self.signed(request, &challenge)
     }
 
     /// The next request of this method that it is sent; others, and those that it was given before,

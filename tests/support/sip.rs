@@ -218,6 +218,13 @@ impl Peer {
         Self { wire: Wire::Tcp(socket.into(), Vec::new()), local }
     }
 
+    /// A TCP connection that was accepted.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        let local = stream.local_addr().unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { wire: Wire::Tcp(stream, Vec::new()), local }
+    }
+
     /// A TLS connection from 127.0.0.1, for a server of this name.
     pub(crate) fn tls(server: SocketAddr, trust: &Trust, name: &str) -> Self {
         let secure = secure::connect(server, trust, name).unwrap();

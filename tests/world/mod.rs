@@ -19,6 +19,7 @@ pub(crate) mod txn;
 use network::{Cargo, Network, Packet, Signal, Weather};
 use phone::{Action, Phone};
 use sip::Text;
+use stationmaster::base::limit;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
 use std::collections::BTreeMap;
@@ -39,6 +40,10 @@ pub(crate) struct Datagram {
 pub(crate) trait Host {
     /// Its address.
     fn address(&self) -> SocketAddr;
+    /// Whether this is its address, or the end of a connection that it opened.
+    fn owns(&self, address: SocketAddr) -> bool {
+        address.ip() == self.address().ip()
+    }
     /// Whether anybody is there to hear a datagram.
     fn hears(&self) -> bool {
         true
@@ -46,15 +51,15 @@ pub(crate) trait Host {
     /// Takes in a datagram.
     fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]);
     /// Takes in what happens on a connection.
-    fn signal(&mut self, _: Mono, _: SocketAddr, _: Signal) {}
+    fn signal(&mut self, _: Mono, _own: SocketAddr, _from: SocketAddr, _: Signal) {}
     /// Does what is due.
     fn fire(&mut self, now: Mono);
     /// When to fire next.
     fn next(&self) -> Option<Mono>;
     /// What it sends.
     fn drain(&mut self) -> Vec<Datagram>;
-    /// What it does on connections.
-    fn signals(&mut self) -> Vec<(SocketAddr, Signal)> {
+    /// What it does on connections: at which end of its own, to whom.
+    fn signals(&mut self) -> Vec<(SocketAddr, SocketAddr, Signal)> {
         Vec::new()
     }
     /// What happened in it, for the trace.
@@ -168,12 +173,22 @@ impl<H: Host> World<H> {
             Turn::Program => {
                 let Some((_, at, action)) = self.program.pop() else { return };
                 let (host, setup) = (self.host.address(), &self.phones[at].setup);
+                let own = setup.tcp.then_some((setup.public, host));
+                let visits: Vec<_> = self.phones[at].visits().collect();
+                // What goes unacknowledged for longer is given up by the server's system.
+                let breaks = |length: Duration| length > limit::OUTGOING_UNACKNOWLEDGED_MAX;
                 match action {
                     Action::Move(public) => self.trace.name(public, &setup.label),
-                    Action::Stall(length) if setup.tcp => {
-                        self.network.stall(now, setup.public, host, length);
+                    Action::Stall(length) => {
+                        let stalled = visits.iter().copied().filter(|_| !breaks(length)).chain(own);
+                        stalled.for_each(|(phone, host)| self.network.stall(now, phone, host, length));
+                        let broken = visits.iter().filter(|_| breaks(length));
+                        broken.for_each(|(phone, host)| self.network.break_off(now, *phone, *host));
                     }
-                    Action::Break if setup.tcp => self.network.break_off(now, setup.public, host),
+                    Action::Break => {
+                        let broken = visits.into_iter().chain(own);
+                        broken.for_each(|(phone, host)| self.network.break_off(now, phone, host));
+                    }
                     _ => {}
                 }
                 self.phones[at].act(now, action);
@@ -212,12 +227,17 @@ impl<H: Host> World<H> {
         if !matches!(signal, Signal::Bytes(_)) {
             self.trace.add(now, Line::Signal { path: (from, to), signal: signal.clone() });
         }
-        if to == self.host.address() {
-            return self.host.signal(now, from, signal);
+        if self.host.owns(to) {
+            return self.host.signal(now, to, from, signal);
         }
-        match self.phones.iter_mut().find(|phone| phone.setup.public == to) {
-            Some(phone) => phone.signal(now, from, signal),
-            None if matches!(signal, Signal::Bytes(_)) => self.network.signal(now, to, from, Signal::Reset),
+        match self.phones.iter_mut().find(|phone| phone.setup.public == to || phone.listens() == Some(to)) {
+            Some(phone) => {
+                phone.signal(now, from, signal);
+                self.flush();
+            }
+            None if matches!(signal, Signal::Open | Signal::Bytes(_)) => {
+                self.network.signal(now, to, from, Signal::Reset);
+            }
             None => {}
         }
     }
@@ -237,12 +257,16 @@ impl<H: Host> World<H> {
             }
             network.send(*now, host.address(), datagram.to, &datagram.bytes, trace);
         }
-        for (to, signal) in host.signals() {
-            if let Signal::Bytes(bytes) = &signal {
-                self.told.extend(betrayed(phones, trace, &Datagram { to, bytes: bytes.clone() }));
-                trace.stream(*now, (host.address(), to), bytes);
+        for (own, to, signal) in host.signals() {
+            match &signal {
+                Signal::Bytes(bytes) => {
+                    self.told.extend(betrayed(phones, trace, &Datagram { to, bytes: bytes.clone() }));
+                    trace.stream(*now, (host.address(), to), bytes);
+                }
+                Signal::Open => trace.host(own),
+                _ => {}
             }
-            network.signal(*now, host.address(), to, signal);
+            network.signal(*now, own, to, signal);
         }
         for phone in phones {
             for note in phone.notes.drain(..) {
@@ -251,7 +275,20 @@ impl<H: Host> World<H> {
             if phone.hangs_up() {
                 network.signal(*now, phone.setup.public, host.address(), Signal::Close);
             }
-            for datagram in phone.drain() {
+            let here = phone.setup.private;
+            for (to, signal) in phone.signals.drain(..) {
+                network.signal(*now, here, to, signal);
+            }
+            for mut datagram in phone.drain() {
+                if phone.has_accepted(datagram.to) {
+                    trace.stream(*now, (here, datagram.to), &datagram.bytes);
+                    network.signal(*now, here, datagram.to, Signal::Bytes(datagram.bytes));
+                    continue;
+                }
+                // That connection is gone: by the way of its own requests.
+                if host.owns(datagram.to) {
+                    datagram.to = host.address();
+                }
                 if !phone.setup.tcp {
                     network.send(*now, phone.setup.public, datagram.to, &datagram.bytes, trace);
                     continue;

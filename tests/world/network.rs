@@ -69,6 +69,8 @@ const UNNOTICED: Duration = Duration::from_secs(20);
 pub(crate) enum Signal {
     /// The other end opens it.
     Open,
+    /// The other end, which was asked to, takes it.
+    Accept,
     /// More of what the other end says.
     Bytes(Vec<u8>),
     /// The other end says nothing more.
@@ -163,6 +165,7 @@ impl Network {
                 self.pipes.insert((to, from), Pipe::default());
                 self.flow(now, (from, to), Signal::Open);
             }
+            Signal::Accept => self.flow(now, (from, to), Signal::Accept),
             Signal::Bytes(bytes) => {
                 if let Some(pipe) = self.pipes.get_mut(&(from, to)) {
                     pipe.waiting.extend(bytes);

@@ -11,54 +11,21 @@ mod callee;
 mod caller;
 mod line;
 pub(crate) mod register;
+mod setup;
 
 use super::Datagram;
+use super::network::Signal;
 use super::sip::{self, Text};
 use super::txn::{Client, ClientEnd, Heard, Purpose, Server, ServerEnd, fits};
+pub(crate) use setup::{Door, Manner, Setup};
+
 use call::{Call, Ended};
-use line::Line;
+use line::{Accepted, Line};
 use register::{Ask, Registration};
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// What a phone is.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    /// What it is called in traces.
-    pub(crate) label: String,
-    /// Login name and digest user.
-    pub(crate) login: String,
-    /// What it believes the password to be.
-    pub(crate) password: String,
-    /// Its address as others see it.
-    pub(crate) public: SocketAddr,
-    /// Its address as it writes it; another one behind a NAT.
-    pub(crate) private: SocketAddr,
-    /// `+sip.instance`, if it has one.
-    pub(crate) instance: Option<String>,
-    /// User-Agent.
-    pub(crate) user_agent: String,
-    /// Whether it speaks over a connection.
-    pub(crate) tcp: bool,
-    /// Whether it knows SHA-256.
-    pub(crate) sha256: bool,
-    /// Whether it uses a nonce again.
-    pub(crate) keeps_nonce: bool,
-    /// Where it sends what is for no address.
-    pub(crate) server: SocketAddr,
-    /// The host of its address-of-record.
-    pub(crate) domain: String,
-    /// What it does in every call; drawn for each if `None`.
-    pub(crate) manner: Option<Manner>,
-}
-
-impl Setup {
-    fn transport(&self) -> &'static str {
-        if self.tcp { "TCP" } else { "UDP" }
-    }
-}
 
 /// What is done to a phone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,45 +53,6 @@ pub(crate) enum Action {
     Probe(&'static str, u16),
     /// Send a BYE for a call that is not there.
     StrayBye,
-}
-
-/// What a phone's person does in a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Manner {
-    /// As caller: gives up after so long.
-    pub(crate) patience: Duration,
-    /// As callee: answers after so long.
-    pub(crate) ring: Duration,
-    /// As callee: the provisional answer; 0 for none.
-    pub(crate) early: u16,
-    /// As callee: the final answer; 0 for none.
-    pub(crate) code: u16,
-    /// Hangs up after talking so long.
-    pub(crate) talk: Duration,
-    /// Holds after talking so long.
-    pub(crate) hold: Option<Duration>,
-    /// Presses a key after talking so long.
-    pub(crate) press: Option<Duration>,
-    /// As caller: leaves the offer to the other side.
-    pub(crate) late_offer: bool,
-}
-
-impl Manner {
-    fn draw(rng: &mut Rng) -> Self {
-        let secs = |rng: &mut Rng, least, most| {
-            rng.between(Duration::from_millis(least), Duration::from_millis(most))
-        };
-        Self {
-            patience: if rng.below(3) == 0 { secs(rng, 0, 6_000) } else { secs(rng, 20_000, 45_000) },
-            ring: secs(rng, 0, 8_000),
-            early: [180, 180, 180, 183, 0][index(rng, 5)],
-            code: [200, 200, 200, 200, 200, 486, 603, 480, 0][index(rng, 9)],
-            talk: secs(rng, 100, 40_000),
-            hold: (rng.below(2) == 0).then(|| secs(rng, 100, 10_000)),
-            press: (rng.below(4) == 0).then(|| secs(rng, 100, 10_000)),
-            late_offer: rng.below(8) == 0,
-        }
-    }
 }
 
 /// What a phone will do by itself.
@@ -157,7 +85,10 @@ pub(crate) struct Phone {
     pub(crate) overlooked: Vec<String>,
     /// What it did, for the trace.
     pub(crate) notes: Vec<String>,
+    /// What it does on connections that were opened to it.
+    pub(crate) signals: Vec<(SocketAddr, Signal)>,
     line: Line,
+    accepted: Vec<Accepted>,
     boots: u32,
     on: bool,
     quiet: bool,
@@ -180,7 +111,9 @@ impl Phone {
             contradictions: Vec::new(),
             overlooked: Vec::new(),
             notes: Vec::new(),
+            signals: Vec::new(),
             line: Line::default(),
+            accepted: Vec::new(),
             boots: 0,
             on: true,
             quiet: false,
@@ -330,9 +263,15 @@ impl Phone {
                 self.calls[id as usize].left = true;
             }
         }
-        self.servers.clear();
+        // Whether what it answered ever came nobody knows.
+        for server in self.servers.drain(..).filter(|server| server.is_unsure()) {
+            if let Some(id) = server.call {
+                self.calls[id as usize].unsettled = true;
+            }
+        }
         self.alarms.clear();
         self.line = Line::default();
+        self.accepted.clear();
         for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
             call.left = true;
             call.end(now, Ended::PowerLost);
@@ -388,7 +327,7 @@ impl Phone {
             // It may be a 2xx whose ACK was lost, long after.
             return self.acknowledge_again(response);
         };
-        if let Err(what) = fits(&self.clients[at].request, response, self.setup.public) {
+        if let Err(what) = fits(&self.clients[at].request, response, self.address_before(response)) {
             self.wrong(&format!("{what} in {}", response.start));
         }
         let heard = self.clients[at].hear(now, response, &mut self.out);

@@ -1,7 +1,7 @@
 //! What a seed makes: phones, what is done to them, and what goes wrong.
 
 use super::phone::register::Ask;
-use super::phone::{Action, Manner, Phone, Setup};
+use super::phone::{Action, Door, Manner, Phone, Setup};
 use super::server::{DOMAIN, Extension, Faults, Server, address};
 use super::{World, at, check};
 use crate::world::network::Weather;
@@ -276,12 +276,14 @@ fn stall(rng: &mut Rng) -> Duration {
 }
 
 /// Two phones on connections in fair weather (or byte by byte): both register, the first calls, holds,
-/// presses a key and hangs up. At `when`, `action` is done to phone `who`.
+/// presses a key and hangs up. At `when`, `action` is done to phone `who`. `shape` may change
+/// what they are.
 pub(crate) fn call_over_connections(
     when: Mono,
     who: usize,
     action: Action,
     bytewise: bool,
+    shape: impl Fn(&mut Setup),
 ) -> (World<Server>, Plan) {
     let mut rng = Rng::from_number(7);
     let extensions: Vec<Extension> =
@@ -311,6 +313,8 @@ pub(crate) fn call_over_connections(
     let phones = extensions.iter().enumerate().map(|(number, extension)| {
         let mut setup = setup(number, extension, &mut rng);
         (setup.tcp, setup.manner, setup.private) = (true, Some(manner), setup.public);
+        (setup.door, setup.wordy) = (Door::Shut, false);
+        shape(&mut setup);
         Phone::new(setup, rng.split())
     });
     let phones: Vec<Phone> = phones.collect();
@@ -362,6 +366,8 @@ pub(super) fn setup(number: usize, extension: &Extension, rng: &mut Rng) -> Setu
         instance: (rng.below(4) > 0).then_some(uuid),
         user_agent: user_agent.to_owned(),
         tcp: rng.below(4) == 0,
+        door: Door::ALL[usize::from(id[1]) % Door::ALL.len()],
+        wordy: id[2] % 3 == 0,
         sha256,
         keeps_nonce: rng.below(2) == 0,
         server: address(),

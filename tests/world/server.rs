@@ -49,8 +49,23 @@ const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
 enum Event {
     Letter(ShardId, Letter),
     Settled(Settled),
-    Write { from: ShardId, id: FlowId, bytes: Bytes },
+    Write {
+        from: ShardId,
+        id: FlowId,
+        bytes: Bytes,
+    },
+    Reach {
+        from: ShardId,
+        to: Flow,
+        bytes: Bytes,
+    },
     Dead(ShardId, FlowId),
+    Unreached(ShardId, Flow),
+    /// The time to open this connection is over.
+    Late {
+        end: SocketAddr,
+        to: Flow,
+    },
     Step,
     Journal,
     Crash,
@@ -103,7 +118,9 @@ pub(crate) struct Server {
     unwritten: Arc<Mutex<Vec<Refresh>>>,
     sockets: u64,
     out: Vec<Datagram>,
-    signals: Vec<(SocketAddr, Signal)>,
+    signals: Vec<(SocketAddr, SocketAddr, Signal)>,
+    /// How many connections it opened.
+    opened: u16,
     /// When the latest of the letters that keep their order arrives, by sender and receiver.
     letters: BTreeMap<(usize, usize), Mono>,
     notes: Vec<String>,
@@ -144,6 +161,7 @@ impl Server {
             unwritten: Arc::default(),
             out: Vec::new(),
             signals: Vec::new(),
+            opened: 0,
             letters: BTreeMap::new(),
             notes: Vec::new(),
             rng,
@@ -200,6 +218,7 @@ impl Server {
                         self.out.push(Datagram { to: remote, bytes: bytes.to_vec() });
                     }
                     (Transport::Tcp, LISTENER, Some(id)) => self.write(shard, id, bytes),
+                    (Transport::Tcp, LISTENER, None) => self.send_opening(shard, flow, bytes),
                     _ => self.wrongs.push(format!("a message for {flow:?}")),
                 }
             }
@@ -318,7 +337,10 @@ impl Server {
                 self.feed(settled.ticket.shard.index(), Some(Inbound::Settled(settled)));
             }
             Event::Write { from, id, bytes } => self.put(from, id, bytes),
+            Event::Reach { from, to, bytes } => self.reach(from, to, bytes),
             Event::Dead(to, id) => self.feed(to.index(), Some(Inbound::FlowClosed(id))),
+            Event::Unreached(to, flow) => self.feed(to.index(), Some(Inbound::Unreached(flow))),
+            Event::Late { end, to } => self.not_opened(end, to.remote),
             Event::Step => self.step(),
             Event::Journal => self.journal(),
             Event::Crash => self.crash(),
@@ -400,16 +422,16 @@ impl Host for Server {
         queued.into_iter().chain(self.first_deadline().map(|(due, _)| due)).min()
     }
 
-    fn signal(&mut self, now: Mono, from: SocketAddr, signal: Signal) {
+    fn signal(&mut self, now: Mono, own: SocketAddr, from: SocketAddr, signal: Signal) {
         self.set(now);
-        self.heard(from, signal);
+        self.heard(own, from, signal);
     }
 
     fn drain(&mut self) -> Vec<Datagram> {
         std::mem::take(&mut self.out)
     }
 
-    fn signals(&mut self) -> Vec<(SocketAddr, Signal)> {
+    fn signals(&mut self) -> Vec<(SocketAddr, SocketAddr, Signal)> {
         std::mem::take(&mut self.signals)
     }
 

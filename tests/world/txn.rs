@@ -287,6 +287,11 @@ impl Server {
         }
     }
 
+    /// Whether it accepted an INVITE and has heard no ACK.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.is_invite() && self.answered.is_some_and(|code| code < 300) && !self.acked
+    }
+
     /// The request came again.
     pub(crate) fn repeat(&self, out: &mut Vec<Datagram>) {
         out.extend(self.last.clone().map(|bytes| Datagram { to: self.from, bytes }));
@@ -379,8 +384,9 @@ fn is_reliable(request: &Text) -> bool {
     request.text("via").starts_with("SIP/2.0/TCP")
 }
 
+/// Host and port, whatever the transport: a request may come by two.
 fn sent_by(via: &str) -> &str {
-    via.split(';').next().unwrap_or_default()
+    via.split([' ', ';']).nth(1).unwrap_or_default()
 }
 
 fn phrase(code: u16) -> &'static str {

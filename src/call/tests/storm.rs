@@ -5,7 +5,7 @@
 use super::robot::Robot;
 use super::wire::Msg;
 use super::world::{World, addr};
-use crate::base::flow::{FlowId, ShardId};
+use crate::base::flow::{Flow, FlowId, ShardId, Transport};
 use crate::base::rng::Rng;
 use crate::base::time::Mono;
 use crate::call::{Counts, Settings};
@@ -174,8 +174,10 @@ impl Storm {
     fn arrive(&mut self, packet: &Packet) {
         if self.broken.contains(&packet.phone) {
             if !packet.to_server {
-                // The shell finds the connection dead and says so.
+                // The shell finds the connection dead and says so, and opens no other.
+                let opened = Flow::to_open(Transport::Tcp, 0, addr(packet.phone));
                 self.world.calls.stream_closed(self.world.now(), self.world.streams[&packet.phone]);
+                self.world.calls.unreached(self.world.now(), &opened);
                 self.collect();
             }
             return;

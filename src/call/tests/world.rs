@@ -6,13 +6,15 @@ use crate::base::flow::{Flow, FlowId, ShardId, Transport};
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now, Wall};
 use crate::call::{
-    CallRecord, CallRef, Calls, End, InviteAccepted, Outcome, Output, Party, Received, Refused, Settings,
-    Target, same_peer,
+    CallRecord, CallRef, Calls, Device, End, InviteAccepted, Outcome, Output, Party, Received, Refused,
+    Settings, Target, same_peer,
 };
+use crate::licence::DeviceId;
 use crate::sip::{Message, Method};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const OFFER: &str =
@@ -53,6 +55,8 @@ pub(super) struct World {
     pub(super) refused: Vec<Refused>,
     pub(super) begun: Vec<CallRef>,
     pub(super) ring_max: Option<Duration>,
+    /// By which way each message went.
+    pub(super) ways: Vec<Flow>,
     boxes: BTreeMap<SocketAddr, VecDeque<Msg>>,
     branches: u32,
 }
@@ -77,6 +81,7 @@ impl World {
             refused: Vec::new(),
             begun: Vec::new(),
             ring_max: None,
+            ways: Vec::new(),
             boxes: BTreeMap::new(),
             branches: 0,
         }
@@ -201,12 +206,20 @@ impl World {
         self.drain();
     }
 
+    /// Phones are known by their numbers.
+    fn device(&self, phone: u8) -> Option<Arc<Device>> {
+        let id = DeviceId(phone.into());
+        let device = Device { login: Bytes::from_static(b"x-acme"), id };
+        self.streams.contains_key(&phone).then(|| Arc::new(device))
+    }
+
     /// What the core does with a new INVITE, without asking who calls.
     fn begin(&mut self, message: &Message, flow: Flow) {
         let uri = String::from_utf8_lossy(message.request_uri()).into_owned();
         let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
         let own = user.strip_prefix('p').and_then(|number| number.parse().ok());
         let phones = self.rings.get(&user).cloned().unwrap_or_else(|| own.into_iter().collect());
+        let caller = (1..=u8::MAX).find(|phone| addr(*phone).ip() == flow.remote.ip());
         let party = |display: &str, user: &str| Party {
             aor: Bytes::from(format!("{user}-acme")),
             display: Bytes::from(display.to_owned()),
@@ -220,6 +233,7 @@ impl World {
             flow: self.flow(*phone),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
             aor: Bytes::from(format!("{user}-acme")),
+            device: self.device(*phone),
             binding: u32::from(*phone),
             suspect: self.suspects.contains(phone),
         };
@@ -231,6 +245,7 @@ impl World {
             caller: party("Ann", "201"),
             called: party("", &user),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
+            device: caller.and_then(|phone| self.device(phone)),
             targets: targets.collect(),
             ring_max: self.ring_max,
         };
@@ -250,6 +265,7 @@ impl World {
         while let Some(output) = self.calls.poll_output() {
             match output {
                 Output::Send { flow, bytes } => {
+                    self.ways.push(flow);
                     self.boxes.entry(flow.remote).or_default().push_back(Msg::read(&bytes));
                 }
                 Output::Ended(record) => self.records.push(*record),

@@ -8,6 +8,9 @@ use stationmaster::base::time::Mono;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// A line of a long session description.
+const WORDS: &str = "a=candidate:1 1 UDP 1694498815 192.0.2.99\r\n";
+
 /// How a call ended, as this side sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
@@ -189,10 +192,11 @@ impl Phone {
     pub(super) fn describe(&mut self, id: u32, direction: &str) -> String {
         let label = self.setup.label.clone();
         let ip = self.setup.private.ip();
+        let more = if self.setup.wordy { WORDS.repeat(32) } else { String::new() };
         let call = self.call(id);
         call.version += 1;
         format!(
-            "v=0\r\no={label} {id} {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\na={direction}\r\n",
+            "v=0\r\no={label} {id} {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\na={direction}\r\n{more}",
             call.version
         )
     }

@@ -87,7 +87,9 @@ impl Phone {
                 }
             }
             Signal::Close | Signal::Reset => self.hang_up(),
-            Signal::Open => return Err(format!("somebody connects to {}", self.actor.name)),
+            Signal::Open | Signal::Accept => {
+                return Err(format!("somebody connects to {}", self.actor.name));
+            }
         }
         Ok(())
     }

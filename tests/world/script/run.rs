@@ -186,11 +186,11 @@ impl Stage {
         for datagram in self.server.drain() {
             self.datagram(here, datagram.to, &datagram.bytes);
         }
-        for (to, signal) in self.server.signals() {
+        for (own, to, signal) in self.server.signals() {
             if let Signal::Bytes(bytes) = &signal {
                 self.trace.stream(self.now, (here, to), bytes);
             }
-            self.network.signal(self.now, here, to, signal);
+            self.network.signal(self.now, own, to, signal);
         }
         self.network.cut(self.now);
         self.wrongs.append(&mut self.server.wrongs);
@@ -216,7 +216,9 @@ impl Stage {
                     self.trace.add(self.now, Line::Signal { path: (from, to), signal: signal.clone() });
                 }
                 match phone {
-                    _ if here => self.server.signal(self.now, from, signal),
+                    _ if self.server.owns(to) => self.server.signal(self.now, to, from, signal),
+                    // Nobody takes connections here.
+                    _ if signal == Signal::Open => self.network.signal(self.now, to, from, Signal::Reset),
                     Some(phone) => phone.signal(signal)?,
                     None => {}
                 }

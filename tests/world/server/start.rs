@@ -196,7 +196,7 @@ impl Server {
     /// The process dies: what was not flushed is lost, but for some of what was staged first.
     pub(super) fn crash(&mut self) {
         if let Some(process) = self.process.take() {
-            self.signals.extend(process.lines.connected().map(|peer| (peer, Signal::Reset)));
+            self.signals.extend(process.lines.connected().map(|(own, peer)| (own, peer, Signal::Reset)));
         }
         self.letters.clear();
         self.queue.retain(|_, event| matches!(event, Event::Crash | Event::Jump(_)));
