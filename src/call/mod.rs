@@ -30,13 +30,14 @@
 //!
 //! A branch is cancelled once it has answered provisionally (§9.1); until then the wish is kept.
 //! Not carried, so neither offered nor accepted: reliable provisional answers, UPDATE, REFER,
-//! session timers, redirection by phones.
+//! session timers, redirection by phones. Calls that end at the server itself are [`inside`]'s.
 
 mod calls;
 mod carry;
 mod desk;
 mod ending;
 mod far;
+mod inside;
 mod midcall;
 mod near;
 mod record;
@@ -49,6 +50,7 @@ mod tests;
 
 pub use calls::Calls;
 pub use desk::{CallRef, Counts, LegRef, LegView, Output, Received, Refused, Settings, same_peer};
+pub use inside::{Hosted, Inside};
 pub use record::{CallRecord, Candidate, End, Outcome};
 pub use setup::{InviteAccepted, Party, Target};
 pub use state::Side;

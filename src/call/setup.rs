@@ -135,6 +135,7 @@ impl Calls {
             relays: SmallVec::new(),
             alarm: None,
             again: None,
+            within: None,
         });
         call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
         self.insert(call);

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `wire` | messages as lines, read and written without the server's parser |
 //! | `world` | the calls, a clock, mailboxes by address, and the little of the core that is needed |
-//! | `basics`, `forks`, `midcall`, `endings`, `borders` | call flows that read like captures |
+//! | `basics`, `forks`, `inside`, `midcall`, `endings`, `borders` | call flows that read like captures |
 //! | `robot`, `storm` | phones that act by themselves, over a network that loses, doubles and reorders |
 
 mod basics;
@@ -12,6 +12,7 @@ mod borders;
 mod endings;
 mod flows;
 mod forks;
+mod inside;
 mod midcall;
 mod robot;
 mod storm;
