@@ -17,6 +17,8 @@ mod history;
 mod keep;
 #[path = "shard/loops.rs"]
 mod loops;
+#[path = "shard/menu.rs"]
+mod menu;
 #[path = "shard/phone.rs"]
 mod phone;
 #[path = "shard/probes.rs"]

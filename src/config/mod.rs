@@ -14,6 +14,7 @@ mod listen;
 mod lockout;
 mod log;
 mod mail;
+mod menu;
 mod registrar;
 mod sip;
 mod store;
@@ -28,6 +29,7 @@ pub use listen::{AdminConfig, MetricsConfig};
 pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use mail::MailConfig;
+pub use menu::{MediaConfig, MenuConfig};
 pub use registrar::RegistrarConfig;
 pub use sip::{Advertised, Host, SipConfig};
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
@@ -36,6 +38,7 @@ pub use tls::{Pair, Place, TlsConfig, WsConfig};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use crate::mail::{Carrier, Smtp, Spool, Texts};
+use crate::media::Library;
 use crate::service::admin::{Carries, Defaults, Links, Mailing};
 use crate::service::mailing::Sender;
 use crate::store::StoreUrl;
@@ -79,6 +82,10 @@ pub struct Config {
     pub invitation: InvitationConfig,
     /// `[mail]`: how people are written to.
     pub mail: MailConfig,
+    /// `[menu]`: the phone menu.
+    pub menu: MenuConfig,
+    /// `[media]`: where sound is heard.
+    pub media: MediaConfig,
     /// `[log]`: what goes to standard error.
     pub log: LogConfig,
 }
@@ -101,6 +108,8 @@ struct Raw {
     licence: licence::Raw,
     invitation: invitation::Raw,
     mail: mail::Raw,
+    menu: menu::Raw,
+    media: menu::RawMedia,
     log: log::Raw,
 }
 
@@ -149,6 +158,8 @@ impl Config {
             licence: faults.part("licence", raw.licence),
             invitation: faults.part("invitation", raw.invitation),
             mail: faults.part("mail", raw.mail),
+            menu: faults.part("menu", raw.menu),
+            media: faults.part("media", raw.media),
             log: faults.part("log", raw.log),
         };
         let secure = config.sip.listen.iter().position(|listen| listen.transport.is_secure());
@@ -185,7 +196,7 @@ impl Config {
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         let Self { sip, tls, ws, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
-        let Self { lockout, licence, invitation, mail, log, .. } = self;
+        let Self { lockout, licence, invitation, mail, menu, media, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
         tls.entries(&mut entries);
@@ -201,6 +212,8 @@ impl Config {
         licence.entries(&mut entries);
         invitation.entries(&mut entries);
         mail.entries(&mut entries);
+        menu.entries(&mut entries);
+        media.entries(&mut entries);
         log.entries(&mut entries);
         entries.0
     }
@@ -242,6 +255,16 @@ impl Config {
     /// Why not.
     pub fn check_texts(&self) -> Result<(), Fault> {
         self.texts().map(drop)
+    }
+
+    /// What the phone menu says: the words of its folder, else tones.
+    ///
+    /// # Errors
+    /// Every file that cannot be used, and why.
+    pub fn prompts(&self) -> Result<Library, Fault> {
+        let folder = self.menu.prompts.as_deref();
+        let load = |folder| Library::load(folder, self.mail.language);
+        folder.map_or_else(|| Ok(Library::tones()), load).map_err(|fault| Fault::new("prompts", fault))
     }
 
     /// Whether mails have anywhere to go.

@@ -1,6 +1,7 @@
 //! The words that a shard and its shell exchange.
 
 use super::refusal::Refusal;
+use super::voice::{Enquiry, Heard, Line, Order, Reply};
 use crate::account::LoginName;
 use crate::base::flow::{Flow, FlowId, ShardId};
 use crate::base::time::Wall;
@@ -29,6 +30,15 @@ pub enum Inbound {
     Settled(Settled),
     /// A connection is gone: nothing can be sent over it any more.
     FlowClosed(FlowId),
+    /// Something is heard on the line of a call to the phone menu.
+    Heard {
+        /// Whose.
+        line: Line,
+        /// What.
+        heard: Heard,
+    },
+    /// What a call to the phone menu asked is answered.
+    Replied(Box<Reply>),
 }
 
 /// What a shard wants done, in the order it must be done.
@@ -55,6 +65,15 @@ pub enum Output {
     Commit(Commit),
     /// Tell the log.
     Event(Event),
+    /// See to the sound of a call to the phone menu.
+    Voice {
+        /// Whose.
+        line: Line,
+        /// What is wanted.
+        order: Order,
+    },
+    /// Answer this with [`Inbound::Replied`].
+    Enquire(Box<Enquiry>),
 }
 
 /// What one shard tells another.

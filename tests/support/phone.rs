@@ -222,6 +222,17 @@ impl Phone {
         answer
     }
 
+    /// Sends a request that is challenged; the challenge.
+    ///
+    /// # Panics
+    /// If it is answered otherwise.
+    pub(crate) fn sign_in_challenge(&mut self, request: &Message) -> Message {
+        let challenge = self.ask(request);
+        self.acknowledge_refusal(request, &challenge);
+        assert!(matches!(challenge.status(), 401 | 407), "{challenge}");
+        challenge
+    }
+
     /// As [`sign_in`](Self::sign_in), from a server that may be gone meanwhile: `None` if so.
     pub(crate) fn try_sign_in(&mut self, request: &Message) -> Option<Message> {
         self.send(request);

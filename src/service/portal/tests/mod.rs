@@ -3,6 +3,7 @@
 mod factors;
 mod faults;
 mod locks;
+mod menu;
 mod password;
 mod pins;
 mod sessions;
