@@ -124,6 +124,11 @@ pub fn describe() {
         "stationmaster_menu_asked_total",
         "What was asked of the phone menu, and what came of it"
     );
+    for what in ["pin", "set_pin", "log_in", "log_out"] {
+        for outcome in ["done", "refused", "locked", "unavailable"] {
+            counter(what, outcome).increment(0);
+        }
+    }
 }
 
 async fn standing(desk: &Desk, visitor: &Visitor) -> Told {

@@ -406,7 +406,8 @@ fn a_pin_is_set_over_a_bad_network_and_nothing_is_left() {
         ways.push((sim.way, was_set));
         if sim.lost == 0 && hang_up.is_none_or(|ms| ms > 8_000) {
             fair += 1;
-            assert!(was_set, "seed {seed}, {:?}, in fair weather: {:?}", sim.way, sim.set);
+            let records = &sim.bench.records;
+            assert!(was_set, "seed {seed}, {:?}, in fair weather: {:?} {records:?}", sim.way, sim.set);
             let end = if hang_up.is_none() { End::CalledHungUp } else { sim.bench.records[0].end };
             assert_eq!(sim.bench.records[0].end, end, "seed {seed}");
             assert!(sim.heard > 10, "seed {seed}: {} packets of sound", sim.heard);

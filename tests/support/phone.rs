@@ -222,17 +222,6 @@ impl Phone {
         answer
     }
 
-    /// Sends a request that is challenged; the challenge.
-    ///
-    /// # Panics
-    /// If it is answered otherwise.
-    pub(crate) fn sign_in_challenge(&mut self, request: &Message) -> Message {
-        let challenge = self.ask(request);
-        self.acknowledge_refusal(request, &challenge);
-        assert!(matches!(challenge.status(), 401 | 407), "{challenge}");
-        challenge
-    }
-
     /// As [`sign_in`](Self::sign_in), from a server that may be gone meanwhile: `None` if so.
     pub(crate) fn try_sign_in(&mut self, request: &Message) -> Option<Message> {
         self.send(request);
@@ -284,10 +273,15 @@ impl Phone {
     /// Begins a call whose answer is waited for later: the INVITE with credentials, as it was sent.
     pub(crate) fn begin_call(&mut self, dialled: &str) -> Message {
         let request = self.invite_request(dialled);
-        let challenge = self.ask(&request);
+        self.begin_with(&request)
+    }
+
+    /// The same with this INVITE.
+    pub(crate) fn begin_with(&mut self, request: &Message) -> Message {
+        let challenge = self.ask(request);
         assert_eq!(challenge.status(), 407, "{challenge}");
-        self.acknowledge_refusal(&request, &challenge);
-        let signed = self.signed(&request, &challenge);
+        self.acknowledge_refusal(request, &challenge);
+        let signed = self.signed(request, &challenge);
         self.send(&signed);
         signed
     }

@@ -1,6 +1,7 @@
 //! The sound of a scripted phone: presses keys, hears tones. It shares no code with the server.
 
 use super::PATIENCE;
+use super::phone::Phone;
 use super::sip::Message;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -97,5 +98,72 @@ impl Sound {
         assert_eq!(Some(from), self.server, "sound from somewhere else");
         assert!(length > 12 && bytes[0] == 0x80, "{:?}", &bytes[..length]);
         Some((bytes[1] & 0x7f, bytes[12..length].to_vec()))
+    }
+}
+
+/// A call to the phone menu that stands.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    /// Its sound.
+    pub(crate) sound: Sound,
+    pub(crate) invite: Message,
+    pub(crate) answer: Message,
+}
+
+impl Visit {
+    /// Dials a code.
+    ///
+    /// # Panics
+    /// If it is not answered.
+    pub(crate) fn dial(phone: &mut Phone, code: &str) -> Self {
+        let sound = Sound::at(phone.peer.local().ip());
+        Self::with(phone, code, sound)
+    }
+
+    /// The same with this sound.
+    ///
+    /// # Panics
+    /// If it is not answered.
+    pub(crate) fn with(phone: &mut Phone, code: &str, mut sound: Sound) -> Self {
+        let mut request = phone.invite_request(code);
+        request.carry(&sound.offer());
+        let invite = phone.begin_with(&request);
+        let answer = phone.answer_to(&invite);
+        assert_eq!(answer.status(), 200, "{answer}");
+        sound.answered(&answer);
+        let ack = phone.in_dialog("ACK", &invite, &answer);
+        phone.send(&ack);
+        Self { sound, invite, answer }
+    }
+
+    /// Waits until something is said, then presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.sound.hears();
+        self.sound.press(keys);
+    }
+
+    /// Sends keys by INFO.
+    ///
+    /// # Panics
+    /// If one is refused.
+    pub(crate) fn info(&mut self, phone: &mut Phone, keys: &str) {
+        for key in keys.chars() {
+            let mut info = phone.in_dialog("INFO", &self.invite, &self.answer);
+            info.carry(&format!("Signal={key}\r\nDuration=160\r\n"));
+            info.set("Content-Type", "application/dtmf-relay");
+            assert_eq!(phone.ask(&info).status(), 200);
+        }
+    }
+
+    /// The menu ends the call.
+    pub(crate) fn is_ended(&mut self, phone: &mut Phone) {
+        let bye = phone.awaits("BYE");
+        phone.answers(&bye, 200, "OK");
+    }
+
+    /// The caller ends it.
+    pub(crate) fn hang_up(&mut self, phone: &mut Phone) {
+        let bye = phone.in_dialog("BYE", &self.invite, &self.answer);
+        assert_eq!(phone.ask(&bye).status(), 200);
     }
 }
