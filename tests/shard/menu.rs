@@ -137,20 +137,15 @@ impl Sim {
 
     /// A request in the dialog of the call, with a body of this type.
     fn in_dialog(&mut self, method: &str, cseq: u32, body: [&str; 2]) -> Option<Text> {
+        self.count += 1;
         let answer = self.answer.as_ref()?;
         let uri = answer.text("contact").split(['<', '>']).nth(1).unwrap_or_default();
-        let [from, to, call_id] = ["from", "to", "call-id"].map(|name| answer.text(name));
-        let (address, [kind, body]) = (self.phone.address, body);
-        let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
-        self.count += 1;
-        let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bKm{}\r\nMax-Forwards: 70\r\n\
-             From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{kind}\
-             Content-Length: {}\r\n\r\n{body}",
-            self.count,
-            body.len()
-        );
-        Some(Text::read(text.as_bytes()).unwrap())
+        let via = format!("SIP/2.0/UDP {};rport;branch=z9hG4bKm{}", self.phone.address, self.count);
+        let mut request = Text::request(method, uri).with("Via", via).with("Max-Forwards", "70");
+        for name in ["From", "To", "Call-ID"] {
+            request = request.with(name, answer.text(&name.to_ascii_lowercase()));
+        }
+        Some(request.with("CSeq", format!("{cseq} {method}")).with_body(body[0], body[1]))
     }
 
     /// The phone sends a request until it is answered.
@@ -368,7 +363,10 @@ impl Sim {
                 self.set.push(pin.expose().clone());
                 Told::Done
             }
-            other => panic!("{other:?}"),
+            // A key was lost, and the next was another choice.
+            Request::LogIn(_) => Told::StationUnknown,
+            Request::LogOut => Told::NobodyThere,
+            other @ Request::CheckPin { .. } => panic!("{other:?}"),
         };
         Reply { line, number, told, person: None }
     }
