@@ -172,7 +172,7 @@ fn core(users: u32, now: Now) -> Core {
     directory.put_tenant(Tenant::new(TenantCode::parse("acme").unwrap(), "Acme"));
     for user in 0..users {
         let credentials = Credentials { epoch: 1, ha1: ha1(user), previous: None };
-        directory.put(&record(user, now.wall), Some(credentials), now);
+        directory.put(record(user, now.wall), Some(credentials), now);
     }
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
     let settings = Settings {

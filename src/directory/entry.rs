@@ -77,7 +77,7 @@ pub struct Entry {
 
 impl Entry {
     pub(super) fn new(
-        record: &ExtensionRecord,
+        record: ExtensionRecord,
         credentials: Option<Credentials>,
         tenant: Option<Arc<Tenant>>,
         now: Now,
@@ -85,14 +85,14 @@ impl Entry {
         Self {
             kind: record.kind(),
             tenant,
-            name: record.name.as_str().into(),
+            paired: record.paired().map(Box::new),
+            name: record.name.into(),
             life: record.life,
             credentials,
-            licence: record.licence.clone(),
-            bindings: record.bindings.clone(),
-            paired: record.paired().map(Box::new),
-            numbers: record.numbers.as_slice().into(),
-            watch: Watch::restored(record.lock.clone(), now),
+            licence: record.licence,
+            bindings: record.bindings,
+            numbers: record.numbers.into(),
+            watch: Watch::restored(record.lock, now),
             revision: 0,
             doubt: Doubt::default(),
         }
@@ -289,7 +289,7 @@ mod tests {
     fn entry(binding: Binding) -> (Entry, ExtensionRecord) {
         let mut record = ExtensionRecord::new(LoginName::parse("201-acme").unwrap(), String::new(), None);
         record.bindings.push(binding);
-        (Entry::new(&record, None, None, Now::default()), record)
+        (Entry::new(record.clone(), None, None, Now::default()), record)
     }
 
     #[test]

@@ -108,15 +108,16 @@ impl Directory {
 
     /// Puts an extension in as its record says. If it is there, what refreshes have changed since
     /// is kept: of a binding that both know, the later turn counts.
-    pub fn put(&self, record: &ExtensionRecord, credentials: Option<Credentials>, now: Now) {
+    pub fn put(&self, record: ExtensionRecord, credentials: Option<Credentials>, now: Now) {
         let tenant = self.tenant(record.login.tenant());
-        let had = match self.entries.entry(record.login.clone()) {
+        let (login, has) = (record.login.clone(), record.numbers.clone());
+        let had = match self.entries.entry(login.clone()) {
             dashmap::Entry::Occupied(mut present) => {
                 let entry = present.get_mut();
                 entry.tenant = tenant;
                 entry.credentials = credentials;
                 let had = std::mem::take(&mut entry.numbers);
-                entry.update(record);
+                entry.update(&record);
                 had
             }
             dashmap::Entry::Vacant(place) => {
@@ -124,7 +125,7 @@ impl Directory {
                 Box::default()
             }
         };
-        self.numbers.renew(&record.login, &had, &record.numbers);
+        self.numbers.renew(&login, &had, &has);
     }
 
     /// Takes over a newer record of an extension that is there, its password unchanged.

@@ -187,7 +187,7 @@ mod tests {
     fn put(directory: &Directory, name: &str, numbers: &[&str]) {
         let mut record = ExtensionRecord::new(LoginName::parse(name).unwrap(), String::new(), None);
         record.numbers = numbers.iter().map(|number| (*number).into()).collect();
-        directory.put(&record, None, Now::default());
+        directory.put(record, None, Now::default());
     }
 
     fn company() -> Directory {

@@ -7,13 +7,16 @@ use crate::base::rng::Rng;
 use crate::base::time::{Now, Wall};
 use crate::digest::Ha1;
 use crate::directory::sign_in::Guard;
-use crate::directory::{Directory, Suspect};
+use crate::directory::{Directory, ExtensionRecord, Suspect};
 use crate::store::journal::{Journal, Replayed};
 use crate::store::key_file::{KeyFile, KeyFileError};
 use crate::store::seal::{SealError, Sealer};
 use crate::store::system::{self, System, SystemError};
-use crate::store::{Key, Options, Store, StoreError, StoreUrl, View};
-use std::sync::{Arc, Mutex};
+use crate::store::{Key, Options, Prefix, Record, Store, StoreError, StoreUrl, Table, View};
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a binding lives on whose stored expiry passed while we were down, or is about to: its last
@@ -166,26 +169,70 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -
         }
     }
     for table in [EXTENSIONS, STATIONS] {
-        loop {
-            let page = table.scan(view, &[], after.as_ref(), PAGE)?;
-            after = page.last().map(|(key, _)| key.clone());
-            for (_, row) in page {
-                let record = row.value;
-                let credentials = unseal(sealer, &record)
-                    .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
-                directory.put(&record, credentials.filter(|_| super::opens_phones(&record)), now);
-                directory.restore_person(&record, now);
-            }
-            if after.is_none() {
-                break;
-            }
-        }
+        load_entries(table, view, sealer, directory, now)?;
     }
     loop {
         let page = BANS.scan(view, &[], after.as_ref(), PAGE)?;
         after = page.last().map(|(key, _)| key.clone());
         page.into_iter().for_each(|(_, row)| directory.put_ban(row.value, now));
         if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Loads a table of extensions or stations: this thread reads pages, others decode and unseal them, which
+/// is most of the work.
+fn load_entries(
+    table: Table<ExtensionRecord>,
+    view: &View<'_>,
+    sealer: &Sealer,
+    directory: &Directory,
+    now: Now,
+) -> Result<(), OpenError> {
+    let put = |(key, record): (Key, Record)| {
+        let record = table.decode(&key, &record.value)?;
+        let credentials = unseal(sealer, &record)
+            .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
+        directory.restore_person(&record, now);
+        let credentials = credentials.filter(|_| super::opens_phones(&record));
+        directory.put(record, credentials, now);
+        Ok::<(), OpenError>(())
+    };
+    let all = table.prefix(&[])?;
+    // One core reads. More threads than cores would only wait for each other: they share one heap.
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let loaders = cores.saturating_sub(1).max(1);
+    let (pages, received) = mpsc::sync_channel::<Vec<(Key, Record)>>(loaders);
+    let received = Arc::new(Mutex::new(received));
+    std::thread::scope(|scope| {
+        let loading: Vec<_> = (0..loaders)
+            .map(|_| {
+                let received = Arc::clone(&received);
+                let next = move || received.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+                scope.spawn(move || std::iter::from_fn(next).flatten().try_for_each(put))
+            })
+            .collect();
+        drop(received); // so that no page is sent once no loader is left
+        let read = send_pages(view, &all, pages);
+        loading
+            .into_iter()
+            .try_for_each(|loader| loader.join().unwrap_or_else(|panic| resume_unwind(panic)))?;
+        read
+    })
+}
+
+/// Sends all records whose keys begin so, page by page, until nobody takes them.
+fn send_pages(
+    view: &View<'_>,
+    prefix: &Prefix,
+    pages: mpsc::SyncSender<Vec<(Key, Record)>>,
+) -> Result<(), OpenError> {
+    let mut after: Option<Key> = None;
+    loop {
+        let page = view.scan(prefix, after.as_ref(), PAGE)?;
+        after = page.last().map(|(key, _)| key.clone());
+        if after.is_none() || pages.send(page).is_err() {
             return Ok(());
         }
     }

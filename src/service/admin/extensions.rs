@@ -151,7 +151,7 @@ impl crate::service::Services {
 /// What memory is told of a new extension or a new password.
 pub(super) fn put(directory: &Directory, record: &ExtensionRecord, credentials: Option<Credentials>) {
     // The time only tells what remains of a lock, and a new extension has none.
-    directory.put(record, credentials, Now::default());
+    directory.put(record.clone(), credentials, Now::default());
 }
 
 /// Applies an event to an extension's life; ends its bindings, and its invitation, if that says so.

@@ -87,7 +87,7 @@ impl Bench {
         let credentials = services.unseal(&record).unwrap();
         let now = Now { mono: Mono::default(), wall: NOW };
         services.directory.remove("200-acme");
-        services.directory.put(&record, credentials, now);
+        services.directory.put(record, credentials, now);
         services.directory.put_ban(ban, now);
         bench
     }
