@@ -5,6 +5,7 @@
 //! | whether there is a PIN | the record is read |
 //! | whether this is the PIN | [`Desk::verify_pin`]: failures count, known and unknown extensions alike |
 //! | set this PIN, log in, log out | what administration does, by the person whose menu it is, who must be active |
+//! | anything, by a phone that was revoked or shut out since it called | nothing: it cannot be done |
 //!
 //! A station is spelled on the keys (`desk1` is `33751`); what spells several is as unknown as what spells
 //! none. Only stations and extensions of the phone's own tenant are meant.
@@ -79,6 +80,7 @@ pub async fn answer(desk: &Desk, enquiry: Enquiry) -> Reply {
     let Enquiry { line, number, visitor, request } = enquiry;
     let what = label(&request);
     let (told, person) = match request {
+        _ if !is_good(desk, &visitor) => (Told::Unavailable, None),
         Request::Standing => (standing(desk, &visitor).await, None),
         Request::CheckPin { extension, pin } => check(desk, &visitor, extension, pin).await,
         Request::SetPin(pin) => {
@@ -184,6 +186,17 @@ async fn log_out(desk: &Desk, visitor: &Visitor) -> Told {
         None if visitor.person.is_none() => Told::NobodyThere,
         None => Told::Unavailable,
     }
+}
+
+/// Whether the phone may still call: it is a device of its extension or station, and not revoked.
+fn is_good(desk: &Desk, visitor: &Visitor) -> bool {
+    let Some(account) = visitor.station.as_ref().or(visitor.person.as_ref()) else { return false };
+    let directory = &desk.admin().services().directory;
+    let good = directory.with(account.as_str(), |entry| {
+        let device = entry.licence.device(visitor.device);
+        entry.may_sign_in().is_ok() && entry.licence.enabled && device.is_some_and(|device| !device.revoked)
+    });
+    good == Some(true)
 }
 
 /// The record of whose menu it is, while they may do anything.

@@ -6,7 +6,7 @@ use crate::base::flow::ShardId;
 use crate::base::private::Secret;
 use crate::call::CallRef;
 use crate::core::voice::{Enquiry, Line, Reply, Visitor};
-use crate::licence::DeviceId;
+use crate::licence::{Device, DeviceId, Keys};
 use crate::menu::{Request as Asked, Told};
 use crate::service::menu::answer;
 
@@ -20,9 +20,36 @@ impl Bench {
         for id in ["desk1", "desk2", "fesk2"] {
             let station = LoginName::of_station(&StationId::parse(id).unwrap(), &code("acme"));
             let password = NewPassword::Given(Password::new(GOOD.into()));
-            bench.done(Request::StationAdd { login: station, name: "A desk".into(), password });
+            bench.done(Request::StationAdd { login: station.clone(), name: "A desk".into(), password });
+            bench.with_device(&station, false);
         }
+        bench.with_device(&login("201-acme"), false);
         bench
+    }
+
+    /// The phone that calls is a device of this account, revoked or not.
+    fn with_device(&self, account: &LoginName, revoked: bool) {
+        let found = crate::service::tables::account(&self.desk.services().store.view(), account);
+        let mut record = found.unwrap().unwrap().value;
+        let device = Device {
+            id: DeviceId(2),
+            revoked,
+            keys: Keys::default(),
+            name: String::new(),
+            model: String::new(),
+            first_seen: START,
+            last_seen: START,
+            address: String::new(),
+            sha256: false,
+            trails: Box::default(),
+        };
+        record.licence.enable();
+        record.licence.devices = vec![device];
+        let stored = record.clone();
+        let put =
+            move |txn: &mut Txn<'_>| crate::service::tables::put_extension(txn, &stored, store::Expect::Any);
+        self.desk.services().store.run_blocking(put).unwrap();
+        self.desk.services().directory.refresh(&record);
     }
 
     fn asks(&self, person: Option<&str>, station: Option<&str>, request: Asked) -> Reply {
@@ -115,10 +142,25 @@ fn stations_are_spelled_and_refused_with_the_reason() {
     assert_eq!(log_in(None, Some("33751")), Told::StationSilent);
     assert_eq!(log_in(None, Some("33752")), Told::StationUnknown, "two are spelled so");
     assert_eq!(log_in(None, Some("33753")), Told::StationUnknown);
-    assert_eq!(log_in(None, None), Told::StationUnknown);
+    assert_eq!(log_in(None, None), Told::StationUnknown, "no station calls");
     assert_eq!(log_in(Some("desk1-acme"), None), Told::StationSilent);
-    assert_eq!(log_in(Some("desk9-acme"), None), Told::StationUnknown);
+    assert_eq!(log_in(Some("desk9-acme"), None), Told::Unavailable, "there is no such phone");
     assert_eq!(bench.told(None, Some("desk1-acme"), Asked::LogIn(None)), Told::Unavailable);
+}
+
+#[test]
+fn a_phone_that_was_revoked_meanwhile_can_do_nothing_any_more() {
+    let bench = Bench::with_stations();
+    bench.with_device(&login("201-acme"), true);
+    for request in [Asked::Standing, Asked::SetPin(keys("739205")), Asked::LogOut, Asked::LogIn(None)] {
+        assert_eq!(bench.told(Some("201-acme"), None, request.clone()), Told::Unavailable, "{request:?}");
+    }
+    assert_eq!(bench.tries(None, PIN), (Told::Unavailable, None));
+    // It is no device of the station's extension that counts there, but of the station.
+    let desk = Some("desk1-acme");
+    assert_eq!(bench.told(Some("201-acme"), desk, Asked::LogIn(None)), Told::StationSilent);
+    bench.with_device(&LoginName::of_account("desk1-acme").unwrap(), true);
+    assert_eq!(bench.told(Some("201-acme"), desk, Asked::LogIn(None)), Told::Unavailable);
 }
 
 #[test]
