@@ -66,6 +66,7 @@ impl Call {
         }
         branch.outcome = Outcome::Rang;
         self.rang.get_or_insert(now.mono);
+        self.trying_at = None;
         // All answers to the caller have one To tag, so it can be shown one session description
         // only (§13.2.1): with several branches that must be the one of the branch that answers.
         let status = if alone || response.body().is_empty() { status } else { 180 };

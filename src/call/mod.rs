@@ -7,6 +7,7 @@
 //!
 //! | state | what happens | next | what is done |
 //! | --- | --- | --- | --- |
+//! | Ringing | nothing was told for 200 ms | Ringing | 100 to the caller |
 //! | Ringing | a branch: 1xx | Ringing | relayed under the one To tag of ours |
 //! | Ringing | a branch: 2xx | Talking | 2xx to the caller, repeated until its ACK; ACK to the branch (late offer: when the caller's comes); the other branches cancelled |
 //! | Ringing | a branch: 3xx–5xx, silence, broken | Ringing | noted; the last one: the best answer to the caller, Ended |

@@ -79,8 +79,8 @@ pub struct InviteAccepted {
 }
 
 impl Calls {
-    /// Makes a call of an INVITE that was new, authenticated and routed: answers 100 at once and
-    /// rings the phones.
+    /// Makes a call of an INVITE that was new, authenticated and routed: rings the phones. The
+    /// caller is told 100 unless it is told more within 200 ms (RFC 3261 §17.2.1).
     ///
     /// # Errors
     /// [`Refused::Full`] leaves the answer to the caller; otherwise it was answered here.
@@ -107,7 +107,12 @@ impl Calls {
             return Err(Refused::Answered(400));
         };
         let head = ReplyHead::new(&mut desk.out, request, flow.remote, ToTag::Mint(tag.as_bytes()));
-        desk.trying(to, &head, request, now.mono);
+        // Most phones ring at once; who is told that need not be told 100 as well. But who measures the
+        // round trip with it is told at once (§8.2.6.1).
+        let at_once = request.field(Name::Timestamp).is_some();
+        if at_once {
+            desk.trying(to, &head, request, now.mono);
+        }
         desk.counts.begun += 1;
         desk.tags.insert(tag, (me, Place::Near));
         let hop = Hop { flow, sent_by: accepted.sent_by };
@@ -128,6 +133,7 @@ impl Calls {
             cseq: request.cseq().number,
             offered: sdp::is_in(request),
             verdict: Verdict::default(),
+            trying_at: (!at_once).then(|| now.mono + desk.settings.intervals.until_trying()),
             ring_until: now.mono + ring_time(desk, request, accepted.ring_max),
             doubt_until: doubtful.then(|| now.mono + desk.settings.intervals.t1 * 4),
             exchange: None,

@@ -229,6 +229,8 @@ pub(super) struct Call {
     pub(super) cseq: u32,
     pub(super) offered: bool,
     pub(super) verdict: Verdict,
+    /// When the caller is told 100, if nothing else is told before.
+    pub(super) trying_at: Option<Mono>,
     pub(super) ring_until: Mono,
     /// Until when suspect phones have the same right to be waited for as others.
     pub(super) doubt_until: Option<Mono>,
@@ -291,8 +293,9 @@ impl Call {
     }
 
     fn next_alarm(&self) -> Option<Mono> {
-        let first = self.doubt_until.map_or(self.ring_until, |until| until.min(self.ring_until));
-        let ring = (self.state == State::Ringing).then_some(first);
+        let first =
+            || [self.trying_at, self.doubt_until].into_iter().flatten().fold(self.ring_until, Mono::min);
+        let ring = (self.state == State::Ringing).then(first);
         let exchange = self.exchange.as_ref().map(|exchange| match &exchange.stage {
             Stage::Pending { until, .. } => *until,
             Stage::Answered { again, until, .. } => *again.min(until),
@@ -306,6 +309,9 @@ impl Call {
             return;
         }
         self.alarm = None;
+        if self.trying_at.take_if(|at| *at <= now.mono).is_some() && self.state == State::Ringing {
+            desk.answer(self.to, &self.head, 100, now.mono);
+        }
         if self.doubt_until.take_if(|until| *until <= now.mono).is_some() {
             self.conclude(desk, now);
         }

@@ -26,6 +26,13 @@ impl Intervals {
         self.t1 * 64
     }
 
+    /// How long an INVITE may wait for its first answer: then its sender is told 100 (RFC 3261 §17.2.1:
+    /// 200 ms), and before it would repeat the INVITE. 200 ms, or two fifths of T1 if that is less.
+    #[must_use]
+    pub fn until_trying(&self) -> Duration {
+        Duration::from_millis(200).min(self.t1 * 2 / 5)
+    }
+
     /// When the gap of a client's timer E has grown to T2: before it no 100 to a non-INVITE request
     /// may be sent (RFC 4320 §4.1). 3.5 s.
     #[must_use]

@@ -313,5 +313,5 @@ fn a_connection_that_ends_before_its_binding_is_durable() {
 /// Calls an extension with credentials.
 fn dials(bench: &mut Bench, phone: &mut Phone, number: &str) {
     calls(bench, phone, &format!("sip:{number}@{DOMAIN}"), &[]);
-    assert_eq!(phone.hears(bench).unwrap().code(), 100);
+    assert!(phone.hears(bench).is_none(), "its 100 is due in 200 ms");
 }

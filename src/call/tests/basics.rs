@@ -5,14 +5,15 @@ use super::world::{ANSWER, OFFER, SDP, SERVER, World, host};
 use crate::base::flow::ShardId;
 use crate::base::time::Wall;
 use crate::base::token::{Token, shard_of};
-use crate::call::{End, Outcome};
+use crate::call::{End, Outcome, Settings};
+use crate::txn::Intervals;
+use std::time::Duration;
 
 #[test]
 fn a_plain_call() {
     let mut w = World::new();
     let invite = w.invite(1, "p2", OFFER);
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     let far = w.got(2, "INVITE");
     assert_eq!(far.body, OFFER);
 
@@ -113,7 +114,6 @@ fn neither_side_sees_the_other() {
         .carrying(SDP, "v=0\r\n");
     w.send(2, &ok);
     w.got(2, "ACK");
-    w.got(1, "100 INVITE");
     let near = w.got(1, "200 INVITE");
     let names: Vec<&str> = near.fields.iter().map(|field| field.0.as_str()).collect();
     let expected = [
@@ -175,7 +175,6 @@ fn busy() {
     assert_eq!((ack.branch(), ack.uri(), ack.tag("To")), (far.branch(), far.uri(), Some("tag2")));
     w.answer(2, &far, 486, "");
     w.got(2, "ACK");
-    w.got(1, "100 INVITE");
     let busy = w.got(1, "486 INVITE");
     w.run_ms(500);
     w.got(1, "486 INVITE");
@@ -196,7 +195,6 @@ fn a_phone_that_wants_credentials_gets_none() {
     let far = w.got(2, "INVITE");
     let challenge = far.answer(407, "t").with("Proxy-Authenticate", "Digest realm=\"far-secret\"");
     w.send(2, &challenge);
-    w.got(1, "100 INVITE");
     let refusal = w.got(1, "502 INVITE");
     assert_eq!(refusal.find("Proxy-Authenticate"), None);
     w.ends(End::Refused(502), &[Outcome::Refused(407)]);
@@ -209,7 +207,6 @@ fn early_media_is_passed_on() {
     w.send(1, &invite);
     let far = w.got(2, "INVITE");
     w.answer(2, &far, 183, ANSWER);
-    w.got(1, "100 INVITE");
     let progress = w.got(1, "183 INVITE");
     assert_eq!((progress.body.as_str(), progress.contact().ends_with(SERVER)), (ANSWER, true));
     w.send(1, &invite);
@@ -221,10 +218,52 @@ fn a_caller_that_repeats_itself_makes_one_call() {
     let mut w = World::new();
     let invite = w.invite(1, "p2", OFFER);
     (0..3).for_each(|_| w.send(1, &invite));
-    assert_eq!(w.flush(1), ["100 INVITE"; 3]);
+    w.quiet(1);
     w.got(2, "INVITE");
     w.quiet(2);
+    w.run_ms(200);
+    (0..2).for_each(|_| w.send(1, &invite));
+    assert_eq!(w.flush(1), ["100 INVITE"; 3]);
     assert_eq!((w.calls.len(), w.calls.counts().begun), (1, 1));
+}
+
+/// 100 comes where nothing else has come by then: 200 ms, or less where T1 is less (§17.2.1).
+#[test]
+fn who_hears_nothing_is_told_that_it_was_heard() {
+    for (t1_ms, at_ms) in [(500, 200), (2_000, 200), (100, 40)] {
+        let intervals = Intervals { t1: Duration::from_millis(t1_ms), ..Intervals::default() };
+        for rings_at in [None, Some(at_ms - 1), Some(at_ms)] {
+            let mut w = World::with(Settings { intervals, ..Settings::default() }, 1);
+            let invite = w.invite(1, "p2", OFFER);
+            w.send(1, &invite);
+            let far = w.got(2, "INVITE");
+            w.answer(2, &far, 100, "");
+            w.run_ms(at_ms - 1);
+            w.quiet(1);
+            if rings_at == Some(at_ms - 1) {
+                w.answer(2, &far, 180, "");
+                w.got(1, "180 INVITE");
+                w.run_ms(1_000);
+                w.quiet(1);
+                continue;
+            }
+            w.run_ms(1);
+            assert_eq!(w.got(1, "100 INVITE").find("Timestamp"), None);
+            w.run_ms(1_000);
+            w.quiet(1);
+        }
+    }
+}
+
+/// Who measures the round trip is told at once, with what it sent (§8.2.6.1).
+#[test]
+fn a_timestamp_is_answered_at_once() {
+    let mut w = World::new();
+    let invite = w.invite(1, "p2", OFFER).with("Timestamp", "54.21");
+    w.send(1, &invite);
+    assert_eq!(w.got(1, "100 INVITE").field("Timestamp"), "54.21");
+    w.run_ms(1_000);
+    w.quiet(1);
 }
 
 #[test]
@@ -233,7 +272,6 @@ fn nobody_to_ring() {
     w.rings.insert("nobody".to_owned(), vec![]);
     let invite = w.invite(1, "nobody", OFFER);
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     let refusal = w.got(1, "480 INVITE");
     w.ack_refusal(1, &invite, &refusal);
     w.ends(End::NobodyThere, &[]);
@@ -246,8 +284,7 @@ fn a_phone_that_is_not_there() {
     w.send(1, &invite);
     w.run_ms(31_999);
     assert_eq!(w.flush(2), ["INVITE"; 7]);
-    w.got(1, "100 INVITE");
-    w.quiet(1);
+    w.quiet_after_100();
     w.run_ms(1);
     w.got(1, "480 INVITE");
     assert_eq!(w.unreachable, [2]);
@@ -262,7 +299,7 @@ fn nobody_answers_in_time() {
     let far = w.got(2, "INVITE");
     w.answer(2, &far, 180, "");
     w.run_ms(119_999);
-    assert_eq!(w.flush(1), ["100 INVITE", "180 INVITE"]);
+    assert_eq!(w.flush(1), ["180 INVITE"]);
     w.quiet(2);
     w.run_ms(1);
     let refusal = w.got(1, "480 INVITE");
@@ -285,7 +322,7 @@ fn the_caller_may_wait_less() {
     let far = w.got(2, "INVITE");
     w.answer(2, &far, 180, "");
     w.run_ms(9_999);
-    assert_eq!(w.flush(1), ["100 INVITE", "180 INVITE"]);
+    assert_eq!(w.flush(1), ["180 INVITE"]);
     w.run_ms(1);
     w.got(1, "480 INVITE");
     w.got(2, "CANCEL");
@@ -300,7 +337,6 @@ fn a_late_offer_waits_for_its_answer() {
     assert_eq!((far.body.as_str(), far.find("Content-Type")), ("", None));
     w.answer(2, &far, 200, OFFER);
     w.quiet(2);
-    w.got(1, "100 INVITE");
     let ok = w.got(1, "200 INVITE");
     assert_eq!(ok.body, OFFER);
     w.answer(2, &far, 200, OFFER);

@@ -9,7 +9,6 @@ use crate::call::{End, Outcome};
 fn ring(w: &mut World, offer: &str) -> (Msg, Msg) {
     let invite = w.invite(1, "p2", offer);
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     let far = w.got(2, "INVITE");
     (invite, far)
 }

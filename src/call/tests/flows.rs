@@ -10,7 +10,6 @@ fn ring(w: &mut World) -> Msg {
     w.spares.insert(2, vec![3, 4]);
     let invite = w.invite(1, "p2", OFFER);
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     invite
 }
 

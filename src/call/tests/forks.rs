@@ -13,7 +13,6 @@ fn ring(w: &mut World, phones: &[u8], offer: &str) -> (Msg, Vec<Msg>) {
     w.rings.insert("team".to_owned(), phones.to_vec());
     let invite = w.invite(1, "team", offer);
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     let invites = phones.iter().map(|phone| w.got(*phone, "INVITE")).collect();
     (invite, invites)
 }
@@ -151,7 +150,7 @@ fn silent_and_busy_is_busy() {
     let (_, far) = ring(&mut w, &[2, 3], OFFER);
     w.answer(3, &far[1], 486, "");
     w.run_ms(40_000);
-    w.got(1, "486 INVITE");
+    assert_eq!(w.flush(1)[..2], ["100 INVITE", "486 INVITE"]);
 }
 
 /// All answers to the caller have one To tag, so no early session is shown that may not be the one.
@@ -307,10 +306,10 @@ fn a_suspect_phone_delays_no_refusal_beyond_its_first_chance() {
         w.answer(2, &far[0], 486, "");
         if waits_ms > 0 {
             w.run_ms(waits_ms - 1);
-            w.quiet(1);
+            w.quiet_after_100();
             w.run_ms(1);
         }
-        w.got(1, "486 INVITE");
+        assert_eq!(w.flush(1).last().map(String::as_str), Some("486 INVITE"));
         assert!(w.flush(3).iter().all(|what| what == "INVITE"), "{busy_after_ms}");
         w.ends(End::Refused(486), &[Outcome::Refused(486), Outcome::Unheard]);
         assert_eq!((&w.unreachable[..], w.reached.len()), (&[3][..], 0), "{busy_after_ms}");
@@ -341,7 +340,7 @@ fn suspect_phones_alone_are_waited_for() {
         w.suspects = suspects;
         let (_, far) = ring(&mut w, &[2, 3], OFFER);
         w.run_ms(20_000);
-        w.quiet(1);
+        w.quiet_after_100();
         w.answer(3, &far[1], 200, ANSWER);
         w.got(1, "200 INVITE");
     }
@@ -370,7 +369,6 @@ fn a_long_request_goes_over_a_connection_if_there_is_one() {
         let offer = format!("{OFFER}a={}\r\n", "x".repeat(padding));
         let invite = w.invite(1, "p2", &offer);
         w.send(1, &invite);
-        w.got(1, "100 INVITE");
         let second = 14 - first;
         w.got(first, "INVITE");
         w.quiet(second);

@@ -304,12 +304,13 @@ fn in_fair_weather() {
 #[test]
 fn in_mixed_weather() {
     let all = season(100..160, MIXED, &["caller_hung_up", "called_hung_up", "cancelled"]);
-    assert!(all.strays > 0 && all.glares > 0 && all.disorders > 0, "{all:?}");
+    assert!(all.strays > 0 && all.glares > 0, "{all:?}");
 }
 
 #[test]
 fn in_foul_weather() {
     let all = season(200..400, FOUL, &["caller_hung_up", "called_hung_up", "cancelled", "unreachable"]);
+    eprintln!("{all:?}");
     assert!(all.strays > 0 && all.glares > 0, "{all:?}");
 }
 

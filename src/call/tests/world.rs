@@ -312,6 +312,12 @@ impl World {
         assert_eq!(rest, [""; 0], "phone {phone}");
     }
 
+    /// The caller got 100 and nothing more.
+    #[track_caller]
+    pub(super) fn quiet_after_100(&mut self) {
+        assert_eq!(self.flush(1), ["100 INVITE"]);
+    }
+
     /// What an address got.
     pub(super) fn take(&mut self, addr: SocketAddr) -> Vec<Msg> {
         self.boxes.get_mut(&addr).map(|all| all.drain(..).collect()).unwrap_or_default()
@@ -327,7 +333,6 @@ impl World {
     pub(super) fn talking(&mut self) -> Talk {
         let invite = self.invite(1, "p2", OFFER);
         self.send(1, &invite);
-        self.got(1, "100 INVITE");
         let far_invite = self.got(2, "INVITE");
         let far_ok = self.answer(2, &far_invite, 200, ANSWER);
         self.got(2, "ACK");
