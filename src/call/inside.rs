@@ -5,7 +5,7 @@
 //! | state | what happens | next | what is done |
 //! | --- | --- | --- | --- |
 //! | | an INVITE with an offer that cannot be taken | gone | 488; another body: 415 |
-//! | | any other INVITE | Ringing | 100 |
+//! | | any other INVITE | Ringing | 100, unless it is picked up before that is due |
 //! | Ringing | picked up | Talking | 200 with the answer, or with an offer, repeated until the ACK; told what is agreed |
 //! | Ringing | turned down, or not picked up in time | Ended | that status, 503 |
 //! | Talking | the first ACK | Talking | what it agrees to; told that the call stands |
@@ -78,7 +78,7 @@ pub(super) struct Within {
 }
 
 impl Calls {
-    /// Takes an INVITE to us that was new and authenticated: answers 100. It is then to be picked up or
+    /// Takes an INVITE to us that was new and authenticated. It is then to be picked up or
     /// turned down.
     ///
     /// # Errors
@@ -110,12 +110,11 @@ impl Calls {
             return Err(Refused::Answered(400));
         };
         let head = ReplyHead::new(&mut desk.out, request, flow.remote, to_tag());
-        desk.trying(to, &head, request, now.mono);
         desk.counts.begun += 1;
         desk.tags.insert(tag, (me, Place::Near));
         let hop = Hop { flow, sent_by: hosted.sent_by };
         let offer = Bytes::copy_from_slice(request.body());
-        self.insert(Box::new(Call {
+        let call = Box::new(Call {
             me,
             state: State::Ringing,
             began: now,
@@ -133,13 +132,15 @@ impl Calls {
             verdict: Verdict::default(),
             ring_until: now.mono + PICK_UP_MAX,
             doubt_until: None,
+            trying_at: Some(now.mono + desk.settings.intervals.until_trying()),
             exchange: None,
             leftover: None,
             relays: SmallVec::new(),
             alarm: None,
             again: None,
             within: Some(Box::new(Within { service: hosted.service, offer, session: None })),
-        }));
+        });
+        self.insert(call);
         Ok(me)
     }
 
@@ -181,6 +182,7 @@ impl Call {
         };
         within.session = Some(session);
         self.state = State::Talking;
+        self.trying_at = None;
         self.answered = Some(now.mono);
         desk.counts.answered += 1;
         let (to, head) = (self.to, self.head.clone());

@@ -215,7 +215,10 @@ mod tests {
         let fault = |folder: &Path| Library::load(folder, Language::English).unwrap_err().to_string();
         assert!(fault(folder.path()).ends_with("has neither a folder en nor fr"));
         write(folder.path(), "en/pim.wav", 10);
-        write(folder.path(), "en/pin.wav", 500_001);
+        let header = 44;
+        let most = usize::try_from(limit::PROMPT_BYTES_MAX).unwrap() / 2 - header / 2;
+        write(folder.path(), "en/wrong.wav", most);
+        write(folder.path(), "en/pin.wav", most + 1);
         std::fs::write(folder.path().join("en/again.wav"), "RIFF").unwrap();
         let told = fault(folder.path());
         for part in [
@@ -225,5 +228,6 @@ mod tests {
         ] {
             assert!(told.contains(part), "{told}");
         }
+        assert!(!told.contains("wrong.wav"), "{told}");
     }
 }

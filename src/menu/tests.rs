@@ -137,6 +137,7 @@ fn every_row_of_the_table() {
         ("no end of the prompt", &desk, "BD", S::Extension, ""),
         ("# alone", &desk, "B#", S::Extension, "hush; say extension"),
         ("too many keys", &desk, "B1234567890123456789012345#", S::Extension, "say extension"),
+        ("as many as there may be", &desk, "B123456789012345678901234#", S::Pin, "say pin"),
         ("* clears", &desk, "B20*", S::Extension, "say extension"),
         ("* goes back", &desk, "B201#*", S::Extension, "hush; say extension"),
         ("* goes back from the dialled one", &dialled, "B*", S::Extension, "hush; say extension"),

@@ -241,8 +241,11 @@ mod tests {
         endpoint
     }
 
-    /// What is sent until `end`: when, where to and the packet's bytes; and what was played.
-    fn run(endpoint: &mut Endpoint, end: Mono) -> (Vec<(Mono, SocketAddr, Vec<u8>)>, Vec<u32>) {
+    /// What was sent: when, where to and the packet's bytes.
+    type Sent = (Mono, SocketAddr, Vec<u8>);
+
+    /// What is sent until `end`, and what was played.
+    fn run(endpoint: &mut Endpoint, end: Mono) -> (Vec<Sent>, Vec<u32>) {
         let (mut sent, mut played) = (Vec::new(), Vec::new());
         while let Some(due) = endpoint.next_deadline().filter(|due| *due <= end) {
             endpoint.fire(due);

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn what_phones_say() {
-        let many = format!("{}Signal=1\r\n", "x=y\r\n".repeat(100));
+        let before = |lines: usize| format!("{}Signal=1\n", "x=y\n".repeat(lines));
+        let (most, many) = (before(limit::DTMF_LINES_MAX - 1), before(limit::DTMF_LINES_MAX));
         for (kind, body, key) in [
             ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", Some("5")),
             ("application/dtmf-relay", "Signal= 5 \r\nDuration= 160", Some("5")),
@@ -77,6 +78,7 @@ mod tests {
             ("application/dtmf-relay", "Signal=12345\r\n", Some("")),
             ("application/dtmf-relay", "5", Some("")),
             ("application/dtmf-relay", "=\r\n==\r\nSignal\r\n", Some("")),
+            ("application/dtmf-relay", &most, Some("1")),
             ("application/dtmf-relay", &many, Some("")),
             ("application/dtmf", "5", Some("5")),
             ("application/dtmf", "\r\n11\r\n", Some("#")),

@@ -223,3 +223,35 @@ async fn change(desk: &Desk, visitor: &Visitor, request: impl FnOnce(LoginName) 
         Err(_) => Told::Unavailable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::TenantCode;
+    use crate::base::flow::ShardId;
+    use crate::call::CallRef;
+    use crate::core::voice::Line;
+    use crate::licence::DeviceId;
+
+    #[test]
+    fn past_the_bound_it_cannot_be_done() {
+        let (enquiries, _asked) = enquiries();
+        let enquiry = |number| {
+            let visitor = Visitor {
+                tenant: TenantCode::parse("acme").unwrap(),
+                person: None,
+                station: None,
+                device: DeviceId(1),
+                from: [192, 0, 2, 1].into(),
+                agent: "".into(),
+            };
+            let line = Line { shard: ShardId(0), call: CallRef::of(1) };
+            Box::new(Enquiry { line, number, visitor, request: Request::Standing })
+        };
+        for number in 0..limit::MENU_ENQUIRIES_MAX as u32 {
+            assert!(enquiries.put(enquiry(number)).is_ok(), "{number}");
+        }
+        let refused = enquiries.put(enquiry(7)).unwrap_err();
+        assert_eq!((refused.number, refused.told), (7, Told::Unavailable));
+    }
+}

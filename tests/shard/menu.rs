@@ -6,6 +6,7 @@ use super::bench::{Bench, DOMAIN, PASSWORD};
 use super::digest::Challenge;
 use super::phone::Phone;
 use super::sip::Text;
+use stationmaster::base::limit;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::Mono;
 use stationmaster::call::End;
@@ -120,15 +121,15 @@ impl Sim {
     }
 
     /// The INVITE with credentials. The challenge was had in fair weather.
-    fn invite(&mut self) -> Text {
-        self.phone.call_id = "menu".to_owned();
+    fn invite(&mut self, call_id: &str) -> Text {
+        self.phone.call_id = call_id.to_owned();
         let uri = format!("sip:*55@{DOMAIN}");
         let sdp = "v=0\r\no=- 1 1 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
              m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
         let contact = format!("<{}>", self.phone.contact);
         let bare = self.phone.request("INVITE", &uri).with("Contact", contact).with_sdp(sdp);
         self.phone.says(&mut self.bench, &bare);
-        let refusal = self.phone.hears(&mut self.bench).unwrap();
+        let refusal = self.phone.hears(&mut self.bench).unwrap_or_else(|| panic!("no answer to {call_id}"));
         let challenge = Challenge::of(&refusal, false).unwrap();
         let answer = challenge.answer(&self.phone.login, PASSWORD, "INVITE", &uri, 1, "c");
         let invite = self.phone.request("INVITE", &uri).with("Contact", format!("<{}>", self.phone.contact));
@@ -154,7 +155,7 @@ impl Sim {
     }
 
     fn run(&mut self, keys: &str, hang_up_ms: Option<u64>) {
-        let invite = self.invite();
+        let invite = self.invite("menu");
         self.asks(invite);
         for at in 0..keys.len() {
             self.enter(Duration::from_millis(2_000 + 250 * at as u64), Thing::Press(at));
@@ -417,4 +418,24 @@ fn a_pin_is_set_over_a_bad_network_and_nothing_is_left() {
             assert!(ways.contains(&(way, true)), "{way:?} never worked");
         }
     }
+}
+
+/// One more than there may be is turned down, and once one has ended there is room again.
+#[test]
+fn so_many_calls_to_the_menu_at_a_time_and_no_more() {
+    let mut sim = Sim::new(0);
+    let begin = |sim: &mut Sim, number: usize| {
+        sim.bench.sent.clear();
+        let invite = sim.invite(&format!("menu{number}"));
+        sim.phone.says(&mut sim.bench, &invite);
+        std::iter::from_fn(|| sim.phone.hears(&mut sim.bench)).map(|text| text.code()).max()
+    };
+    for number in 0..limit::MENU_CALLS_MAX {
+        assert_eq!(begin(&mut sim, number), None, "{number}");
+    }
+    assert_eq!(begin(&mut sim, 1_000), Some(503));
+    // Nobody picks the others up.
+    sim.bench.pass(Duration::from_secs(40));
+    assert_eq!(sim.bench.core.calls(), 0);
+    assert_eq!(begin(&mut sim, 1_001), None);
 }

@@ -12,7 +12,6 @@ const CODE: &str = "*55";
 fn picked_up(w: &mut World, offer: &str) -> (Msg, Msg, Dialog, CallRef) {
     let invite = w.invite(1, CODE, offer);
     w.send(1, &invite);
-    w.got(1, "100 INVITE");
     w.quiet(1);
     let call = w.begun[0];
     w.calls.pick_up(w.now(), call, "203.0.113.7:20000".parse().unwrap());
@@ -111,6 +110,7 @@ fn a_call_that_is_not_picked_up_is_turned_down() {
         let mut w = World::new();
         let invite = w.invite(1, CODE, OFFER);
         w.send(1, &invite);
+        w.run_ms(200);
         w.got(1, "100 INVITE");
         let call = w.begun[0];
         let wanted = match end {
