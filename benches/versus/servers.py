@@ -156,6 +156,15 @@ class Stationmaster(Server):
         finally:
             connection.close()
 
+    def cpu_s(self):
+        """CPU seconds used so far, by the names of the threads."""
+        used = {}
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
+            user, system = rest.split()[11:13]
+            used[name] = used.get(name, 0) + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return used
+
     def add_users(self, first, count):
         table = self.folder / "users.csv"
         with table.open("w") as out:

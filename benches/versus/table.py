@@ -51,9 +51,9 @@ def cpu(figures):
     return figures["server"]["us_per_unit"]
 
 
-def report(runs, extension):
+def report(runs, extension, sign_ins):
     found = Found(runs)
-    parts = [medians(found), goals(found, extension)]
+    parts = [medians(found) if runs else "", goals(found, extension, sign_ins)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -75,7 +75,7 @@ def medians(found):
     return "\n".join(lines)
 
 
-def goals(found, extension):
+def goals(found, extension, sign_ins):
     """What is to be reached, and what was."""
     lines = ["| work | reach | found |", "|---|---|---|"]
 
@@ -117,6 +117,12 @@ def goals(found, extension):
     if alone and beside:
         value = beside / alone
         at_most("p99 of REGISTER while 16 people a second sign in, against none", "≤ 2 times", value, 2.0)
+    if sign_ins:
+        middle = lambda name: statistics.median(run[name] for run in sign_ins)  # noqa: E731
+        value = middle("busy")
+        work = f"people sign in without a pause ({middle('per_s'):.0f}/s, {middle('ms'):.0f} ms of Argon2 each): how busy its threads are"
+        row(work, "≥ 0.95", value, value >= 0.95, "{:.2f}")
+        row("— its part of the server's CPU", "", middle("share"), True, "{:.2f}")
     for series in ["register", "call"]:
         for server in ["stationmaster", "kamailio"]:
             p99 = found.median(f"latency-{series}", server, lambda run: latency(run)[1])
