@@ -5,10 +5,12 @@
 mod support;
 
 use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use support::phone::Phone;
 use support::rtp::{Sound, Visit};
 use support::server::{Server, Setup, password};
+use support::sip::Peer;
 use support::until;
 
 const PIN: &str = "482913";
@@ -413,5 +415,58 @@ fn words_of_a_folder_are_said_in_the_tenants_language() {
     for part in ["menu.prompts: ", "en/again.wav is no WAV file", "fr/pim.wav is the name of no prompt"] {
         assert!(told.contains(part), "{told}");
     }
+    server.stop();
+}
+
+/// Over each way to the server sound is told the address that was called: of a wildcard listener the one
+/// that was asked, of another family its own.
+#[test]
+fn sound_is_at_the_address_that_was_called() {
+    let port = support::free_port();
+    let listens = [format!("udp:0.0.0.0:{port}"), format!("udp:[::1]:{port}")];
+    let setup =
+        Setup { listens: &listens, sections: "[media]\nports = \"14000-15999\"\n", ..Setup::default() };
+    let server = Server::start_with(&setup);
+    server.populate("acme", &["201"]);
+    let at = |ip: IpAddr| Peer::udp(ip, (ip, port).into());
+    let peers = [
+        Peer::tcp(Ipv4Addr::LOCALHOST.into(), server.sip()),
+        at(Ipv4Addr::LOCALHOST.into()),
+        at(Ipv6Addr::LOCALHOST.into()),
+    ];
+    for peer in peers {
+        let ip = peer.local().ip();
+        let mut phone = Phone::of(peer, (ip, port).into(), "201").registered();
+        let mut visit = Visit::dial(&mut phone, "*55");
+        assert_eq!(visit.sound.server.unwrap().ip(), ip);
+        visit.press("*");
+        visit.is_ended(&mut phone);
+    }
+    // An offer of the other family is none that can be taken.
+    let mut phone = Phone::new(&server, "201").registered();
+    let mut request = phone.invite_request("*55");
+    request.carry(&Sound::at(Ipv6Addr::LOCALHOST.into()).offer());
+    assert_eq!(phone.sign_in(&request).status(), 488);
+    // What comes in the clear to a sips URI is not secure any more.
+    let mut request = phone.invite_request("*55");
+    request = request.with_request_uri(&format!("sips:*55@{}", support::server::DOMAIN));
+    let refusal = phone.sign_in(&request);
+    assert_eq!((refusal.status(), refusal.has("Warning")), (480, true), "{refusal}");
+    server.stop();
+}
+
+#[test]
+fn behind_nat_sound_is_told_the_public_address() {
+    let server = with("");
+    let mut phone = Phone::new(&server, "201").registered();
+    let visit = Visit::dial(&mut phone, "*55");
+    assert!(visit.answer.body().contains("c=IN IP4 127.0.0.1\r\n"), "{}", visit.answer);
+    server.stop();
+    let sections = "[media]\nports = \"14000-15999\"\nadvertise = \"203.0.113.9\"\n";
+    let server = Server::start_with(&Setup { sections, ..Setup::default() });
+    server.populate("acme", &["201"]);
+    let mut phone = Phone::new(&server, "201").registered();
+    let visit = Visit::dial(&mut phone, "*55");
+    assert!(visit.answer.body().contains("c=IN IP4 203.0.113.9\r\n"), "{}", visit.answer);
     server.stop();
 }

@@ -9,6 +9,7 @@
 //! | a station | login with an extension behind it | that extension's, once it has shown its PIN |
 //! | a station without an agent | login, menu | whoever's, once they have said and shown who they are |
 //! | anybody | a code with anything else behind it | none: 404, and nothing of it is recorded |
+//! | anybody | a code in a sips URI, in the clear | none: 480 with `Warning: 380` |
 //!
 //! Keys come in RTP or by INFO. A phone may send each by both, so the way of the first is the way of the
 //! call.
@@ -29,7 +30,7 @@ use crate::call::{self, CallRecord, CallRef, End, Hosted, Inside};
 use crate::menu::{self, At, Input, Menu, Plan, Service, Whose};
 use crate::route::Reason;
 use crate::rtp::Digit;
-use crate::sip::{Message, Name, Uri};
+use crate::sip::{Message, Name, Scheme, Uri};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -105,7 +106,13 @@ impl Core {
         let Dialled { service, code, rest } = dialled;
         let whose = caller.agent.as_ref().unwrap_or(account);
         let whose = Bytes::copy_from_slice(whose.as_str().as_bytes());
-        let Some(rest) = rest else { return self.no_such_code(now, flow, message, whose, code) };
+        let sips = Scheme::of(self.asked_for(message)) == Some(Scheme::Sips);
+        if sips && !flow.transport.is_secure() {
+            return self.no_menu(now, flow, message, [whose, code], Reason::NotSecure);
+        }
+        let Some(rest) = rest else {
+            return self.no_menu(now, flow, message, [whose, code], Reason::UnknownNumber);
+        };
         let listener = self.settings.listeners.get(usize::from(flow.listener));
         let Some((listener, tenant)) = listener.zip(TenantCode::parse(account.tenant()).ok()) else { return };
         let (bind, told) = (listener.local.ip(), listener.advertised.ip());
@@ -142,9 +149,16 @@ impl Core {
         self.order(call, Order::Open { bind, told, peer: flow.remote.ip() });
     }
 
-    /// A code with something behind it that cannot stand there.
-    fn no_such_code(&mut self, now: Now, flow: Flow, message: &Message, caller: Bytes, called: Bytes) {
-        let reason = Reason::UnknownNumber;
+    /// There is no menu for this call: something that cannot stand there is behind the code, or it has come
+    /// in the clear to a sips URI.
+    fn no_menu(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        [caller, called]: [Bytes; 2],
+        reason: Reason,
+    ) {
         self.meters.passed_over(reason);
         let record = CallRecord {
             caller,
@@ -159,7 +173,14 @@ impl Core {
             candidates: Vec::new(),
         };
         self.call_over(Box::new(record), Some(reason));
-        self.calls.refuse(now, message, flow, reason.status(), None, |_| {});
+        let host = self.settings.host();
+        self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
+            if reason == Reason::NotSecure {
+                // RFC 5630 §5.1.1.
+                let warning = format!("380 {host} \"SIPS Not Allowed\"");
+                writer.field(Name::Warning, warning.as_bytes());
+            }
+        });
     }
 
     /// Something happens in a call to the menu.

@@ -34,8 +34,9 @@ impl Sound {
     /// An offer of this stream.
     pub(crate) fn offer(&self) -> String {
         let (ip, port) = (self.local().ip(), self.local().port());
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0 96\r\n\
+            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0 96\r\n\
              a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15\r\na=sendrecv\r\n"
         )
     }
@@ -46,7 +47,7 @@ impl Sound {
             let found = answer.body().lines().find_map(|line| line.strip_prefix(start));
             found.unwrap_or_else(|| panic!("no {start} in\n{answer}")).trim().to_owned()
         };
-        let ip: IpAddr = line("c=IN IP4 ").parse().unwrap();
+        let ip: IpAddr = line("c=IN IP").split(' ').nth(1).unwrap().parse().unwrap();
         let port = line("m=audio ").split(' ').next().unwrap().parse().unwrap();
         self.server = Some((ip, port).into());
     }
