@@ -470,3 +470,19 @@ fn behind_nat_sound_is_told_the_public_address() {
     assert!(visit.answer.body().contains("c=IN IP4 203.0.113.9\r\n"), "{}", visit.answer);
     server.stop();
 }
+
+/// A server that was asked to end lets a call to the menu go on, sound and all.
+#[test]
+fn a_call_goes_on_while_the_server_drains() {
+    let sections = "[media]\nports = \"14000-15999\"\n";
+    let mut server = Server::start_with(&Setup { sip: "drain_max_s = 60\n", sections, ..Setup::default() });
+    server.populate("acme", &["201"]);
+    let mut phone = Phone::new(&server, "201").registered();
+    let mut visit = Visit::dial(&mut phone, "*55");
+    server.ask_to_end();
+    until("it drains", || (server.health("/readyz").0 == 503).then_some(()));
+    visit.press(&format!("1{PIN}#{PIN}#"));
+    until("the PIN is set", || (asked(&server, "set_pin", "done") == 1).then_some(()));
+    visit.hang_up(&mut phone);
+    server.await_end();
+}

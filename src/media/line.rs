@@ -14,6 +14,9 @@ use tokio::sync::mpsc;
 /// Longer than any call to the menu: a line whose end was not told ends by itself.
 const LONGEST: Duration = limit::MENU_CALL_MAX.saturating_mul(2);
 
+/// Errors of a socket after which it is given up.
+const ERRORS_MAX: u32 = 1_000;
+
 /// Serves a line until nobody gives orders any more.
 pub(super) async fn run(
     line: Line,
@@ -24,6 +27,7 @@ pub(super) async fn run(
     mut rng: Rng,
 ) {
     let mut endpoint = Endpoint::new(peer, &mut rng);
+    let mut errors = 0_u32;
     let mut bytes = [0; limit::RTP_BYTES_MAX + 1];
     let began = Instant::now();
     let now = || Mono::default() + began.elapsed();
@@ -58,8 +62,14 @@ pub(super) async fn run(
                 endpoint.fire(now());
             }
             heard = socket.recv_from(&mut bytes) => {
-                // An error is that of one datagram.
-                let Ok((length, from)) = heard else { continue };
+                let Ok((length, from)) = heard else {
+                    // Mostly that of one datagram; a socket that has nothing else is of no use.
+                    errors += 1;
+                    if errors > ERRORS_MAX {
+                        return;
+                    }
+                    continue;
+                };
                 shared.meters.received.increment(1);
                 if let Some(digit) = endpoint.receive(from, bytes.get(..length).unwrap_or_default()) {
                     (shared.deliver)(line, Heard::Key(digit));
