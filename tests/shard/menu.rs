@@ -43,6 +43,7 @@ enum Thing {
     /// The phone presses this key of its program.
     Press(usize),
     HangUp,
+    Vanish,
     Opened,
     Told(Box<Reply>),
 }
@@ -69,6 +70,8 @@ struct Sim {
     done: Vec<String>,
     heard: usize,
     ended: bool,
+    /// Whether the phone has vanished: it hears and says nothing any more.
+    gone: bool,
     cseq: u32,
 }
 
@@ -99,6 +102,7 @@ impl Sim {
             done: Vec::new(),
             heard: 0,
             ended: false,
+            gone: false,
             cseq: 50,
         }
     }
@@ -224,6 +228,7 @@ impl Sim {
                     self.asks(bye);
                 }
             }
+            Thing::Vanish => self.gone = true,
             Thing::Opened => {
                 if let Some((line, _)) = &self.line {
                     let heard = Heard::Opened(SERVER_RTP.parse().unwrap());
@@ -272,6 +277,9 @@ impl Sim {
     }
 
     fn phone_hears(&mut self, text: Text) {
+        if self.gone {
+            return;
+        }
         if text.is_response() {
             let method = text.cseq().1.to_owned();
             if text.code() >= 200 || method == "INVITE" {
@@ -438,4 +446,24 @@ fn so_many_calls_to_the_menu_at_a_time_and_no_more() {
     sim.bench.pass(Duration::from_secs(40));
     assert_eq!(sim.bench.core.calls(), 0);
     assert_eq!(begin(&mut sim, 1_001), None);
+}
+
+/// Who says nothing is asked three times; who has vanished is waited for no longer than others.
+#[test]
+fn a_caller_who_says_nothing_is_said_goodbye() {
+    for vanishes in [false, true] {
+        let mut sim = Sim::new(0);
+        (sim.lost, sim.doubled) = (0, 0);
+        if vanishes {
+            // Once the call stands.
+            sim.enter(Duration::from_secs(1), Thing::Vanish);
+        }
+        sim.run("", None);
+        sim.is_over(0);
+        let record = &sim.bench.records[0];
+        assert_eq!((record.end, sim.set.len()), (End::CalledHungUp, 0));
+        let asked = limit::MENU_FIRST_KEY_MAX * u32::from(limit::MENU_TRIES_MAX);
+        let talked = Duration::from_millis(record.talked_ms);
+        assert!(talked > asked && talked < asked * 2, "{talked:?}");
+    }
 }
