@@ -80,6 +80,11 @@ impl Menus {
 impl Core {
     /// The code that a request dials, if it dials one.
     pub(super) fn code_dialled(&self, message: &Message) -> Option<Dialled> {
+        // Most calls are to numbers: that is seen without a closer look.
+        let may = memchr::memchr2(b'*', b'%', message.request_uri()).is_some();
+        if !may && message.field(Name::Route).is_none() {
+            return None;
+        }
         let uri = Uri::parse(self.asked_for(message))?;
         if !uri.host.is_empty() && !self.settings.is_ours(&uri) {
             return None;
