@@ -31,7 +31,7 @@
 //!
 //! A branch is cancelled once it has answered provisionally (§9.1); until then the wish is kept.
 //! Not carried, so neither offered nor accepted: reliable provisional answers, UPDATE, REFER,
-//! session timers, redirection by phones. Calls that end at the server itself are [`inside`]'s.
+//! session timers, redirection by phones. Calls that end at the server itself are `inside`'s.
 
 mod calls;
 mod carry;

@@ -3,7 +3,7 @@
 //!
 //! | what | where |
 //! |------|-------|
-//! | orders of shards, a task for each line | [`Media`], [`run`], `line` |
+//! | orders of shards, a task for each line | [`Media`], [`media`], `line` |
 //! | ports | `ports` |
 //! | prompts: words of files, else tones | [`prompts`], [`wav`] |
 //!

@@ -101,7 +101,7 @@ pub enum Command {
 /// Verbs of `menu`.
 #[derive(Debug, Subcommand)]
 pub enum Menu {
-    /// Print the names of its prompts and what they say, as lines of NAME<TAB>TEXT
+    /// Print the names of its prompts and what they say, a line each with a tab between
     Texts {
         /// The language: en or fr
         #[arg(default_value = "en", value_parser = language)]
