@@ -8,20 +8,21 @@
 //! |---|---|---|
 //! | 0 | [`base`] | time, chance, flows, tokens, bounds, secrets |
 //! | 1 | [`sip`], [`sdp`] | message syntax; session descriptions as far as calls look at them |
+//! |   | [`rtp`] | sound and keys of calls that end here |
 //! |   | [`digest`] | challenges, credentials, nonces |
 //! | 2 | [`txn`], [`dialog`] | the four machines of RFC 3261 §17 and their table; dialogs |
 //! | 3 | [`account`], [`licence`], [`lockout`], [`registrar`], [`route`] | decisions: names and passwords; who is a device, the cap; failures and locks; bindings; who rings and why not |
-//! |   | [`call`] | the B2BUA machine |
+//! |   | [`menu`], [`call`] | the phone menu; the B2BUA machine |
 //! | 4 | [`directory`] | what shards share: one entry per extension behind its lock |
 //! |   | [`core`] | one shard: a message comes in, what must be done comes out |
-//! |   | [`task`], [`store`], [`net`], [`mail`] | named tasks; the seam for state; sockets; messages to people |
+//! |   | [`task`], [`store`], [`net`], [`media`], [`mail`] | named tasks; the seam for state; sockets; ports for sound and prompts; messages to people |
 //! | 5 | [`service`] | the slow half by use case: what must wait for the store |
 //! |   | [`http`], [`config`], [`cli`] | pages and the HTTP API; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |
 //!
 //! **The way of a message**: [`net::udp`] or [`net::tcp`] (whose `layers` are TLS, WebSocket, framing) →
 //! [`server::driver`] → `core::dispatch` → REGISTER: `core::register`, [`directory::sign_in`], [`registrar::plan()`], and where it must be
-//! durable first, [`service::commit`]; INVITE: `core::invite`, [`route::route()`], [`call`].
+//! durable first, [`service::commit`]; INVITE: `core::invite`, [`route::route()`], [`call`]; a code of the phone menu: `core::menu`, [`menu`], [`media`], [`service::menu`].
 //!
 //! Where the design was changed while building:
 //! - No separate storey for the incarnation of a binding: its number is never used again, and
@@ -60,6 +61,7 @@ pub mod sip;
 pub mod sdp;
 
 pub mod digest;
+pub mod rtp;
 pub mod txn;
 
 pub mod dialog;
@@ -69,6 +71,8 @@ pub mod licence;
 pub mod lockout;
 pub mod registrar;
 pub mod route;
+
+pub mod menu;
 
 pub mod call;
 
@@ -80,6 +84,8 @@ pub mod task;
 pub mod store;
 
 pub mod net;
+
+pub mod media;
 
 pub mod mail;
 

@@ -233,3 +233,45 @@ fn jssip_over_websockets() {
         world.server.stop();
     }
 }
+
+/// A desk phone and a softphone press the keys of the phone menu.
+#[test]
+fn baresip_logs_an_agent_in_at_a_desk_and_pjsua_sets_a_pin() {
+    let world = world(Ipv4Addr::LOCALHOST.into(), EXPIRES);
+    let server = &world.server;
+    let add = ["station", "add", "acme", "desk1", "--name", "A desk", "--password-stdin"];
+    server.cli(&add, &format!("{}\n", password("desk1")));
+    let done = |what: &str| {
+        let metric = format!("stationmaster_menu_asked_total{{what=\"{what}\",outcome=\"done\"}}");
+        until(&format!("{what} is done"), || (server.metric(&metric) > 0).then_some(()));
+    };
+    let mut softphone = world.pjsua("201", "udp");
+    softphone.registers();
+    world.is_registered("201", "udp");
+    softphone.calls(&format!("sip:*55@{DOMAIN}"));
+    softphone.talks();
+    softphone.presses("1482913#482913#");
+    done("set_pin");
+    softphone.hangs_up();
+
+    let mut desk = world.baresip("desk1", "udp");
+    let agent = || {
+        let text = server.cli(&["station", "show", "acme", "desk1", "--json"], "");
+        let station: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (station["state"].clone(), station["agent"].clone())
+    };
+    until("the desk phone registers", || (agent().0 == "registered").then_some(()));
+    desk.calls(&format!("sip:*56@{DOMAIN}"));
+    desk.talks();
+    desk.presses("201#482913#");
+    desk.is_let_go();
+    assert_eq!(agent().1, "201");
+    assert!(desk.heard_seconds() > 0.1, "it heard the menu");
+    // It is 201's now: it rings for calls to 201, and the same code logs out.
+    desk.calls(&format!("sip:*56@{DOMAIN}"));
+    desk.talks();
+    desk.is_let_go();
+    assert_eq!(agent().1, serde_json::Value::Null);
+    drop((softphone, desk));
+    world.server.stop();
+}

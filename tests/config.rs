@@ -90,6 +90,13 @@ const WRONG: &[(&str, &str)] = &[
     ("[admin]\nsocket = \"admin.sock\"\n", "error: sm.toml:2: admin.socket: \"admin.sock\" is no absolute path"),
     ("[http]\nlisten = \"8080\"\n", "error: sm.toml:2: http.listen: \"8080\" is not ADDRESS:PORT such as \"127.0.0.1:8080\""),
     ("[metrics]\nlisten = \"localhost:9464\"\n", "error: sm.toml:2: metrics.listen: \"localhost:9464\" is not ADDRESS:PORT such as \"127.0.0.1:8080\""),
+    ("[menu]\ncode = \"55\"\n", "error: sm.toml:2: menu.code: \"55\" is not * with 1 to 6 of 0-9 and * behind it, nor empty for none"),
+    ("[menu]\ncode = \"*5\"\n", "error: sm.toml:1: menu.login_code: \"*56\" begins another code, or is begun by one"),
+    ("[menu]\nprompts = \"words\"\n", "error: sm.toml:2: menu.prompts: \"words\" is no absolute path"),
+    ("[media]\nports = \"16384\"\n", "error: sm.toml:2: media.ports: \"16384\" is no range FIRST-LAST of ports from 1024 on"),
+    ("[media]\nports = \"1000-2000\"\n", "error: sm.toml:2: media.ports: \"1000-2000\" is no range FIRST-LAST of ports from 1024 on"),
+    ("[media]\nadvertise = \"here\"\n", "error: sm.toml:2: media.advertise: \"here\" is no IP address"),
+    ("[media]\nadvertise = \"0.0.0.0\"\n", "error: sm.toml:2: media.advertise: phones cannot reach a wildcard address"),
     ("[lockout]\nmax_failures = 21\n", "error: sm.toml:2: lockout.max_failures: 21 is not between 1 and 20"),
     ("[lockout]\nwindow_s = 0\n", "error: sm.toml:2: lockout.window_s: 0 is not between 1 and 86400"),
     ("[lockout]\nduration_s = 86401\n", "error: sm.toml:2: lockout.duration_s: 86401 is not between 1 and 86400"),
@@ -175,6 +182,7 @@ fn what_is_right_at_the_edge() {
         "[mail]\nsmtp = \"smtps://[2001:db8::1]:465\"\nsmtp_user = \"x\"\nsmtp_password_file = \"credential:smtp\"\n",
         "[sms]\nurl = \"https://sms.example.com/send?x=1\"\nuser = \"AC1\"\nsecret_file = \"credential:sms\"\ntimeout_s = 60\nprefixes = [\"+1\", \"+44\"]\nper_hour_max = 100000\n",
         "[sms]\nurl = \"http://[::1]:8080/\"\nformat = \"json\"\nbody = '{\"m\":[{\"n\":\"{to}\",\"t\":\"{text}\"}]}'\nsecret_file = \"/token\"\ntimeout_s = 1\nper_hour_max = 1\n",
+        "[menu]\ncode = \"\"\nlogin_code = \"*1\"\nlogout_code = \"*2*3\"\nprompts = \"/words\"\n[media]\nports = \"1024-1025\"\nadvertise = \"2001:db8::1\"\n",
         "[log]\nformat = \"json\"\nlevel = \"trace\"\nshow_private = true\n",
     ] {
         assert_eq!(parse(text).map(drop), Ok(()), "{text}");

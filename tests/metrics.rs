@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use support::http::Client;
 use support::phone::{Challenge, Phone};
+use support::rtp::Visit;
 use support::server::{Server, Setup};
 use support::sip::{Message, Peer};
 use support::until;
@@ -39,6 +40,10 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("stationmaster_mails_total", &["outcome"]),
     ("stationmaster_argon2_runs_total", &[]),
     ("stationmaster_http_sign_in_failures_total", &[]),
+    ("stationmaster_menu_calls_total", &["service"]),
+    ("stationmaster_menu_asked_total", &["what", "outcome"]),
+    ("stationmaster_media_packets_total", &["direction"]),
+    ("stationmaster_media_dropped_total", &[]),
     ("stationmaster_shed_total", &["why"]),
     ("stationmaster_connections_opened_total", &["outcome"]),
     ("stationmaster_queue_depth", &["queue"]),
@@ -72,6 +77,8 @@ const MOVED: &[&str] = &[
     "register_seconds_count", "register_seconds_bucket{le=\"+Inf\"}", "call_setup_seconds_count", "store_commit_seconds_count",
     "device_clones_total", "bindings_suspect",
     "keep_alives_total{what=\"asked\"}", "keep_alives_total{what=\"answered\"}", "keep_alives_total{what=\"silent\"}",
+    "menu_calls_total{service=\"menu\"}", "menu_asked_total{what=\"set_pin\",outcome=\"done\"}",
+    "media_packets_total{direction=\"in\"}", "media_packets_total{direction=\"out\"}",
     "registrations", "devices_activated", "locks", "calls", "transactions",
 ];
 
@@ -110,6 +117,15 @@ fn clones(server: &Server) {
 fn wrong_keys(server: &Server) {
     let wrong = Client::nobody(server).with("Authorization", "Bearer x");
     until("wrong keys are refused", || (wrong.get("/api/v1/tenants").status == 429).then_some(()));
+}
+
+/// Somebody sets a PIN by phone.
+fn menu(server: &Server, phone: &mut Phone) {
+    let mut visit = Visit::dial(phone, "*55");
+    visit.press("1482913#482913#");
+    let set = "stationmaster_menu_asked_total{what=\"set_pin\",outcome=\"done\"}";
+    until("the PIN is set", || (server.metric(set) == 1).then_some(()));
+    visit.hang_up(phone);
 }
 
 fn mails(server: &Server) {
@@ -165,6 +181,7 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     calls(&server, &mut near, &mut far);
     bad_input(&server);
     locks(&server);
+    menu(&server, &mut near);
     mails(&server);
     people(&server);
     wrong_keys(&server);

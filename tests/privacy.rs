@@ -7,8 +7,10 @@ mod support;
 
 use std::net::Ipv4Addr;
 use support::phone::{Challenge, Phone};
+use support::rtp::Visit;
 use support::server::{DOMAIN, Server, Setup, password};
 use support::sip::{Message, Peer, parameter};
+use support::until;
 
 /// Values that were used, by what they are.
 #[derive(Default)]
@@ -116,6 +118,24 @@ fn load(server: &Server) -> Known {
     near.answer_to(&bye);
     let nobody = near.invite_request("207");
     assert_eq!(known.ask(&mut near, &nobody).status(), 480);
+
+    // The phone menu: a PIN is set by keys in RTP and shown by keys in INFO, and one is dialled by mistake.
+    known.secret("PIN", "482913");
+    known.secret("PIN by INFO", "739205");
+    let mut visit = Visit::dial(&mut near, "*55");
+    visit.press("1482913#482913#");
+    until("the PIN is set", || {
+        let asked = "stationmaster_menu_asked_total{what=\"set_pin\",outcome=\"done\"}";
+        (server.metric(asked) == 1).then_some(())
+    });
+    visit.hang_up(&mut near);
+    let mut visit = Visit::dial(&mut near, "*55");
+    visit.info(&mut near, "739205#482913#1739205#739205#");
+    visit.hang_up(&mut near);
+    let mistaken = near.invite_request("*56201482913");
+    assert_eq!(known.ask(&mut near, &mistaken).status(), 404);
+    let audit = server.cli(&["audit", "list", "--json"], "");
+    assert!(!audit.contains("482913") && !audit.contains("739205"), "{audit}");
 
     // Refusals, locks, bans, and what cannot be read.
     server.cli(&["app", "disable", "acme", "204"], "");

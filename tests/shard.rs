@@ -17,6 +17,8 @@ mod history;
 mod keep;
 #[path = "shard/loops.rs"]
 mod loops;
+#[path = "shard/menu.rs"]
+mod menu;
 #[path = "shard/moves.rs"]
 mod moves;
 #[path = "shard/passing.rs"]

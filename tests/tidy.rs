@@ -21,6 +21,7 @@ const ORDER: &[&str] = &[
     "registrar",
     "route",
     "admit",
+    "menu",
     "call",
     "directory",
     "core",

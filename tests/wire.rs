@@ -67,7 +67,7 @@ impl ShardCore for Echo {
         match inbound {
             Inbound::Message { flow, bytes } => self.message(now, flow, bytes),
             Inbound::Letter(Letter::Message { flow, message }) => self.answer(flow, message.bytes()),
-            Inbound::Settled(_) | Inbound::Unreached(_) => {}
+            Inbound::Settled(_) | Inbound::Unreached(_) | Inbound::Heard { .. } | Inbound::Replied(_) => {}
             Inbound::FlowClosed(flow) => self.closed.send((self.shard, flow)).unwrap(),
         }
     }

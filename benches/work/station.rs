@@ -126,7 +126,7 @@ fn sent(core: &mut Core) -> Vec<(Flow, String)> {
     while let Some(output) = core.poll_output() {
         match output {
             Output::Send { flow, bytes } => sent.push((flow, String::from_utf8(bytes.to_vec()).unwrap())),
-            Output::Refresh(_) | Output::Event(_) => {}
+            Output::Refresh(_) | Output::Event(_) | Output::Voice { .. } | Output::Enquire(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -190,6 +190,7 @@ fn core(users: u32, now: Now) -> Core {
         ring_max: Duration::from_secs(120),
         intervals: stationmaster::txn::Intervals::default(),
         keep_alive: std::time::Duration::from_secs(25),
+        menu: stationmaster::core::voice::MenuSettings::default(),
     };
     let hash = ahash::RandomState::with_seeds(1, 2, 3, 4);
     let shared = Shared {

@@ -112,6 +112,25 @@ name!(
     Self::of_account
 );
 
+impl StationId {
+    /// How it is spelled on the keys of a phone (ITU-T E.161): `desk1` is `33751`.
+    #[must_use]
+    pub fn on_keys(&self) -> String {
+        let key = |byte| match byte {
+            b'a'..=b'c' => '2',
+            b'd'..=b'f' => '3',
+            b'g'..=b'i' => '4',
+            b'j'..=b'l' => '5',
+            b'm'..=b'o' => '6',
+            b'p'..=b's' => '7',
+            b't'..=b'v' => '8',
+            b'w'..=b'z' => '9',
+            digit => char::from(digit),
+        };
+        self.0.bytes().map(key).collect()
+    }
+}
+
 impl LoginName {
     /// The login name of an extension.
     #[must_use]
@@ -179,6 +198,15 @@ mod tests {
         assert!(TenantCode::parse(&"a".repeat(33)).is_err());
         let login = LoginName::of(&Number::parse("201").unwrap(), &TenantCode::parse("acme").unwrap());
         assert_eq!((login.as_str(), login.number(), login.tenant()), ("201-acme", "201", "acme"));
+    }
+
+    #[test]
+    fn a_station_is_spelled_on_the_keys() {
+        for (id, keys) in
+            [("desk1", "33751"), ("abcdefghijkl", "222333444555"), ("mnopqrstuvwxyz09", "6667777888999909")]
+        {
+            assert_eq!(StationId::parse(id).unwrap().on_keys(), keys);
+        }
     }
 
     #[test]

@@ -346,3 +346,52 @@ pub const OUTGOING_AVOIDED: Duration = Duration::from_secs(600);
 
 /// Such addresses that one shard remembers; past it the one that failed first is tried again.
 pub const OUTGOING_AVOIDED_MAX: usize = 16_384;
+
+/// Streams of a session description that we answer ourselves; one with more is refused (488).
+pub const SDP_STREAMS_MAX: usize = 16;
+
+/// Payload types of a stream that we look at.
+pub const SDP_FORMATS_MAX: usize = 32;
+
+/// Lines of a key in SIP INFO that we look at.
+pub const DTMF_LINES_MAX: usize = 16;
+
+/// Longest RTP packet that we look at, in bytes.
+pub const RTP_BYTES_MAX: usize = 1_500;
+
+/// Calls to the phone menu at a time, of one shard; one more gets 503.
+pub const MENU_CALLS_MAX: usize = 256;
+
+/// How long a call to the phone menu may last; then it says goodbye.
+pub const MENU_CALL_MAX: Duration = Duration::from_secs(180);
+
+/// How long the phone menu waits for the first key after it has asked.
+pub const MENU_FIRST_KEY_MAX: Duration = Duration::from_secs(10);
+
+/// How long it waits for the next key; then what was entered counts as ended.
+pub const MENU_NEXT_KEY_MAX: Duration = Duration::from_secs(4);
+
+/// Longest a prompt may take, and anything that the menu has asked for; then it goes on without.
+pub const MENU_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Failed attempts in one call to the phone menu; with the last it says goodbye.
+pub const MENU_TRIES_MAX: u8 = 3;
+
+/// Keys of one entry; more make it wrong.
+pub const MENU_KEYS_MAX: usize = 24;
+
+/// Keys pressed ahead, while the menu is busy; more are dropped.
+pub const MENU_AHEAD_MAX: usize = 64;
+
+/// Enquiries of the phone menu under way; one more is answered that it cannot be done now.
+pub const MENU_ENQUIRIES_MAX: usize = 256;
+
+/// Streams of sound at a time, of all shards together; one more call gets 503. Fewer if `[media] ports` has
+/// fewer.
+pub const MEDIA_LINES_MAX: usize = 512;
+
+/// Orders that wait for one stream of sound; more are dropped, which ends its call by its own times.
+pub const MEDIA_ORDERS_MAX: usize = 64;
+
+/// Longest file of a prompt, in bytes: a minute.
+pub const PROMPT_BYTES_MAX: u64 = 1_000_000;

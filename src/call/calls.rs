@@ -217,7 +217,7 @@ impl Calls {
     }
 
     /// Does something with a call, and sees to its alarm or its end afterwards.
-    fn with<R>(&mut self, at: CallRef, act: impl FnOnce(&mut Call, &mut Desk) -> R) -> Option<R> {
+    pub(super) fn with<R>(&mut self, at: CallRef, act: impl FnOnce(&mut Call, &mut Desk) -> R) -> Option<R> {
         let call = self.calls.get_mut(at.slot as usize).filter(|call| call.me == at)?;
         let result = act(call, &mut self.desk);
         if call.is_over() {

@@ -1,5 +1,6 @@
 //! What all calls of a shard share: transactions, chance, the index of our tags, what is to be told.
 
+use super::inside::Inside;
 use super::record::CallRecord;
 use super::state::Side;
 use crate::base::flow::{Flow, ShardId};
@@ -45,7 +46,7 @@ impl Default for Settings {
 }
 
 /// A call. A number is not used again soon: one that outlives its call names nothing.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CallRef {
     pub(super) slot: u32,
     pub(super) number: u32,
@@ -54,6 +55,12 @@ pub struct CallRef {
 impl CallRef {
     /// No call at all.
     pub(super) const NONE: Self = Self { slot: u32::MAX, number: 0 };
+
+    /// A call that tests of others speak of.
+    #[cfg(test)]
+    pub(crate) const fn of(number: u32) -> Self {
+        Self { slot: 0, number }
+    }
 }
 
 /// One leg of a call that stands.
@@ -139,6 +146,13 @@ pub enum Output {
     },
     /// A call is over.
     Ended(Box<CallRecord>),
+    /// Something happens in a call that ends here.
+    Inside {
+        /// Which.
+        call: CallRef,
+        /// What.
+        what: Inside,
+    },
     /// A phone did not answer at all, or its connection broke: its contact is suspect.
     Unreachable {
         /// Whose.

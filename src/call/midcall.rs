@@ -73,6 +73,9 @@ impl Call {
                 }
             });
         }
+        if self.within.is_some() {
+            return self.reinvite_inside(desk, request, to, now);
+        }
         let head = ReplyHead::new(&mut desk.out, request, to.source.remote, ToTag::AsIs);
         desk.trying(to, &head, request, now.mono);
         let target = self.leg(side).and_then(|leg| leg.dialog.target_in(request));
@@ -218,6 +221,9 @@ impl Call {
     }
 
     fn info(&mut self, desk: &mut Desk, side: Side, request: &Message, to: ReplyTo, now: Now) {
+        if self.within.is_some() {
+            return self.info_inside(desk, request, to, now);
+        }
         let user = self.user(Role::Info);
         let room = self.relays.len() < limit::RELAYS_MAX;
         let client = self.leg_mut(side.other()).filter(|_| room).and_then(|other| {

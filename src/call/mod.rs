@@ -31,13 +31,14 @@
 //!
 //! A branch is cancelled once it has answered provisionally (§9.1); until then the wish is kept.
 //! Not carried, so neither offered nor accepted: reliable provisional answers, UPDATE, REFER,
-//! session timers, redirection by phones.
+//! session timers, redirection by phones. Calls that end at the server itself are `inside`'s.
 
 mod calls;
 mod carry;
 mod desk;
 mod ending;
 mod far;
+mod inside;
 mod midcall;
 mod near;
 mod record;
@@ -52,6 +53,7 @@ pub use calls::Calls;
 pub use desk::{
     CallRef, Counts, Device, LegRef, LegView, Output, Received, Refused, Settings, Whereabouts, same_peer,
 };
+pub use inside::{Hosted, Inside};
 pub use record::{CallRecord, Candidate, End, Outcome};
 pub use setup::{InviteAccepted, Party, Target};
 pub use state::Side;

@@ -52,6 +52,7 @@ impl Call {
                 carry::content(writer, ack)
             });
         }
+        self.acknowledged_inside(desk, &exchange, ack, now);
         self.bye_after_ack(desk, now.mono);
         true
     }

@@ -2,6 +2,7 @@
 //! of each phone that was rung.
 
 use crate::base::time::Wall;
+use crate::menu::Service;
 use bytes::Bytes;
 
 /// How a call ended.
@@ -125,6 +126,8 @@ pub struct CallRecord {
     pub caller: Bytes,
     /// Whom.
     pub called: Bytes,
+    /// What of ours was called, if it was no phone.
+    pub service: Option<Service>,
     /// When the INVITE came.
     pub began: Wall,
     /// From the INVITE to the first phone that rang, in milliseconds.

@@ -152,6 +152,7 @@ impl Calls {
             relays: SmallVec::new(),
             alarm: None,
             again: None,
+            within: None,
         });
         call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
         self.insert(call);

@@ -1,6 +1,7 @@
 //! The data of one call, and what is common to all that happens to it.
 
 use super::desk::{CallRef, Desk, Device, Output, ReplyTo, Role, User};
+use super::inside::{Inside, Within};
 use super::record::{CallRecord, Candidate, End, Outcome};
 use super::setup::{Again, Target};
 use super::verdict::Verdict;
@@ -246,6 +247,8 @@ pub(super) struct Call {
     pub(super) alarm: Option<Mono>,
     /// Kept where a phone has several flows.
     pub(super) again: Option<Box<Again>>,
+    /// What answers here in place of phones.
+    pub(super) within: Option<Box<Within>>,
 }
 
 impl Call {
@@ -317,6 +320,9 @@ impl Call {
         if self.doubt_until.take_if(|until| *until <= now.mono).is_some() {
             self.conclude(desk, now);
         }
+        if self.within.is_some() && self.ring_until <= now.mono {
+            self.turn_down(desk, 503, now);
+        }
         if self.state == State::Ringing && self.ring_until <= now.mono {
             self.give_up(desk, 480, End::NoAnswer, Why::NotWanted, now);
         }
@@ -336,6 +342,7 @@ impl Call {
     /// The call is over: tells of it, once.
     pub(super) fn tell(&mut self, desk: &mut Desk, status: u16, end: End, now: Now) {
         self.state = State::Ended;
+        self.tell_inside(desk, Inside::Over);
         let ms = |since: Mono, until: Mono| u64::try_from(until.since(since).as_millis()).unwrap_or(u64::MAX);
         let candidates = self.branches.iter().map(|branch| Candidate {
             aor: branch.aor.clone(),
@@ -345,6 +352,7 @@ impl Call {
         desk.told.push_back(Output::Ended(Box::new(CallRecord {
             caller: self.near.aor.clone(),
             called: self.called.clone(),
+            service: self.within.as_ref().map(|within| within.service),
             began: self.began.wall,
             ringing_ms: self.rang.map(|rang| ms(self.began.mono, rang)),
             setup_ms: self.answered.map(|answered| ms(self.began.mono, answered)),

@@ -84,6 +84,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
     };
     let todo = match request::todo(line.command) {
         Ok(Todo::Demo) => return demo::run(serve, line.json), // it has a configuration of its own
+        Ok(Todo::Texts(language)) => return print::texts(crate::menu::texts(language), line.json),
         Ok(Todo::Configured(todo)) => todo,
         Err(request::Stop(exit, reason)) => return print::refused(reason, exit),
     };
@@ -92,13 +93,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Err(errors) => return print::faults(&errors),
     };
     match todo {
-        Configured::Check => match (config.read_tls(line.config.as_deref()), config.check_texts()) {
-            (Ok(_), Ok(())) => print::checked(line.config.as_deref(), line.json),
-            (Err(errors), _) => print::faults(&errors),
-            (_, Err(fault)) => {
-                print::refused(format_args!("mail.{}: {}", fault.key, fault.reason), Exit::BadConfig)
+        Configured::Check => {
+            let files = [("mail", config.check_texts()), ("menu", config.prompts().map(drop))];
+            let bad = files.into_iter().find_map(|(section, found)| Some((section, found.err()?)));
+            match (config.read_tls(line.config.as_deref()), bad) {
+                (Ok(_), None) => print::checked(line.config.as_deref(), line.json),
+                (Err(errors), _) => print::faults(&errors),
+                (_, Some((section, fault))) => {
+                    let reason = format_args!("{section}.{}: {}", fault.key, fault.reason);
+                    print::refused(reason, Exit::BadConfig)
+                }
             }
-        },
+        }
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
         }

@@ -36,6 +36,17 @@ pub(super) fn checked(file: Option<&Path>, json: bool) -> Exit {
     out(&text)
 }
 
+/// Shows a table of texts.
+pub(super) fn texts(table: &str, json: bool) -> Exit {
+    let rows = table.lines().filter_map(|line| line.split_once('\t'));
+    let rows: Vec<_> = rows.map(|(name, text)| json!({ "name": name, "text": text })).collect();
+    match array(&rows) {
+        Ok(text) if json => out(&text),
+        Ok(_) => out(table.trim_end()),
+        Err(error) => refused(error, Exit::Refused),
+    }
+}
+
 /// Shows what came of a request.
 pub(super) fn answer(answer: &Answer, json: bool) -> Exit {
     let text = if json { as_json(answer) } else { as_text(&answer.response) };

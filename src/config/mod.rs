@@ -14,6 +14,7 @@ mod listen;
 mod lockout;
 mod log;
 mod mail;
+mod menu;
 mod registrar;
 mod sip;
 mod sms;
@@ -29,6 +30,7 @@ pub use listen::{AdminConfig, MetricsConfig};
 pub use lockout::LockoutConfig;
 pub use log::{Format, Level, LogConfig};
 pub use mail::MailConfig;
+pub use menu::{MediaConfig, MenuConfig};
 pub use registrar::RegistrarConfig;
 pub use sip::{Advertised, Host, SipConfig};
 pub use sms::SmsConfig;
@@ -39,6 +41,7 @@ use crate::base::language::Language;
 use crate::base::private::Secret;
 use crate::mail::gateway::Login;
 use crate::mail::{Carrier, Gateway, Smtp, Spool, Texts};
+use crate::media::Library;
 use crate::service::admin::{Carries, Defaults, Links, Mailing};
 use crate::service::mailing::Sender;
 use crate::service::texting::{self, Texting};
@@ -85,6 +88,10 @@ pub struct Config {
     pub mail: MailConfig,
     /// `[sms]`: the gateway that codes by SMS go to.
     pub sms: SmsConfig,
+    /// `[menu]`: the phone menu.
+    pub menu: MenuConfig,
+    /// `[media]`: where sound is heard.
+    pub media: MediaConfig,
     /// `[log]`: what goes to standard error.
     pub log: LogConfig,
 }
@@ -108,6 +115,8 @@ struct Raw {
     invitation: invitation::Raw,
     mail: mail::Raw,
     sms: sms::Raw,
+    menu: menu::Raw,
+    media: menu::RawMedia,
     log: log::Raw,
 }
 
@@ -157,6 +166,8 @@ impl Config {
             invitation: faults.part("invitation", raw.invitation),
             mail: faults.part("mail", raw.mail),
             sms: faults.part("sms", raw.sms),
+            menu: faults.part("menu", raw.menu),
+            media: faults.part("media", raw.media),
             log: faults.part("log", raw.log),
         };
         let secure = config.sip.listen.iter().position(|listen| listen.transport.is_secure());
@@ -193,7 +204,7 @@ impl Config {
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         let Self { sip, tls, ws, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
-        let Self { lockout, licence, invitation, mail, sms, log, .. } = self;
+        let Self { lockout, licence, invitation, mail, sms, menu, media, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
         tls.entries(&mut entries);
@@ -210,6 +221,8 @@ impl Config {
         invitation.entries(&mut entries);
         mail.entries(&mut entries);
         sms.entries(&mut entries);
+        menu.entries(&mut entries);
+        media.entries(&mut entries);
         log.entries(&mut entries);
         entries.0
     }
@@ -251,6 +264,16 @@ impl Config {
     /// Why not.
     pub fn check_texts(&self) -> Result<(), Fault> {
         self.texts().map(drop)
+    }
+
+    /// What the phone menu says: the words of its folder, else tones.
+    ///
+    /// # Errors
+    /// Every file that cannot be used, and why.
+    pub fn prompts(&self) -> Result<Library, Fault> {
+        let folder = self.menu.prompts.as_deref();
+        let load = |folder| Library::load(folder, self.mail.language);
+        folder.map_or_else(|| Ok(Library::tones()), load).map_err(|fault| Fault::new("prompts", fault))
     }
 
     /// Whether mails have anywhere to go.

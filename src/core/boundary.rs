@@ -1,6 +1,7 @@
 //! The words that a shard and its shell exchange.
 
 use super::refusal::Refusal;
+use super::voice::{Enquiry, Heard, Line, Order, Reply};
 use crate::account::LoginName;
 use crate::base::flow::{Flow, FlowId, ShardId};
 use crate::base::time::Wall;
@@ -32,6 +33,15 @@ pub enum Inbound {
     /// What was sent by a flow without a connection ([`Flow::is_to_open`]) may not have arrived: none could
     /// be opened, or it is gone again. Told to every shard that sent something there.
     Unreached(Flow),
+    /// Something is heard on the line of a call to the phone menu.
+    Heard {
+        /// Whose.
+        line: Line,
+        /// What.
+        heard: Heard,
+    },
+    /// What a call to the phone menu asked is answered.
+    Replied(Box<Reply>),
 }
 
 /// What a shard wants done, in the order it must be done.
@@ -59,6 +69,15 @@ pub enum Output {
     Commit(Commit),
     /// Tell the log.
     Event(Event),
+    /// See to the sound of a call to the phone menu.
+    Voice {
+        /// Whose.
+        line: Line,
+        /// What is wanted.
+        order: Order,
+    },
+    /// Answer this with [`Inbound::Replied`].
+    Enquire(Box<Enquiry>),
 }
 
 /// What one shard tells another.

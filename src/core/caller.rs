@@ -19,6 +19,15 @@ pub(super) struct Caller {
     pub(super) agent: Option<LoginName>,
 }
 
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wants {
+    /// To call somebody, which a station does as its agent only.
+    Call,
+    /// The phone menu, where an agent logs in.
+    Menu,
+}
+
 impl Caller {
     /// Whose call it is; `username` is that of the credentials.
     pub(super) fn login(&self, username: &str) -> Option<LoginName> {
@@ -73,6 +82,7 @@ pub(super) fn may_call(
     who: Who,
     message: &Message,
     login: &str,
+    wants: Wants,
     settings: &Settings,
     now: Wall,
 ) -> Result<Caller, Refusal> {
@@ -87,7 +97,7 @@ pub(super) fn may_call(
         _ => return Err(Refusal::DeviceNotRegistered),
     };
     let agent = entry.paired.as_deref().filter(|_| entry.kind == Kind::Station);
-    if entry.kind == Kind::Station && agent.is_none() {
+    if entry.kind == Kind::Station && agent.is_none() && wants == Wants::Call {
         return Err(Refusal::NoAgent);
     }
     let from = Uri::parse(message.from().uri);

@@ -10,6 +10,7 @@
 //! | from a station that no agent is logged in to   | 403 No Agent Logged In; else the call is the agent's |
 //! | app disabled, device revoked, not active       | 403, each with its phrase       |
 //! | From names somebody else                       | 403 Not Your Address            |
+//! | a code of the phone menu is dialled            | the menu's: [`super::menu`]; also from a station that no agent is logged in to |
 //! | nobody to ring                                 | 404 or 480, the reason recorded |
 //! | else                                           | a call                          |
 //!
@@ -22,7 +23,7 @@
 use super::Core;
 use super::auth::{Fresh, Presented};
 use super::boundary::{Event, Output};
-use super::caller::{Caller, calling_device, may_call};
+use super::caller::{Caller, Wants, calling_device, may_call};
 use super::meters::CoreShed;
 use super::refusal::Refusal;
 use crate::account::{LoginName, tenant};
@@ -100,6 +101,7 @@ impl Core {
             match output {
                 call::Output::Send { flow, bytes } => self.out.push_back(Output::Send { flow, bytes }),
                 call::Output::Ended(record) => self.call_over(record, None),
+                call::Output::Inside { call, what } => self.inside(now, call, what),
                 call::Output::Unreachable { aor, binding, flow } => {
                     self.unreachable(now, &aor, binding, flow);
                 }
@@ -108,7 +110,7 @@ impl Core {
         }
     }
 
-    fn call_over(&mut self, record: Box<CallRecord>, reason: Option<Reason>) {
+    pub(super) fn call_over(&mut self, record: Box<CallRecord>, reason: Option<Reason>) {
         self.meters.call(record.end);
         if let Some(setup_ms) = record.setup_ms {
             self.meters.call_set_up_after(std::time::Duration::from_millis(setup_ms));
@@ -134,7 +136,7 @@ impl Core {
             return self.answer(message, flow, 481, None, |_| {});
         }
         let peer = view.aor.to_vec();
-        let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
+        let Some((fresh, verdict)) = self.judge_caller(now, flow, message, Wants::Call) else { return };
         let settled = |core: &Self, outcome| core.nonces.settle(fresh.nonce, fresh.hash, outcome);
         match verdict {
             Verdict::Good(Ok(caller)) if caller.is(&fresh.credentials.username.plain(), &peer) => {
@@ -150,12 +152,18 @@ impl Core {
     }
 
     fn invite(&mut self, now: Now, flow: Flow, message: &Message) {
-        let Some((fresh, verdict)) = self.judge_caller(now, flow, message) else { return };
+        let dialled = self.code_dialled(message);
+        let wants = if dialled.is_some() { Wants::Menu } else { Wants::Call };
+        let Some((fresh, verdict)) = self.judge_caller(now, flow, message, wants) else { return };
         match verdict {
             Verdict::Good(Ok(caller)) => {
                 let username = fresh.credentials.username.text();
                 self.nonces.settle(fresh.nonce, fresh.hash, self.right(&username, Some(caller.device)));
-                if let Some(login) = caller.login(&username) {
+                if let Some(dialled) = dialled {
+                    if let Ok(account) = LoginName::of_account(&username) {
+                        self.call_menu(now, flow, message, &account, &caller, dialled);
+                    }
+                } else if let Some(login) = caller.login(&username) {
                     let device = registered(&username, caller.device, flow);
                     self.place(now, flow, message, &login, &caller, device);
                 }
@@ -170,6 +178,7 @@ impl Core {
         now: Now,
         flow: Flow,
         message: &'m Message,
+        wants: Wants,
     ) -> Option<(Fresh<'m>, Verdict<Result<Caller, Refusal>>)> {
         let fresh = match self.presented(now, flow, message, Role::Proxy) {
             Presented::Fresh(fresh) => fresh,
@@ -205,17 +214,18 @@ impl Core {
             now,
             &attempt,
             |entry| calling_device(entry, message, flow, now.wall),
-            |entry, who| may_call(entry, who, message, &username, &settings, now.wall),
+            |entry, who| may_call(entry, who, message, &username, wants, &settings, now.wall),
         );
         let verdict = match verdict {
-            Verdict::Good(Ok(caller)) => Verdict::Good(self.as_agent(caller, &username)),
+            Verdict::Good(Ok(caller)) => Verdict::Good(self.as_agent(caller, &username, wants)),
             other => other,
         };
         Some((fresh, verdict))
     }
 
-    /// A station calls as its agent, who must still be logged in there, and may call.
-    fn as_agent(&self, caller: Caller, station: &str) -> Result<Caller, Refusal> {
+    /// A station calls as its agent, who must still be logged in there, and may call; the phone menu as
+    /// nobody, if there is none.
+    fn as_agent(&self, caller: Caller, station: &str, wants: Wants) -> Result<Caller, Refusal> {
         let Some(agent) = &caller.agent else { return Ok(caller) };
         let display = self.directory.with(agent.as_str(), |entry| {
             let here = entry.paired.as_ref().is_some_and(|paired| paired.as_str() == station);
@@ -225,8 +235,11 @@ impl Core {
                 Err(Refusal::NoAgent)
             }
         });
-        let display = display.unwrap_or(Err(Refusal::NoAgent))?;
-        Ok(Caller { display, ..caller })
+        match display.unwrap_or(Err(Refusal::NoAgent)) {
+            Ok(display) => Ok(Caller { display, ..caller }),
+            Err(_) if wants == Wants::Menu => Ok(Caller { agent: None, ..caller }),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     fn refuse_caller(
@@ -284,6 +297,7 @@ impl Core {
             let record = CallRecord {
                 caller: text(caller),
                 called: called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text),
+                service: None,
                 began: now.wall,
                 ringing_ms: None,
                 setup_ms: None,
@@ -336,7 +350,7 @@ impl Core {
 
     /// Whom a request is for: the Request-URI. A strict router, or a phone whose outbound proxy we are
     /// without `lr`, puts our own address there, and what it would be as the last Route (§16.4, §16.12).
-    fn asked_for<'m>(&self, message: &'m Message) -> &'m [u8] {
+    pub(super) fn asked_for<'m>(&self, message: &'m Message) -> &'m [u8] {
         let uri = message.request_uri();
         let is_us = Uri::parse(uri).is_some_and(|uri| uri.user.is_empty() && self.settings.is_ours(&uri));
         let last = message.values(Name::Route).last().filter(|_| is_us);
@@ -424,6 +438,6 @@ impl Core {
 }
 
 /// A phone that is reached by a connection of its own.
-fn registered(login: &str, id: DeviceId, flow: Flow) -> Option<Arc<Device>> {
+pub(super) fn registered(login: &str, id: DeviceId, flow: Flow) -> Option<Arc<Device>> {
     flow.stream.map(|_| Arc::new(Device { login: Bytes::copy_from_slice(login.as_bytes()), id }))
 }

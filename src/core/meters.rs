@@ -1,6 +1,7 @@
 //! Handles to the metrics of a shard; made once, so that the hot path looks nothing up.
 
 use crate::call::End;
+use crate::menu::Service;
 use crate::route::Reason;
 use crate::sip::{Fault, ParseError};
 use metrics::{Counter, Histogram};
@@ -70,6 +71,7 @@ labels!(
         Calls = "calls_full",
         Draining = "draining",
         KeepAlives = "keep_alives_full",
+        Menu = "menu_full",
     }
 );
 
@@ -96,6 +98,7 @@ pub struct Meters {
     locks_started: Vec<Counter>,
     calls: Vec<Counter>,
     route_refused: Vec<Counter>,
+    menu_calls: Vec<Counter>,
     shed: Vec<Counter>,
     register_seconds: Histogram,
     call_setup_seconds: Histogram,
@@ -124,6 +127,7 @@ impl Meters {
         describe_counter!("stationmaster_locks_started_total", "Locks that failures began, by scope");
         describe_counter!("stationmaster_calls_total", "Calls, by how they ended");
         describe_counter!("stationmaster_route_refused_total", "Candidates passed over, by reason");
+        describe_counter!("stationmaster_menu_calls_total", "Calls to the phone menu, by what was dialled");
         describe_counter!("stationmaster_shed_total", "What was dropped or refused to shed load");
         describe_histogram!(
             "stationmaster_register_seconds",
@@ -158,6 +162,10 @@ impl Meters {
                 .iter()
                 .map(|reason| counter!("stationmaster_route_refused_total", "reason" => reason.label()))
                 .collect(),
+            menu_calls: Service::ALL
+                .iter()
+                .map(|service| counter!("stationmaster_menu_calls_total", "service" => service.label()))
+                .collect(),
             shed: CoreShed::ALL
                 .iter()
                 .map(|why| counter!("stationmaster_shed_total", "why" => why.label()))
@@ -183,6 +191,7 @@ impl Meters {
             locks_started: none(LockScope::ALL.len()),
             calls: none(End::LABELS.len()),
             route_refused: none(Reason::ALL.len()),
+            menu_calls: none(Service::ALL.len()),
             shed: none(CoreShed::ALL.len()),
             register_seconds: Histogram::noop(),
             call_setup_seconds: Histogram::noop(),
@@ -236,6 +245,10 @@ impl Meters {
 
     pub(super) fn passed_over(&self, reason: Reason) {
         bump(&self.route_refused, reason as usize);
+    }
+
+    pub(super) fn menu_call(&self, service: Service) {
+        bump(&self.menu_calls, service as usize);
     }
 
     pub(super) fn shed(&self, why: CoreShed) {

@@ -13,6 +13,7 @@ mod dispatch;
 mod drain;
 mod invite;
 mod keep;
+mod menu;
 pub mod meters;
 pub mod owners;
 mod probe;
@@ -21,6 +22,7 @@ mod refusals;
 mod register;
 pub mod settings;
 mod streams;
+pub mod voice;
 mod waiting;
 
 pub use boundary::{Inbound, Letter, Output};
@@ -84,6 +86,7 @@ pub struct Core {
     draining: bool,
     probes: probe::Probes,
     keeper: keep::Keeper,
+    menus: menu::Menus,
 }
 
 impl Core {
@@ -118,6 +121,7 @@ impl Core {
             draining: false,
             probes,
             keeper,
+            menus: menu::Menus::default(),
         }
     }
 
@@ -129,6 +133,8 @@ impl Core {
             Inbound::Settled(settled) => self.settled(now, settled),
             Inbound::FlowClosed(stream) => self.stream_closed(now, stream),
             Inbound::Unreached(flow) => self.unreached(now, &flow),
+            Inbound::Heard { line, heard } => self.heard(now, line, heard),
+            Inbound::Replied(reply) => self.replied(now, *reply),
         }
         self.release_calls();
     }
@@ -140,6 +146,7 @@ impl Core {
         self.waiting.forget_late(now.mono);
         self.probe_further(now);
         self.keep_further(now);
+        self.menus_further(now);
         self.release_calls();
     }
 
@@ -153,7 +160,7 @@ impl Core {
     pub fn next_deadline(&self) -> Option<Mono> {
         let (calls, waiting) = (self.calls.next_deadline(), self.waiting.next_deadline());
         let asked = self.probes.next_deadline().into_iter().chain(self.keeper.next_deadline());
-        calls.into_iter().chain(waiting).chain(asked).min()
+        calls.into_iter().chain(waiting).chain(asked).chain(self.menus.next_deadline()).min()
     }
 
     /// How many requests wait for the store.

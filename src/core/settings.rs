@@ -1,5 +1,6 @@
 //! What a shard must know of the configuration.
 
+use super::voice::MenuSettings;
 use crate::base::flow::{Flow, Transport};
 use crate::base::prefix::Prefix;
 use crate::base::token::Token;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub intervals: Intervals,
     /// How often phones behind NAT are asked over UDP whether they are there; zero: never.
     pub keep_alive: Duration,
+    /// The phone menu.
+    pub menu: MenuSettings,
 }
 
 impl Settings {

@@ -1,5 +1,10 @@
 //! Session descriptions (RFC 4566), as far as a switch that passes them through untouched needs
-//! them: it knows one when it sees one, and can refuse an offer that nobody is left to answer.
+//! them: it knows one when it sees one, and can refuse an offer that nobody is left to answer. Those of
+//! calls that end here are [`audio`]'s.
+
+pub mod audio;
+
+pub use audio::{Audio, Codec, Direction, NotAcceptable, Session};
 
 use crate::sip::header::Media;
 use crate::sip::{Message, Name};

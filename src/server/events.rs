@@ -81,6 +81,7 @@ fn log(event: &Event) {
         Event::Call { record, reason } => tracing::info!(
             caller = %Private(String::from_utf8_lossy(&record.caller)),
             called = %Private(String::from_utf8_lossy(&record.called)),
+            service = record.service.map(crate::menu::Service::label),
             end = record.end.label(),
             status = record.status,
             reason = reason.map(crate::route::Reason::label),

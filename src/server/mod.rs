@@ -22,6 +22,7 @@ pub mod serve;
 pub mod settings;
 pub mod shard;
 pub mod signals;
+mod voice;
 
 use crate::base::flow::ShardId;
 use crate::base::limit;

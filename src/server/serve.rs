@@ -13,6 +13,7 @@ use super::metrics::{Metrics, UPKEEP_EVERY};
 use super::pulse::Pulse;
 use super::reload::Reload;
 use super::signals::Signals;
+use super::voice::{self, Voice};
 use super::{Running, Seat, Server, Shell, StartError, events, harden, logging, notify, settings};
 use crate::account::portal::Cost;
 use crate::base::prefix::Prefix;
@@ -69,6 +70,9 @@ pub enum ServeError {
     /// The texts, the secret or the certificates for the SMS gateway.
     #[error("sms.{}: {}", .0.key, .0.reason)]
     Sms(Fault),
+    /// The words of the phone menu.
+    #[error("menu.{}: {}", .0.key, .0.reason)]
+    Menu(Fault),
     /// The configuration names certificates or keys that cannot be used.
     #[error("{}", .0.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Tls(ConfigErrors),
@@ -94,7 +98,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) | Self::Mail(_) | Self::Sms(_) | Self::Tls(_) => true,
+            Self::KeyFile(_) | Self::Mail(_) | Self::Sms(_) | Self::Menu(_) | Self::Tls(_) => true,
             _ => false,
         }
     }
@@ -166,6 +170,7 @@ async fn run(
         (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
     let text_sender = config.text_sender(credentials().as_deref()).map_err(ServeError::Sms)?;
     let portal_door = http::PortalDoor::default();
+    let prompts = Arc::new(config.prompts().map_err(ServeError::Menu)?);
     if let Some(listener) = health_listener {
         let api = http::Api::new(Arc::clone(&door), Arc::clone(&portal_door), &config.http.proxies);
         let pages = http::pages(pulse.clone(), api);
@@ -188,14 +193,17 @@ async fn run(
         }
     }));
     let _ = door.set(admin.clone()); // the only time
-    let _ = portal_door.set(desk(&admin, clock, &settings, text_sender.as_ref())?);
+    let desk = desk(&admin, clock, &settings, text_sender.as_ref())?;
+    let _ = portal_door.set(desk.clone());
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
     let listed = Arc::clone(&settings);
     let exempt = Arc::new(move |source| listed.origin(source) == crate::lockout::Origin::Listed);
     let shell = Shell::new(clock, meters, exempt).with_terms(Arc::clone(terms));
-    let running = start_shards(server, shell, &services, suspects, &settings, &trays)?;
+    // Calls to the phone menu go on while the server drains.
+    let voice = voice::serve(config, server.post(), desk, prompts, &services, &late_tasks);
+    let running = start_shards(server, shell, &services, suspects, &settings, &trays, &voice)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
     let owed = Creditors::default();
@@ -340,6 +348,7 @@ fn start_shards(
     suspects: Vec<Suspect>,
     settings: &Arc<Settings>,
     trays: &[Tray],
+    voice: &Voice,
 ) -> Result<Running<Core>, ServeError> {
     let mut seeds = services.random();
     let hash = ahash::RandomState::with_seeds(seeds.bits(), seeds.bits(), seeds.bits(), seeds.bits());
@@ -359,7 +368,7 @@ fn start_shards(
     };
     let meters = Meters::register_all();
     let seeds: Vec<Rng> = trays.iter().map(|_| seeds.split()).collect();
-    let (services, trays) = (services.clone(), trays.to_vec());
+    let (services, trays, voice) = (services.clone(), trays.to_vec(), voice.clone());
     let now = shell.clock.now();
     let kept = services.directory.to_keep(now.wall);
     Ok(server.start(shell, move |seat| {
@@ -369,12 +378,18 @@ fn start_shards(
         let mut core = Core::new(seat.shard, shared.clone(), meters.clone(), rng);
         core.probe(&suspects);
         core.keep_all(now.mono, &kept);
-        (core, effect(seat, &services, &shared.settings, tray))
+        (core, effect(seat, &services, &shared.settings, tray, voice.clone()))
     })?)
 }
 
 /// Does what a shard wants of the slow half.
-fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray: Option<Tray>) -> Effect {
+fn effect(
+    seat: &Seat<Core>,
+    services: &Services,
+    settings: &Arc<Settings>,
+    tray: Option<Tray>,
+    voice: Voice,
+) -> Effect {
     let post = seat.post.clone();
     let (store, directory) = (services.store.clone(), Arc::clone(&services.directory));
     let settings = Arc::clone(settings);
@@ -399,6 +414,7 @@ fn effect(seat: &Seat<Core>, services: &Services, settings: &Arc<Settings>, tray
                 }
             });
         }
+        Output::Voice { .. } | Output::Enquire(_) => voice.perform(&post, output),
         Output::Send { .. } | Output::Letter { .. } => {} // the driver's
     })
 }

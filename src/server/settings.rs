@@ -3,6 +3,7 @@
 use crate::config::{Config, Host};
 use crate::core::Settings;
 use crate::core::settings::Listener;
+use crate::core::voice::MenuSettings;
 use crate::net::faces::Faces;
 use crate::net::listen::Listen;
 use crate::registrar::Terms;
@@ -47,6 +48,7 @@ pub fn settings(config: &Config, bound: &[Listen], faces: &Faces) -> Settings {
         ring_max: RING_MAX,
         intervals: config.sip.intervals,
         keep_alive: config.registrar.keep_alive,
+        menu: MenuSettings { codes: config.menu.codes.clone(), advertise: config.media.advertise },
     }
 }
 

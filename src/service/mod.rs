@@ -12,6 +12,7 @@ pub mod history;
 pub mod housekeeping;
 pub mod index;
 pub mod mailing;
+pub mod menu;
 pub mod open;
 pub mod outbox;
 pub mod portal;

@@ -2,7 +2,7 @@
 standard output.
 
 usage: pjsua.py udp|tcp|tls SIP-URI USER PASSWORD PROXY-URI [AUTHORITY]
-lines: register, call URI, hangup, quit
+lines: register, call URI, dtmf KEYS, hangup, quit
 
 IPv4 alone: the library of the wheel is built without IPv6.
 """
@@ -92,6 +92,8 @@ while True:
         elif command == "call":
             account.call = Call(account)
             account.call.makeCall(argument, pj.CallOpParam(True))
+        elif command == "dtmf":
+            account.call.dialDtmf(argument)
         elif command == "hangup":
             account.call.hangup(pj.CallOpParam())
         elif command == "quit":

@@ -8,15 +8,18 @@ use stationmaster::base::language::Language;
 use stationmaster::base::private::Secret;
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
-use stationmaster::core::boundary::{Inbound, Output, Settled};
+use stationmaster::call::CallRecord;
+use stationmaster::core::boundary::{Event, Inbound, Output, Settled};
 use stationmaster::core::owners::Owners;
 use stationmaster::core::settings::{Listener, Settings};
+use stationmaster::core::voice::{Enquiry, Line, MenuSettings, Order};
 use stationmaster::core::{Core, Meters, Shared};
 use stationmaster::digest::{Algorithms, Ha1, Nonces};
 use stationmaster::directory::sign_in::Guard;
 use stationmaster::directory::{Directory, ExtensionRecord};
 use stationmaster::licence::Licence;
 use stationmaster::lockout;
+use stationmaster::menu::Codes;
 use stationmaster::registrar::{Gruus, Refresh, Terms};
 use stationmaster::service::admin::{
     Admin, Carries, Defaults, Links, Mailing, Peer, Refusal, Request, Response,
@@ -51,6 +54,12 @@ pub(crate) struct Bench {
     pub(crate) core: Core,
     /// What was sent, oldest first.
     pub(crate) sent: VecDeque<(SocketAddr, Text)>,
+    /// What calls to the phone menu want of their sound.
+    pub(crate) orders: VecDeque<(Line, Order)>,
+    /// What they ask.
+    pub(crate) asked: VecDeque<Enquiry>,
+    /// Calls that are over.
+    pub(crate) records: Vec<CallRecord>,
     /// What the journal would be given.
     pub(crate) refreshes: Vec<Refresh>,
     /// Whether the store is stepped whenever something was asked of it.
@@ -83,6 +92,7 @@ fn settings() -> Settings {
         ring_max: Duration::from_secs(60),
         intervals: Intervals::default(),
         keep_alive: Duration::ZERO,
+        menu: MenuSettings::default(),
     }
 }
 
@@ -106,6 +116,12 @@ impl Bench {
         Self::with(Settings { keep_alive, ..settings() }, numbers)
     }
 
+    /// The same with the phone menu at its usual codes.
+    pub(crate) fn with_menu(numbers: &[&str]) -> Self {
+        let codes = Codes::new(["*55", "*56", "*57"]).unwrap();
+        Self::with(Settings { menu: MenuSettings { codes, advertise: None }, ..settings() }, numbers)
+    }
+
     fn with(settings: Settings, numbers: &[&str]) -> Self {
         let memory = Arc::new(Memory::new());
         let backend = Arc::new(Faulty::new(memory.clone(), |_| Fault::None));
@@ -120,6 +136,9 @@ impl Bench {
             services,
             core,
             sent: VecDeque::new(),
+            orders: VecDeque::new(),
+            asked: VecDeque::new(),
+            records: Vec::new(),
             refreshes: Vec::new(),
             prompt: true,
             settings,
@@ -177,7 +196,7 @@ impl Bench {
         self.set(end);
     }
 
-    fn set(&mut self, mono: Mono) {
+    pub(crate) fn set(&mut self, mono: Mono) {
         let mono = mono.max(self.now.mono);
         self.now = Now { mono, wall: self.now.wall + mono.since(self.now.mono) };
         self.clock.store(self.now.wall.as_micros(), Ordering::Relaxed);
@@ -216,6 +235,9 @@ impl Bench {
                 }
                 Output::Refresh(refresh) => self.refreshes.push(refresh),
                 Output::Letter { .. } => panic!("a letter from the only shard"),
+                Output::Voice { line, order } => self.orders.push_back((line, order)),
+                Output::Enquire(enquiry) => self.asked.push_back(*enquiry),
+                Output::Event(Event::Call { record, .. }) => self.records.push(*record),
                 Output::Event(_) => {}
             }
         }

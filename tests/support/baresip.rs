@@ -90,6 +90,11 @@ impl Phone {
         write!(self.control, "{}:{text},", text.len()).unwrap();
     }
 
+    /// Presses keys in its call, by events in RTP.
+    pub(crate) fn presses(&mut self, keys: &str) {
+        keys.chars().for_each(|key| self.command("sndcode", &key.to_string()));
+    }
+
     /// Waits for an event of one of these types, and takes it; events of other types are kept.
     ///
     /// # Panics

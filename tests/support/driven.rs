@@ -140,6 +140,13 @@ impl Pjsua {
     }
 }
 
+impl Pjsua {
+    /// Presses keys in its call, by events in RTP.
+    pub(crate) fn presses(&mut self, keys: &str) {
+        self.0.say(&format!("dtmf {keys}"));
+    }
+}
+
 impl Softphone for Pjsua {
     fn registers(&mut self) {
         self.0.say("register");

@@ -15,6 +15,7 @@ pub(crate) mod http;
 pub(crate) mod mails;
 pub(crate) mod phone;
 pub(crate) mod relay;
+pub(crate) mod rtp;
 pub(crate) mod running;
 pub(crate) mod secure;
 pub(crate) mod server;

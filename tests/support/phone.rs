@@ -273,7 +273,12 @@ impl Phone {
     /// Begins a call whose answer is waited for later: the INVITE with credentials, as it was sent.
     pub(crate) fn begin_call(&mut self, dialled: &str) -> Message {
         let request = self.invite_request(dialled);
-        let signed = self.challenged(&request);
+        self.begin_with(&request)
+    }
+
+    /// The same with this INVITE.
+    pub(crate) fn begin_with(&mut self, request: &Message) -> Message {
+        let signed = self.challenged(request);
         self.send(&signed);
         signed
     }

@@ -248,6 +248,9 @@ impl Server {
                 self.hand_out();
                 self.step_soon();
             }
+            Output::Voice { .. } | Output::Enquire(_) => {
+                self.wrongs.push("a call to a phone menu that is off".to_owned());
+            }
             Output::Event(event) => {
                 self.records += usize::from(matches!(event, boundary::Event::Call { .. }));
                 self.notes.push(format!("{event:?}"));

@@ -62,10 +62,15 @@ impl Text {
     }
 
     /// Adds a session description.
-    pub(crate) fn with_sdp(mut self, sdp: &str) -> Self {
-        if !sdp.is_empty() {
-            self.fields.push(("Content-Type".to_owned(), "application/sdp".to_owned()));
-            sdp.clone_into(&mut self.body);
+    pub(crate) fn with_sdp(self, sdp: &str) -> Self {
+        self.with_body("application/sdp", sdp)
+    }
+
+    /// Adds a body of this type.
+    pub(crate) fn with_body(mut self, kind: &str, body: &str) -> Self {
+        if !body.is_empty() {
+            self.fields.push(("Content-Type".to_owned(), kind.to_owned()));
+            body.clone_into(&mut self.body);
         }
         self
     }

@@ -6,8 +6,8 @@ use crate::base::flow::{Flow, FlowId, ShardId, Transport};
 use crate::base::rng::Rng;
 use crate::base::time::{Mono, Now, Wall};
 use crate::call::{
-    CallRecord, CallRef, Calls, Device, End, InviteAccepted, Outcome, Output, Party, Received, Refused,
-    Settings, Target, same_peer,
+    CallRecord, CallRef, Calls, Device, End, Hosted, Inside, InviteAccepted, Outcome, Output, Party,
+    Received, Refused, Settings, Target, same_peer,
 };
 use crate::licence::DeviceId;
 use crate::sip::{Message, Method};
@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) unreachable: Vec<u32>,
     pub(super) reached: Vec<u32>,
     pub(super) refused: Vec<Refused>,
+    /// What happened in calls that end here.
+    pub(super) inside: Vec<Inside>,
     pub(super) begun: Vec<CallRef>,
     pub(super) ring_max: Option<Duration>,
     /// By which way each message went.
@@ -79,6 +81,7 @@ impl World {
             unreachable: Vec::new(),
             reached: Vec::new(),
             refused: Vec::new(),
+            inside: Vec::new(),
             begun: Vec::new(),
             ring_max: None,
             ways: Vec::new(),
@@ -217,6 +220,9 @@ impl World {
     fn begin(&mut self, message: &Message, flow: Flow) {
         let uri = String::from_utf8_lossy(message.request_uri()).into_owned();
         let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
+        if user == "*55" {
+            return self.host(message, flow);
+        }
         let own = user.strip_prefix('p').and_then(|number| number.parse().ok());
         let phones = self.rings.get(&user).cloned().unwrap_or_else(|| own.into_iter().collect());
         let caller = (1..=u8::MAX).find(|phone| addr(*phone).ip() == flow.remote.ip());
@@ -261,6 +267,22 @@ impl World {
         }
     }
 
+    /// What the core does with an INVITE to the phone menu.
+    fn host(&mut self, message: &Message, flow: Flow) {
+        let hosted = Hosted {
+            device: None,
+            caller: Bytes::from_static(b"201-acme"),
+            called: Bytes::from_static(b"*55"),
+            sent_by: Bytes::from_static(SERVER.as_bytes()),
+            family: [203, 0, 113, 7].into(),
+            service: crate::menu::Service::Menu,
+        };
+        match self.calls.host(self.now(), message, flow, hosted) {
+            Ok(call) => self.begun.push(call),
+            Err(refused) => self.refused.push(refused),
+        }
+    }
+
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.calls.poll_output() {
             match output {
@@ -269,6 +291,7 @@ impl World {
                     self.boxes.entry(flow.remote).or_default().push_back(Msg::read(&bytes));
                 }
                 Output::Ended(record) => self.records.push(*record),
+                Output::Inside { what, .. } => self.inside.push(what),
                 Output::Unreachable { binding, .. } => self.unreachable.push(binding),
                 Output::Reached { binding, .. } => self.reached.push(binding),
             }

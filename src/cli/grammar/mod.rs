@@ -16,6 +16,7 @@ pub(super) use second::Second;
 pub(super) use stations::Station;
 
 use crate::account::TenantCode;
+use crate::base::language::{Language, NoSuchLanguage};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -84,6 +85,9 @@ pub enum Command {
     /// Keys by which programs use the HTTP API
     #[command(subcommand, arg_required_else_help = true)]
     Key(Key),
+    /// What the phone menu says
+    #[command(subcommand, arg_required_else_help = true)]
+    Menu(Menu),
     /// Two-step verification of people
     #[command(subcommand, arg_required_else_help = true)]
     Second(Second),
@@ -92,6 +96,21 @@ pub enum Command {
         /// The file; - is standard input
         file: PathBuf,
     },
+}
+
+/// Verbs of `menu`.
+#[derive(Debug, Subcommand)]
+pub enum Menu {
+    /// Print the names of its prompts and what they say, a line each with a tab between
+    Texts {
+        /// The language: en or fr
+        #[arg(default_value = "en", value_parser = language)]
+        language: Language,
+    },
+}
+
+fn language(code: &str) -> Result<Language, NoSuchLanguage> {
+    code.parse()
 }
 
 /// Verbs of `secrets`.

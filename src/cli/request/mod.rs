@@ -4,10 +4,11 @@ mod accounts;
 mod phones;
 mod stations;
 
-use super::grammar::{Audit, Command, Secrets};
+use super::grammar::{Audit, Command, Menu, Secrets};
 use super::rows::Pages;
 use super::who::Misnamed;
 use super::{Exit, password};
+use crate::base::language::Language;
 use crate::base::limit;
 use crate::service::admin::{NewPassword, Request};
 use accounts::{app, extension, pin, second, set_password, tenant};
@@ -20,6 +21,8 @@ use std::path::Path;
 pub(super) enum Todo {
     /// Run a throw-away system.
     Demo,
+    /// Tell what the phone menu says.
+    Texts(Language),
     /// Something with the configuration.
     Configured(Configured),
 }
@@ -50,6 +53,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
     let request = match command {
         Command::Serve => return Ok(Todo::Configured(Configured::Serve)),
         Command::Demo => return Ok(Todo::Demo),
+        Command::Menu(Menu::Texts { language }) => return Ok(Todo::Texts(language)),
         Command::Check => return Ok(Todo::Configured(Configured::Check)),
         Command::Tenant(verb) => tenant(verb),
         Command::Extension(verb) => extension(verb)?,

@@ -36,6 +36,8 @@ pub enum Via {
     Key(KeyId),
     /// A session of the portal, by its id (which is no secret).
     Session(Box<str>),
+    /// The phone menu, by the phone that called it: `station desk1`, `device 2`.
+    Phone(Box<str>),
 }
 
 impl Caller {
@@ -55,6 +57,7 @@ impl fmt::Display for Via {
         match self {
             Self::Key(id) => write!(f, "key {id}"),
             Self::Session(id) => write!(f, "session {id}"),
+            Self::Phone(which) => write!(f, "phone {which}"),
         }
     }
 }
@@ -98,6 +101,11 @@ mod tests {
                 caller(Actor::Operator, &key),
                 "operator by key 0123456789abcdef0123 from 192.0.2.1",
                 "key 0123456789abcdef0123",
+            ),
+            (
+                caller(Actor::User(login.clone()), &Via::Phone("station desk1".into())),
+                "200-acme by phone station desk1 from 192.0.2.1",
+                "200-acme",
             ),
             (caller(Actor::User(login), &session), "200-acme by session 7 from 192.0.2.1", "200-acme"),
         ] {

@@ -22,6 +22,7 @@ use super::{Admin, By, Changed, NewPassword, Refusal, end, no_extension, shut_ou
 use crate::account::life::Event;
 use crate::account::{Life, LoginName, StationId, TenantCode};
 use crate::base::limit;
+use crate::base::private::Secret;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
 use crate::service::tables::{STATIONS, account, extension, overlay, put_edited};
@@ -92,6 +93,23 @@ impl Admin {
         let full = rows.len() == limit::ADMIN_PAGE_ROWS;
         let next = rows.last().filter(|_| full).map(|last| last.login.clone());
         Ok(Response::Stations { rows, next })
+    }
+
+    /// The one station of a tenant whose ID is spelled so on the keys of a phone.
+    pub(in crate::service) async fn station_spelled(
+        &self,
+        of: &TenantCode,
+        keys: &str,
+    ) -> Result<Option<StationId>, Refusal> {
+        let (of, keys) = (of.clone(), Secret::new(keys.to_owned()));
+        self.look(move |view| {
+            let rows = STATIONS.scan(&view, &[of.as_str()], None, limit::ADMIN_PAGE_ROWS)?;
+            let ids = rows.iter().filter_map(|(_, row)| StationId::parse(row.value.login.number()).ok());
+            let mut found = ids.filter(|id| id.on_keys() == *keys.expose());
+            let first = found.next();
+            Ok(first.filter(|_| found.next().is_none()))
+        })
+        .await
     }
 
     /// Another name or another password; the latter ends what its phone was bound by.

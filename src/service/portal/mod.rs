@@ -221,6 +221,17 @@ impl Desk {
         Ok(found.await.map_err(Refusal::from)?.map(|row| row.value))
     }
 
+    /// The record of an extension whose person may do anything.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(in crate::service) async fn open_record(
+        &self,
+        login: &LoginName,
+    ) -> Result<Option<ExtensionRecord>, Refused> {
+        Ok(self.find(Some(login)).await?.filter(|record| self.is_open(record)))
+    }
+
     /// Whether an extension's person may sign in at all.
     fn is_open(&self, record: &ExtensionRecord) -> bool {
         let tenant = self.services().directory.tenant(record.login.tenant());

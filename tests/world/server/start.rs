@@ -73,6 +73,7 @@ pub(super) fn settings(keep_alive: Duration) -> Settings {
         ring_max: Duration::from_secs(60),
         intervals: stationmaster::txn::Intervals::default(),
         keep_alive,
+        menu: stationmaster::core::voice::MenuSettings::default(),
     }
 }
 

@@ -5,6 +5,7 @@ mod faults;
 mod flows;
 mod halves;
 mod locks;
+mod menu;
 mod password;
 mod pins;
 mod sessions;
