@@ -178,3 +178,34 @@ fn a_ban_ends_when_an_operator_says_so() {
     assert!(left.as_array().unwrap().iter().all(|lock| lock["scope"] != "source"), "{left}");
     server.stop();
 }
+
+/// What a phone does is nobody's edit: whoever read an extension before may change it after.
+#[test]
+fn a_registration_between_a_look_and_a_change_is_no_conflict() {
+    let (server, api) = with_two();
+    let etag = || api.get(ADA).header("etag").unwrap().to_owned();
+    let rename =
+        |tag: &str, name: &str| api.with("If-Match", tag).put("PATCH", ADA, &json!({ "name": name }));
+    let seen = etag();
+    // An activation with its mail, another phone's, a refresh, an un-REGISTER, a lock.
+    let mut phone = Phone::new(&server, "201").registered();
+    Phone::over_tcp(&server, "201").registered();
+    assert_eq!(phone.register().status(), 200);
+    let mut guesser =
+        Phone::at(&server, "201", std::net::Ipv4Addr::new(127, 0, 0, 66)).with_password("wrong");
+    until("it is locked", || (guesser.register().status() == 403).then_some(()));
+    until("all is told", || {
+        let audit = server.list(&["audit", "list", "acme", "201"]);
+        audit.iter().any(|line| line["action"] == "locked").then_some(())
+    });
+    assert_eq!(etag(), seen);
+    let changed = rename(&seen, "Ada");
+    assert_eq!(changed.status, 200, "{changed:?}");
+    // Another edit is one, whoever made it.
+    assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);
+    let seen = etag();
+    server.cli(&["device", "rename", "acme", "201", "1", "Desk"], "");
+    assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);
+    assert_eq!(api.get(ADA).is(200)["name"], "Ada");
+    server.stop();
+}

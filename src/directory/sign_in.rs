@@ -10,7 +10,7 @@ use crate::base::time::{Mono, Now, Wall};
 use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
 use crate::licence::{DeviceId, Evidence, Who};
 use crate::lockout::{
-    self, Ban, Bans, Before, Begun, Excused, IdentityHash, Lock, Origin, People, Policy, Proof, Scope,
+    self, Ban, Bans, Bar, Before, Begun, Excused, IdentityHash, Lock, Origin, People, Policy, Proof, Scope,
     SourcePolicy, Sources, Standing, Strangers, Trust, Watch,
 };
 use crate::registrar::Asked;
@@ -216,8 +216,8 @@ pub enum Verdict<T> {
     Good(T),
     /// The secret is wrong, or the user unknown.
     Wrong(Consequence),
-    /// The secret was not looked at, for this much longer.
-    Locked(Duration),
+    /// The secret was not looked at, for this much longer, because of this.
+    Locked(Duration, Bar),
     /// The secret is right, but by MD5 from a device that has used SHA-256: no failure, no sign-in.
     Downgrade,
 }
@@ -242,8 +242,8 @@ impl Directory {
             banned: self.guard.remaining(attempt.flow.source(), now.mono),
             origin: attempt.origin,
         };
-        if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
-            return Verdict::Locked(retry_after);
+        if let Before::RefuseLocked { retry_after, by } = lockout::before(&standing) {
+            return Verdict::Locked(retry_after, by);
         }
         let ha1 = entry.credentials.as_ref().map_or(&self.guard.decoy, |credentials| &credentials.ha1);
         let right = ha1.verify(&attempt.credentials, attempt.method) && entry.credentials.is_some();
@@ -300,8 +300,8 @@ impl Directory {
             banned: self.guard.remaining(source, now.mono),
             origin: attempt.origin,
         };
-        if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
-            return Verdict::Locked(retry_after);
+        if let Before::RefuseLocked { retry_after, by } = lockout::before(&standing) {
+            return Verdict::Locked(retry_after, by);
         }
         // Twice: for the present password and for the one before it.
         let _ = self.guard.decoy.verify(&attempt.credentials, attempt.method);

@@ -202,6 +202,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     if !record.numbers.is_empty() {
         put("numbers", record.numbers.join(" "));
     }
+    if let Some(number) = record.mobile.as_ref().and_then(|mobile| mobile.number()) {
+        put("mobile", number.to_string());
+    }
     if let Some(portal) = &record.portal {
         if portal.must_change {
             put("must_change", "yes".into());

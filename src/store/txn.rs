@@ -116,6 +116,12 @@ impl<'a> Txn<'a> {
         self.remove(key, expect)
     }
 
+    /// The newest revision given out so far; whatever is put from now on gets a higher one.
+    #[must_use]
+    pub fn newest(&self) -> Revision {
+        self.view.backend.newest()
+    }
+
     /// Removes a record if it has expired; says whether.
     pub(crate) fn sweep(&mut self, key: &Key) -> Result<bool, StoreError> {
         match self.view.raw(key)? {

@@ -11,7 +11,7 @@ use crate::registrar::Binding;
 use crate::registrar::history::{DeviceHistory, Event, Happened, Happening, Kept};
 use crate::service::history;
 use crate::service::tables::account;
-use crate::store::View;
+use crate::store::{Revision, View};
 use std::time::Duration;
 
 impl Admin {
@@ -21,7 +21,7 @@ impl Admin {
         let _ = history::settle(&self.services).await; // what is lost is counted
         let look = move |view: View<'_>| Ok((row(&view, &login)?, history::of(&view, &login)?));
         let (row, history) = self.look(look).await?;
-        self.terms.scope.saw(row.revision);
+        self.terms.scope.saw(Revision(row.value.edited));
         let record = row.value;
         let bindings =
             self.services.directory.with(of.as_str(), |entry| entry.bindings.clone()).unwrap_or_default();

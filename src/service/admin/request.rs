@@ -270,6 +270,7 @@ impl Request {
             Self::TenantAdd { .. }
                 | Self::ExtensionAdd { .. }
                 | Self::BanClear { .. }
+                | Self::SecretsRotate
                 | Self::KeyAdd { login: None, .. }
                 | Self::KeyRemove { login: None, .. }
                 | Self::Import { .. }

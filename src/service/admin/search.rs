@@ -134,7 +134,7 @@ impl Admin {
                 Some(suspects) => among(&view, &suspects, &wanted, page.after.as_ref(), most)?,
                 None => scan(&view, of.as_ref(), &wanted, page.after.as_ref(), most)?,
             };
-            let rows = found.iter().map(|(record, revision)| show(record, *revision, &directory, view.now()));
+            let rows = found.iter().map(|record| show(record, &directory, view.now()));
             Ok(Response::Extensions { rows: rows.collect(), next: next.map(|login| login.to_string()) })
         })
         .await
@@ -158,8 +158,8 @@ impl Admin {
     }
 }
 
-/// Records and their revisions, and after which extension to go on.
-type Found = (Vec<(ExtensionRecord, crate::store::Revision)>, Option<LoginName>);
+/// Records, and after which extension to go on.
+type Found = (Vec<ExtensionRecord>, Option<LoginName>);
 
 fn among(
     view: &View<'_>,
@@ -173,10 +173,10 @@ fn among(
         let Some(row) = extension(view, login)? else { continue };
         if wanted.fits(&row.value, view.now()) {
             if found.len() == most {
-                let next = found.last().map(|(record, _): &(ExtensionRecord, _)| record.login.clone());
+                let next = found.last().map(|record: &ExtensionRecord| record.login.clone());
                 return Ok((found, next));
             }
-            found.push((row.value, row.revision));
+            found.push(row.value);
         }
     }
     Ok((found, None))
@@ -199,7 +199,7 @@ fn scan(
         for (key, row) in page {
             let login = row.value.login.clone();
             if wanted.fits(&row.value, view.now()) {
-                found.push((row.value, row.revision));
+                found.push(row.value);
             }
             looked += 1;
             if found.len() == most || looked == limit::SEARCHED_MAX {

@@ -194,7 +194,7 @@ view!(
         mail_new_device: bool,
         /// Whether people are told that they are locked out.
         mail_locked: bool,
-        /// The revision of its record.
+        /// The revision of its last edit.
         revision: u64,
     }
 );
@@ -230,7 +230,7 @@ view!(
         station: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
-        /// The revision of its record.
+        /// The revision of its last edit; what phones do is none.
         revision: u64,
     }
 );
@@ -256,7 +256,7 @@ view!(
         address: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
-        /// The revision of its record.
+        /// The revision of its last edit; what phones do is none.
         revision: u64,
     }
 );
@@ -270,10 +270,12 @@ view!(
         state: String,
         /// Since when it is on.
         since: Option<String>,
-        /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
+        /// What may be shown at sign-in: `totp`, `mail`, `sms`, `recovery`.
         methods: String,
         /// Recovery codes that were not used.
         recovery_codes_left: u64,
+        /// The last digits of the number that codes by SMS go to.
+        mobile: Option<String>,
     }
 );
 

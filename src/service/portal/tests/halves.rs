@@ -74,12 +74,12 @@ fn told(record: &ExtensionRecord) -> String {
     let mails: Vec<_> = record.mails.waiting().iter().map(|mail| kind(&mail.kind)).collect();
     let devices = record.licence.devices.iter().map(|it| (it.id, it.revoked, it.name.clone(), it.sha256));
     let portal = record.portal.as_deref().map(|portal| {
-        let second = portal.second.as_ref().map(|one| (one.since.is_some(), one.totp.is_some(), one.by_mail));
+        let second = SecondStanding::of(record);
         let question = portal.question.as_ref().map(|question| question.text.clone());
         let begun =
             portal.second.as_ref().map(|second| (second.enrolling.is_some(), second.mailed.is_some()));
         let set = [portal.must_change, portal.pin.is_some(), portal.reset.is_some()];
-        (set, question, begun, second, portal.recovery.len(), portal.keys.len())
+        (set, question, begun, second, portal.keys.len())
     });
     let epochs = [&record.credentials, &record.previous].map(|one| one.as_ref().map(|sealed| sealed.epoch));
     format!(
