@@ -134,7 +134,7 @@ use std::fs;
 use std::path::Path;
 
 /// Suites that need not be there yet; once they are, their rows are looked at like any other.
-const TO_COME: [&str; 2] = ["tests/menu.rs", "tests/sms.rs"];
+const TO_COME: [&str; 1] = ["tests/menu.rs"];
 
 /// A row of the table.
 #[derive(Debug)]
