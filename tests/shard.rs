@@ -19,6 +19,8 @@ mod keep;
 mod loops;
 #[path = "shard/menu.rs"]
 mod menu;
+#[path = "shard/passing.rs"]
+mod passing;
 #[path = "shard/phone.rs"]
 mod phone;
 #[path = "shard/probes.rs"]
