@@ -48,6 +48,9 @@
 //!   sign-in, journal, committer and lock know nothing of it ([`directory::Kind`]).
 //! - What became of a registration is written behind it, once a second, and is in no record that promises
 //!   anything ([`service::history`]).
+//! - What an entity tag names is the last edit of a record, not the record's revision: what phones do is no
+//!   edit ([`service::tables::put_edited`]). The answer of an idempotency key stands in that record too, since
+//!   a crash may keep the first of two writes only.
 //! - What failures of the store leave open is not left to whoever asked: the committer tells memory,
 //!   and has the records read as soon as it can ([`store::Doubts`]).
 

@@ -141,7 +141,7 @@ fn everything(server: &Server) -> Vec<Vec<Value>> {
 }
 
 #[test]
-fn no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
+fn cross_tenant_no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
     let server = two_tenants();
     let document = document(&server);
     let key = server.cli(&["key", "add", "200-beta", "--name", "theirs", "--json"], "");
@@ -214,6 +214,7 @@ fn a_user_sees_and_changes_only_what_is_theirs() {
         "get /devices",
         "get /history",
         "get /keys",
+        "get /password/suggestion",
         "get /second",
         "patch /devices/{device}",
         "post /keys",

@@ -191,32 +191,6 @@ fn people_set_their_pin_and_their_security_question_which_is_asked_behind_the_li
 }
 
 #[test]
-fn an_administrators_reset_mails_a_link_or_where_a_tenant_insists_a_password() {
-    let portal = Portal::start();
-    let server = &portal.server;
-    let told = server.cli(&["password", "reset", "acme", "201"], "");
-    assert!(told.contains(&format!("A link goes to p201@{DOMAIN}")), "{told}");
-    assert_eq!(portal.reset(&portal.token(), NEW).status, 200);
-
-    server.cli(&["tenant", "set", "acme", "--random-password-by-mail", "yes", "--mail-prefix", "[Acme]"], "");
-    let told: Value =
-        serde_json::from_str(&server.cli(&["password", "reset", "201-acme", "--json"], "")).unwrap();
-    assert_eq!((&told["email"], &told["until"]), (&json!(format!("p201@{DOMAIN}")), &Value::Null));
-    let mail = newest(&portal.spool, "must");
-    let mail = if mail.contains("with this one") { mail } else { newest(&portal.spool, "with this one") };
-    assert!(mail.contains("\r\nSubject: [Acme] Your new password at A tenant\r\n"), "{mail}");
-    let (_, rest) = mail.split_once("with this one:\r\n\r\n").unwrap();
-    let mailed = rest.get(..23).unwrap();
-    for old in [NEW, mailed] {
-        let answer = Phone::new(server, "201").with_password(old).register();
-        assert_eq!(answer.status(), 401, "no phone gets in before it was changed");
-    }
-    server.cli(&["password", "set", "acme", "201", "--stdin"], &password("201"));
-    Phone::new(server, "201").registered();
-    portal.server.stop();
-}
-
-#[test]
 fn a_direct_number_dialled_from_anywhere_rings_its_extension() {
     let server = Server::start();
     server.populate("acme", &["201", "202"]);

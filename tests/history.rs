@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use support::phone::Phone;
 use support::server::{Server, password};
 use support::sip::Peer;
+use support::until;
 
 /// A request over HTTP with an operator's key: status and body.
 struct Http {
@@ -161,5 +162,40 @@ fn stations_over_http() {
     assert_eq!(http.ask("GET", "tenants/acme/stations/desk1", None).1["agent"], Value::Null);
     assert_eq!(http.ask("DELETE", "tenants/acme/stations/desk1", None).0, 200);
     assert_eq!(http.ask("GET", "tenants/acme/stations/desk1", None).0, 404);
+    server.stop();
+}
+
+/// Whoever is there is told of, once however often; whoever is not, not at all.
+#[test]
+fn what_a_lock_or_a_ban_refused_is_told_of_those_that_are_there() {
+    let server = Server::start();
+    server.populate("acme", &["201", "202"]);
+    let mut phone = Phone::new(&server, "201").registered();
+    for number in ["201", "999"] {
+        let mut guesser = Phone::at(&server, number, Ipv4Addr::new(127, 7, 7, 66)).with_password("wrong");
+        until("it is locked", || (guesser.register().status() == 403).then_some(()));
+        for _ in 0..9 {
+            assert_eq!(guesser.register().status(), 403);
+        }
+    }
+    let rows = server.list(&["device", "history", "201-acme"]);
+    assert_eq!(events(&rows), ["registered", "refused"], "{rows:?}");
+    assert_eq!((&rows[1]["detail"], &rows[1]["device"]), (&"Account Locked".into(), &Value::Null));
+    assert_eq!(rows[1]["times"], 10, "{rows:?}");
+    assert!(rows[1]["address"].as_str().unwrap().starts_with("127.7.7.66:"), "{rows:?}");
+    let output = server.try_cli(&["device", "history", "999-acme"], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(phone.register().status(), 200, "the device that is known goes on");
+
+    let from = Ipv4Addr::new(127, 7, 7, 67);
+    until("the source is banned", || {
+        for number in 300..310 {
+            Phone::at(&server, &number.to_string(), from).with_password("wrong").register();
+        }
+        server.locks().iter().any(|lock| lock["source"] == "127.7.7.67").then_some(())
+    });
+    assert_eq!(Phone::at(&server, "202", from).register().status(), 403);
+    let rows = server.list(&["device", "history", "202-acme"]);
+    assert_eq!((events(&rows), &rows[0]["detail"]), (vec!["refused"], &"Source Banned".into()), "{rows:?}");
     server.stop();
 }

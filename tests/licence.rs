@@ -140,38 +140,6 @@ fn a_revoked_device_stays_refused_and_frees_its_place() {
     server.stop();
 }
 
-#[test]
-fn disabling_the_app_ends_its_devices_and_enabling_begins_with_four_new_ones() {
-    let server = Server::start();
-    server.populate("acme", &["201", "202"]);
-    let mut other = Phone::new(&server, "202").registered();
-    let mut phones: Vec<_> = (0..DEVICES_MAX).map(|_| Phone::new(&server, "201").registered()).collect();
-
-    server.cli(&["app", "disable", "acme", "201"], "");
-    assert_eq!(server.bindings("acme", "201"), Vec::<Value>::new());
-    assert_eq!(server.devices("acme", "201"), Vec::<Value>::new());
-    for phone in &mut phones {
-        refused(&phone.register(), "Softphone Disabled");
-        refused(&phone.dial("202"), "Softphone Disabled");
-    }
-    refused(&Phone::new(&server, "201").register(), "Softphone Disabled");
-    assert_eq!(other.dial("201").status(), 480);
-    assert_eq!(server.metric("stationmaster_route_refused_total{reason=\"app_disabled\"}"), 1);
-
-    let told = server
-        .cli(&["app", "enable", "acme", "201", "--email", "p@example.test", "--generate", "--json"], "");
-    let told: Value = serde_json::from_str(&told).unwrap();
-    let generated = told["password"].as_str().unwrap_or_else(|| panic!("no password in {told}"));
-    assert_eq!(phones[0].register().status(), 401, "the old password has ended");
-    for _ in 0..DEVICES_MAX {
-        assert_eq!(Phone::new(&server, "201").with_password(generated).register().status(), 200);
-    }
-    phones[0].password = generated.to_owned();
-    refused(&phones[0].register(), CAP_REACHED);
-    assert_eq!(server.devices("acme", "201").len(), DEVICES_MAX);
-    server.stop();
-}
-
 fn refused(answer: &Message, reason: &str) {
     assert_eq!((answer.status(), answer.reason()), (403, reason), "{answer}");
 }
@@ -281,25 +249,6 @@ fn a_switch_acts_as_soon_as_its_command_has_returned() {
         assert_eq!(far.answer_to(&invite).status(), 486);
         assert_eq!(server.devices("acme", "201").len(), 1);
     }
-    server.stop();
-}
-
-#[test]
-fn another_password_ends_what_the_old_one_began_but_no_activation() {
-    let server = Server::start();
-    server.populate("acme", &["201", "202"]);
-    let mut phone = Phone::new(&server, "201").registered();
-    let mut far = Phone::new(&server, "202").registered();
-    server.cli(&["password", "set", "acme", "201", "--stdin"], "Gangway!201y\n");
-    assert_eq!(server.bindings("acme", "201"), Vec::<Value>::new());
-    assert_eq!(far.dial("201").status(), 480);
-    assert_eq!(phone.register().status(), 401);
-    assert_eq!(phone.dial("202").status(), 407);
-    phone.password = "Gangway!201y".to_owned();
-    assert_eq!(phone.register().status(), 200);
-    assert_eq!(server.devices("acme", "201").len(), 1);
-    far.begin_call("201");
-    phone.awaits("INVITE");
     server.stop();
 }
 

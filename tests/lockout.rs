@@ -9,8 +9,8 @@ mod support;
 
 use serde_json::Value;
 use std::net::Ipv4Addr;
-use support::phone::Phone;
-use support::server::{Server, Setup};
+use support::phone::{Challenge, Phone};
+use support::server::{Server, Setup, password};
 use support::sip::{Message, Peer};
 
 /// The defaults: failures that lock an identity, failures that ban a source, and for how long.
@@ -233,6 +233,43 @@ fn a_tenant_may_lock_sooner_and_for_longer() {
     server.stop();
 }
 
+#[test]
+fn a_thousand_guesses_of_phones_in_parallel_still_lock_at_five() {
+    const GUESSERS: u8 = 50;
+    const GUESSES: usize = 20;
+    let server = Server::start();
+    server.populate("acme", &["201"]);
+    let ready = std::sync::Barrier::new(usize::from(GUESSERS));
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guessers: Vec<_> = (0..GUESSERS)
+            .map(|guesser| {
+                let (server, ready) = (&server, &ready);
+                scope.spawn(move || {
+                    let mut phone = Phone::at(server, "201", Ipv4Addr::new(127, 3, 0, guesser + 1));
+                    let request = phone.register_request();
+                    let challenge = phone.ask(&request);
+                    ready.wait();
+                    let guess = |at: usize| {
+                        // The last ones are right, and too late.
+                        let wrong = at < GUESSES - 2;
+                        phone.password =
+                            if wrong { format!("Guess-{guesser}-{at}") } else { password("201") };
+                        let signed = phone.signed_with(&request, &Challenge::of(&challenge), at as u32 + 1);
+                        phone.ask(&signed).status()
+                    };
+                    (0..GUESSES).map(guess).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        guessers.into_iter().flat_map(|guesser| guesser.join().unwrap()).collect()
+    });
+    let count = |status| statuses.iter().filter(|one| **one == status).count();
+    assert_eq!((count(401), statuses.len()), (LOCKS_AFTER, 1_000), "{statuses:?}");
+    assert_eq!(count(403), 1_000 - LOCKS_AFTER);
+    locked(&Phone::at(&server, "201", ELSEWHERE).register());
+    server.stop();
+}
+
 /// One REGISTER of a phone that nobody knows, with a wrong password.
 fn guess(server: &Server, number: &str, from: Ipv4Addr) -> Message {
     Phone::at(server, number, from).with_password("NotMyPassword!1").register()
@@ -249,29 +286,4 @@ fn rings(near: &mut Phone, far: &mut Phone, number: &str) {
     let rung = far.awaits("INVITE");
     far.answers(&rung, 603, "Decline");
     assert_eq!(near.answer_to(&invite).status(), 603);
-}
-
-/// A phone that nobody has told of the new password counts once; its owner is not locked out by it,
-/// while guesses count as ever.
-#[test]
-fn a_phone_with_the_previous_password_counts_once() {
-    let server = Server::start();
-    server.populate("acme", &["201"]);
-    let mut forgotten = Phone::new(&server, "201").registered();
-    server.cli(&["password", "set", "acme", "201", "--stdin"], "Gangway!201y\n");
-    assert_eq!(server.bindings("acme", "201").len(), 0);
-    for _ in 0..12 {
-        assert_eq!(forgotten.register().status(), 401);
-    }
-    assert!(server.locks().is_empty());
-    let mut told = Phone::new(&server, "201").with_password("Gangway!201y");
-    assert_eq!(told.register().status(), 200);
-
-    let mut guesser = Phone::at(&server, "201", Ipv4Addr::new(127, 0, 0, 9)).with_password("Wrong!201x");
-    for _ in 0..5 {
-        assert_eq!(guesser.register().status(), 401);
-    }
-    assert_eq!(guesser.register().reason(), "Account Locked");
-    assert_eq!(told.register().status(), 200, "its registered phone goes on");
-    server.stop();
 }

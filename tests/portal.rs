@@ -5,90 +5,13 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
-use support::http::{Answer, Client};
-use support::mails::files;
+use support::browser::{Browser, cookie, cookie_line};
+use support::http::Answer;
 use support::phone::Phone;
 use support::server::{Server, Setup, password};
 use support::until;
 
 const NEW: &str = "Other-Horse8";
-
-/// What an answer says of a cookie: its value and attributes.
-fn cookie_line<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.headers("set-cookie").find(|line| line.starts_with(&format!("{name}=")))
-}
-
-fn cookie(answer: &Answer, name: &str) -> String {
-    let line = cookie_line(answer, name).unwrap_or_else(|| panic!("{name}: {answer:?}"));
-    line.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()
-}
-
-/// A browser with its cookies, at an address of its own.
-#[derive(Clone, Debug)]
-struct Browser {
-    client: Client,
-    session: Option<String>,
-    device: Option<String>,
-    csrf: String,
-}
-
-impl Browser {
-    fn new(server: &Server, last: u8) -> Self {
-        let from = Some(Ipv4Addr::new(127, 0, 0, last));
-        let client = Client { from, ..Client::nobody(server) }.with("User-Agent", "Firefox");
-        Self { client, session: None, device: None, csrf: String::new() }
-    }
-
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let session = self.session.iter().map(|value| format!("__Host-session={value}"));
-        let device = self.device.iter().map(|value| format!("__Host-device={value}"));
-        let cookies: Vec<_> = session.chain(device).collect();
-        let mut client = self.client.clone();
-        if !cookies.is_empty() {
-            client = client.with("Cookie", &cookies.join("; "));
-        }
-        if !self.csrf.is_empty() {
-            client = client.with("X-CSRF-Token", &self.csrf);
-        }
-        match body {
-            Some(body) => client.put(method, path, body),
-            None => client.ask(method, path),
-        }
-    }
-
-    fn try_in(&self, login: &str, password: &str) -> Answer {
-        self.ask("POST", "/api/v1/session", Some(&json!({ "login": login, "password": password })))
-    }
-
-    /// Takes what an answer to a sign-in gives.
-    fn keep(&mut self, answer: &Answer) {
-        assert_eq!(answer.status, 201, "{answer:?}");
-        self.session = Some(cookie(answer, "__Host-session"));
-        self.device = Some(cookie(answer, "__Host-device"));
-        self.csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
-    }
-
-    fn signed_in(mut self, number: &str) -> Self {
-        let answer = self.try_in(&format!("{number}-acme"), &password(number));
-        self.keep(&answer);
-        self
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, None)
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Answer {
-        self.ask("POST", path, Some(body))
-    }
-
-    /// With these header lines.
-    fn with(&self, more: &str) -> Self {
-        let client = Client { head: format!("{}{more}", self.client.head), ..self.client.clone() };
-        Self { client, ..self.clone() }
-    }
-}
 
 fn server() -> Server {
     let server = Server::start();
@@ -235,7 +158,7 @@ fn many_guesses_in_parallel_still_lock_at_five() {
 }
 
 #[test]
-fn a_session_cannot_be_fixed_beforehand() {
+fn session_fixation_no_session_can_be_planted_beforehand() {
     let server = server();
     let mut victim = Browser::new(&server, 10);
     let attacker = Browser::new(&server, 66).signed_in("202");
@@ -250,7 +173,7 @@ fn a_session_cannot_be_fixed_beforehand() {
 }
 
 #[test]
-fn no_page_of_another_origin_can_act_for_who_is_signed_in() {
+fn csrf_no_page_of_another_origin_can_act_for_who_is_signed_in() {
     let server = server();
     let browser = Browser::new(&server, 10).signed_in("201");
     let change = json!({ "old": password("201"), "new": NEW });
@@ -281,58 +204,6 @@ fn no_page_of_another_origin_can_act_for_who_is_signed_in() {
 }
 
 #[test]
-fn a_list_of_sessions_lets_a_user_end_the_others() {
-    let server = server();
-    let browsers: Vec<_> = (10..13).map(|last| Browser::new(&server, last).signed_in("201")).collect();
-    let rows = browsers[0].get("/api/v1/sessions").json()["items"].as_array().unwrap().clone();
-    assert_eq!(
-        (rows.len(), &rows[0]["current"], &rows[0]["address"]),
-        (3, &json!(true), &json!("127.0.0.10"))
-    );
-    let second = browsers[1].get("/api/v1/session").json()["id"].as_str().unwrap().to_owned();
-    let end = |browser: &Browser, id: &str| browser.ask("DELETE", &format!("/api/v1/sessions/{id}"), None);
-    end(&Browser::new(&server, 20).signed_in("202"), &second).problem(404);
-    assert_eq!(end(&browsers[0], &second).status, 204);
-    browsers[1].get("/api/v1/me").problem(401);
-    end(&browsers[0], &second).problem(404);
-    assert_eq!(browsers[0].ask("DELETE", "/api/v1/sessions", None).json(), json!({ "ended": 1 }));
-    browsers[2].get("/api/v1/me").problem(401);
-    assert_eq!(browsers[0].get("/api/v1/me").status, 200);
-    server.stop();
-}
-
-#[test]
-fn a_password_change_ends_every_other_login_at_once_and_not_the_activations() {
-    let server = server();
-    let mut phone = Phone::new(&server, "201").registered();
-    let (mine, other) =
-        (Browser::new(&server, 10).signed_in("201"), Browser::new(&server, 11).signed_in("201"));
-    let change = |old: &str, new: &str| mine.post("/api/v1/me/password", &json!({ "old": old, "new": new }));
-    let wrong = change("wrong", NEW);
-    wrong.problem(422);
-    assert_eq!(wrong.json()["errors"][0]["field"], "old");
-    let weak = change(&password("201"), "short");
-    weak.problem(422);
-    let errors = weak.json()["errors"].as_array().unwrap().clone();
-    assert!(errors.len() == 3 && errors.iter().all(|error| error["field"] == "new"), "{errors:?}");
-    assert_eq!(server.bindings("acme", "201").len(), 1, "nothing is changed");
-
-    let changed = change(&password("201"), NEW);
-    assert_eq!(changed.status, 204, "{changed:?}");
-    assert_eq!(server.bindings("acme", "201").len(), 0, "at once");
-    assert_eq!(server.devices("acme", "201").len(), 1, "the activation stays");
-    assert_eq!(mine.get("/api/v1/me").status, 200, "the session that made the change stays");
-    other.get("/api/v1/me").problem(401);
-    Browser::new(&server, 12).try_in("201-acme", &password("201")).problem(401);
-    assert_eq!(Browser::new(&server, 12).try_in("201-acme", NEW).status, 201);
-    assert_eq!(phone.register().status(), 401);
-    Phone::new(&server, "201").with_password(NEW).registered();
-    let spool = server.folder().join("store/mail");
-    until("its person is told", || (!files(&spool).is_empty()).then_some(()));
-    server.stop();
-}
-
-#[test]
 fn bad_requests_are_named_fault_by_fault_and_too_many_are_refused() {
     let server = Server::start_with(&Setup::default());
     server.populate("acme", &["201"]);
@@ -353,38 +224,6 @@ fn bad_requests_are_named_fault_by_fault_and_too_many_are_refused() {
     });
     assert!(refused.retry_after() > 0);
     assert_eq!(Browser::new(&server, 11).try_in("201-acme", &password("201")).status, 201, "others get in");
-    server.stop();
-}
-
-/// PRODUCT §2: a random password that is mailed must be changed at first sign-in.
-#[test]
-fn a_mailed_password_opens_nothing_but_its_own_change() {
-    let server = server();
-    server.cli(&["tenant", "set", "acme", "--random-password-by-mail", "yes"], "");
-    server.cli(&["password", "reset", "acme", "201"], "");
-    let spool = server.folder().join("store/mail");
-    let mailed = until("the mail has come", || {
-        let mails = files(&spool).into_iter().filter_map(|file| std::fs::read_to_string(file).ok());
-        let mail = mails.map(|mail| mail.replace("=\r\n", "")).find(|mail| mail.contains("with this one"))?;
-        Some(mail.split_once("with this one:\r\n\r\n")?.1.split_once("\r\n")?.0.to_owned())
-    });
-    let mut browser = Browser::new(&server, 10);
-    let answer = browser.try_in("201-acme", &mailed);
-    assert_eq!(answer.json()["state"], "password_change_required", "{answer:?}");
-    browser.keep(&answer);
-    assert_eq!(browser.get("/api/v1/session").status, 200);
-    for path in ["/api/v1/me", "/api/v1/sessions", "/api/v1/tenants/acme/extensions/201"] {
-        assert_eq!(browser.get(path).detail(403), "the password must be changed first", "{path}");
-    }
-    let put = |path: &str, body: Value| browser.ask("PUT", path, Some(&body));
-    assert_eq!(put("/api/v1/me/pin", json!({ "pin": "482913" })).status, 403);
-    assert_eq!(Phone::new(&server, "201").with_password(&mailed).register().status(), 401);
-
-    let change = json!({ "old": mailed, "new": NEW });
-    assert_eq!(browser.post("/api/v1/me/password", &change).status, 204);
-    assert_eq!(browser.get("/api/v1/me").status, 200);
-    assert_eq!(put("/api/v1/me/pin", json!({ "pin": "482913" })).status, 200);
-    Phone::new(&server, "201").with_password(NEW).registered();
     server.stop();
 }
 

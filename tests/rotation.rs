@@ -13,6 +13,7 @@
 
 mod support;
 
+use serde_json::json;
 use stationmaster::account::{LoginName, Tenant, TenantCode};
 use stationmaster::base::rng::Rng;
 use stationmaster::base::time::{Mono, Now, Wall};
@@ -26,6 +27,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use support::http::Client;
 use support::phone::Phone;
 use support::server::Server;
 use support::until;
@@ -186,5 +188,49 @@ fn a_running_server_gets_another_key() {
     assert_eq!(keys_in(&file), 1);
     server.start_again();
     assert_eq!(phone.register().status(), 200);
+    server.stop();
+}
+
+/// The operator's role over HTTP has it too, once for each idempotency key, and nobody else.
+#[test]
+fn an_operator_rotates_the_key_over_http() {
+    let mut server = Server::start();
+    server.populate("acme", &["201"]);
+    server.cli(&["extension", "set", "acme", "201", "--role", "admin"], "");
+    let (operator, administrator) = (Client::operator(&server), Client::person(&server, "201-acme"));
+    let path = "/api/v1/secrets/rotation";
+    administrator.ask("POST", path).problem(403);
+    Client::nobody(&server).ask("POST", path).problem(401);
+    let file = server.folder().join("store").join("secret.key");
+    let id = || {
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .lines()
+            .find(|line| line.starts_with("id "))
+            .unwrap()
+            .to_owned()
+    };
+    let before = id();
+    // Its answer, and one that is kept by idempotency key, are sealed anew too.
+    let set = operator.with("Idempotency-Key", "set");
+    let generate =
+        || set.put("PUT", "/api/v1/tenants/acme/extensions/201/password", &json!({ "generate": true }));
+    let generated = generate().is(200);
+    let once = operator.with("Idempotency-Key", "first");
+    let rotated = once.ask("POST", path).is(200);
+    assert_eq!(id(), format!("id {}", rotated["key"].as_str().unwrap()));
+    assert_ne!(id(), before);
+    until("the former key has gone", || (keys_in(&file) == 1).then_some(()));
+    assert_eq!(once.ask("POST", path).is(200), rotated, "once");
+    assert_eq!(id(), format!("id {}", rotated["key"].as_str().unwrap()));
+    assert_eq!(generate().is(200), generated);
+    operator.with("If-Match", "\"1\"").ask("POST", path).problem(412);
+    let lines = server.list(&["audit", "list", "--action", "secrets rotate"]);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0]["by"].as_str().unwrap().starts_with("operator by key "), "{lines:?}");
+    server.kill();
+    server.start_again();
+    let password = generated["password"].as_str().unwrap();
+    Phone::new(&server, "201").with_password(password).registered();
     server.stop();
 }

@@ -17,6 +17,8 @@ mod history;
 mod keep;
 #[path = "shard/loops.rs"]
 mod loops;
+#[path = "shard/passing.rs"]
+mod passing;
 #[path = "shard/moves.rs"]
 mod moves;
 #[path = "shard/phone.rs"]

@@ -127,7 +127,7 @@ fn an_agent_is_told_at_once_why_a_station_will_not_do() {
 }
 
 #[test]
-fn stations_have_their_own_credentials_and_do_not_count() {
+fn a_station_signs_in_with_a_password_of_its_own_and_is_there_after_a_restart() {
     let mut server = furnished();
     for _ in 0..4 {
         Phone::new(&server, "201").registered();

@@ -100,6 +100,13 @@ impl DirectNumber {
         Self::parse(&format!("+{digits}"))
     }
 
+    /// As it is shown to whoever may know that it is theirs: its last two digits.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let (hidden, last) = self.0.split_at(self.0.len().saturating_sub(2));
+        format!("+{}{last}", "*".repeat(hidden.len().saturating_sub(1)))
+    }
+
     /// Its text, with the `+`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -317,6 +324,11 @@ mod tests {
         assert_eq!(may_be("16045550199"), ["+16045550199"]);
         assert_eq!(may_be("011 16045550199"), ["+16045550199"]);
         assert!(may_be("*97").is_empty() && may_be("201-acme").is_empty() && may_be("201").is_empty());
+    }
+
+    #[test]
+    fn a_masked_number_shows_its_last_two_digits() {
+        assert_eq!(DirectNumber::parse("+16045550199").unwrap().masked(), "+*********99");
     }
 
     #[test]

@@ -148,10 +148,11 @@ impl Life {
         }
     }
 
-    /// The word for it that people and scripts see.
+    /// The word for it that people and scripts see. Whoever's tenant is suspended is disabled by that.
     #[must_use]
-    pub fn label(self, facts: Facts, now: Wall) -> &'static str {
+    pub fn label(self, tenant_active: bool, facts: Facts, now: Wall) -> &'static str {
         match self {
+            _ if !tenant_active => "disabled",
             Self::Invite => "invite",
             Self::Pending if facts.invited_until.is_some_and(|until| until <= now) => "expired",
             Self::Pending => "pending",
@@ -246,9 +247,10 @@ mod tests {
     #[test]
     fn what_each_state_refuses_and_is_called() {
         let late = Facts { invited_until: Some(NOW), ..Facts::default() };
-        let labels = STATES.map(|state| state.label(late, NOW));
+        let labels = STATES.map(|state| state.label(true, late, NOW));
         assert_eq!(labels, ["invite", "expired", "active", "disabled"]);
-        assert_eq!(Life::Pending.label(late, Wall::from_secs(999)), "pending");
+        assert_eq!(Life::Pending.label(true, late, Wall::from_secs(999)), "pending");
+        assert_eq!(STATES.map(|state| state.label(false, late, NOW)), ["disabled"; 4]);
         let codes = |tenant_active| {
             STATES.map(|state| state.may_act(tenant_active).map_or_else(Inactive::code, |()| "may"))
         };

@@ -6,11 +6,13 @@
 //! nothing), [`pin`], [`question`].
 
 pub mod access_key;
+pub mod answered;
 pub mod argon;
 pub mod direct;
 pub mod identity;
 pub mod invitation;
 pub mod life;
+pub mod mobile;
 pub mod name;
 pub mod owed;
 pub mod password;
@@ -22,11 +24,14 @@ pub mod second;
 pub mod session;
 pub mod strength;
 pub mod tenant;
+pub mod text_rate;
 
 pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
+pub use answered::Answered;
 pub use direct::{DirectNumber, MainNumber};
 pub use identity::Typed;
 pub use invitation::{Invitation, Token, TokenHash};
+pub use mobile::{Mobile, OwedText};
 pub use name::{LoginName, Number, StationId, TenantCode};
 pub use owed::{MailKind, Matter, OwedMail, OwedMails, Told};
 pub use pin::Pin;
@@ -35,6 +40,7 @@ pub use question::Question;
 pub use reset::{AskedBy, Reset};
 pub use session::Session;
 pub use tenant::{DialError, Tenant, dial};
+pub use text_rate::TextRates;
 
 use serde::{Deserialize, Serialize};
 

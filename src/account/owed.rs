@@ -77,6 +77,11 @@ pub enum MailKind {
         /// When it ends.
         until: Wall,
     },
+    /// Codes by SMS go to a number from now on.
+    MobileChanged {
+        /// Its last digits.
+        mobile: String,
+    },
 }
 
 /// What people are told of that strangers can cause: a mailbox must not be flooded by it.
@@ -88,6 +93,8 @@ pub enum Matter {
     NewDevice,
     /// A lock.
     Locked,
+    /// A code by SMS, which costs money.
+    Text,
 }
 
 /// When people were told of what, in the last hour.
@@ -147,6 +154,7 @@ impl OwedMails {
             | MailKind::PasswordChanged
             | MailKind::NewDevice { .. }
             | MailKind::Locked { .. }
+            | MailKind::MobileChanged { .. }
             | MailKind::SecondFactorCleared => None,
         })
     }
@@ -175,6 +183,7 @@ impl Matter {
             Self::Reset => limit::RESET_MAILS_PER_HOUR,
             Self::NewDevice => limit::NEW_DEVICE_MAILS_PER_HOUR,
             Self::Locked => limit::LOCKED_MAILS_PER_HOUR,
+            Self::Text => limit::TEXTS_PER_HOUR,
         }
     }
 }
@@ -252,16 +261,17 @@ mod tests {
             (Matter::Reset, limit::RESET_MAILS_PER_HOUR),
             (Matter::NewDevice, limit::NEW_DEVICE_MAILS_PER_HOUR),
             (Matter::Locked, limit::LOCKED_MAILS_PER_HOUR),
+            (Matter::Text, limit::TEXTS_PER_HOUR),
         ] {
             for _ in 0..most {
                 assert!(told.may(matter, start), "{matter:?}");
             }
             assert!(!told.may(matter, start) && !told.may(matter, Wall::from_secs(1_003_599)), "{matter:?}");
         }
-        for matter in [Matter::Reset, Matter::NewDevice, Matter::Locked] {
+        for matter in [Matter::Reset, Matter::NewDevice, Matter::Locked, Matter::Text] {
             assert!(told.may(matter, Wall::from_secs(1_003_600)), "{matter:?}: an hour has passed");
         }
-        assert_eq!(told.0.len(), 3, "what is older is forgotten");
+        assert_eq!(told.0.len(), 4, "what is older is forgotten");
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! The hash is made at the first sign-in after the password was set: a hash of another epoch than the
 //! password's counts for nothing, so no change of the password need reach here.
 
-use super::{KeyId, Pin, Question, Reset, TokenHash};
+use super::{DirectNumber, KeyId, Pin, Question, Reset, TokenHash};
 use crate::base::limit;
 use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ impl SecondFactor {
     pub fn secrets_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
         let enrolling = match &mut self.enrolling {
             Some(Enrolling::Totp(sealed)) => Some(sealed),
-            Some(Enrolling::Mail) | None => None,
+            Some(Enrolling::Mail | Enrolling::Sms(_)) | None => None,
         };
         self.totp.iter_mut().map(|totp| &mut totp.sealed).chain(enrolling)
     }
@@ -104,6 +104,8 @@ pub enum Enrolling {
     Totp(Vec<u8>),
     /// Codes by mail.
     Mail,
+    /// Codes by SMS to this number.
+    Sms(DirectNumber),
 }
 
 /// The secret of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
@@ -180,7 +182,7 @@ impl Portal {
             let app = second.totp.as_mut().map(|app| &mut app.sealed);
             let enrolling = match &mut second.enrolling {
                 Some(Enrolling::Totp(sealed)) => Some(sealed),
-                Some(Enrolling::Mail) | None => None,
+                Some(Enrolling::Mail | Enrolling::Sms(_)) | None => None,
             };
             app.into_iter().chain(enrolling)
         })

@@ -1,16 +1,17 @@
-//! Two-step verification: codes of an authenticator app, codes by mail, recovery codes (PRODUCT §2).
+//! Two-step verification: codes of an authenticator app, codes by mail or SMS, recovery codes (PRODUCT §2).
 //!
 //! | code | good | and then |
 //! |------|------|----------|
 //! | of the app (RFC 6238) | in its step of 30 s, the one before and the one after | it and all before it are used |
 //! | by mail | until its end | used |
+//! | by SMS ([`Mobile`]) | until its end, of the number that it was sent to | used |
 //! | recovery | always | used |
 //!
 //! A code that was used is refused. All that is decided here changes the [`Portal`] that was asked; who
 //! asked writes it, and with it that the code is used.
 
-use super::LoginName;
 use super::portal::{CodeHash, Enrolling, MailedCode, Portal, SecondFactor, Totp};
+use super::{LoginName, Mobile};
 use crate::base::keyed::keyed;
 use crate::base::limit;
 use crate::base::private::Secret;
@@ -50,6 +51,8 @@ pub enum Used {
     Totp,
     /// As the one that was mailed.
     Mailed,
+    /// As the one that was sent by SMS.
+    Texted,
     /// As a recovery code.
     Recovery,
 }
@@ -129,7 +132,7 @@ impl CodeHash {
         Self(keyed(key, &[b"code", login.as_str().as_bytes(), plain(code).expose().as_bytes()]))
     }
 
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
@@ -161,10 +164,11 @@ pub fn mint_recovery(rng: &mut Rng) -> Vec<Secret<String>> {
 }
 
 impl Portal {
-    /// Uses a code, if it is good; then it is not any more. `secret` is the one of the app, out of its
-    /// seal.
+    /// Uses a code, if it is good; then it is not any more. `mobile` are this person's codes by SMS, `secret`
+    /// is the one of the app, out of its seal.
     pub fn use_code(
         &mut self,
+        mobile: Option<&mut Mobile>,
         secret: Option<&TotpSecret>,
         hash: CodeHash,
         code: &str,
@@ -181,17 +185,28 @@ impl Portal {
         if second.use_mailed(hash, now) {
             return Some(Used::Mailed);
         }
+        if mobile.is_some_and(|mobile| mobile.use_code(hash, now)) {
+            return Some(Used::Texted);
+        }
         let at = self.recovery.iter().position(|known| known.is(&hash))?;
         self.recovery.remove(at);
         Some(Used::Recovery)
     }
 
     /// Whether a code shows that its person has what is being set up; then it is turned on.
-    pub fn confirm(&mut self, secret: Option<&TotpSecret>, hash: CodeHash, code: &str, now: Wall) -> bool {
+    pub fn confirm(
+        &mut self,
+        mobile: Option<&mut Mobile>,
+        secret: Option<&TotpSecret>,
+        hash: CodeHash,
+        code: &str,
+        now: Wall,
+    ) -> bool {
         let Some(second) = &mut self.second else { return false };
         let good = match &second.enrolling {
             None => false,
             Some(Enrolling::Mail) => second.use_mailed(hash, now),
+            Some(Enrolling::Sms(number)) => mobile.is_some_and(|mobile| mobile.confirm(number, hash, now)),
             Some(Enrolling::Totp(sealed)) => {
                 let step = secret.and_then(|secret| secret.step_of(plain(code).expose(), 0, now));
                 let totp = step.map(|last_step| Totp { sealed: sealed.clone(), last_step });
@@ -262,7 +277,7 @@ mod tests {
     }
 
     fn use_code(portal: &mut Portal, code: &str, now: Wall) -> Option<Used> {
-        portal.use_code(Some(&secret()), CodeHash::of(&KEY, &login(), code), code, now)
+        portal.use_code(None, Some(&secret()), CodeHash::of(&KEY, &login(), code), code, now)
     }
 
     /// RFC 6238, appendix B: the last six of eight digits.
@@ -312,7 +327,7 @@ mod tests {
         assert_eq!(portal.recovery.len(), limit::RECOVERY_CODES - 1);
         let other = LoginName::parse("202-acme").unwrap();
         let hash = CodeHash::of(&KEY, &other, codes[4].expose());
-        assert_eq!(portal.use_code(None, hash, codes[4].expose(), NOW), None, "another person's");
+        assert_eq!(portal.use_code(None, None, hash, codes[4].expose(), NOW), None, "another person's");
     }
 
     #[test]
@@ -352,19 +367,19 @@ mod tests {
         let mut portal = Portal::default();
         let code = secret().code(NOW);
         let hash = |code: &str| CodeHash::of(&KEY, &login(), code);
-        assert!(!portal.confirm(Some(&secret()), hash(&code), &code, NOW), "nothing is set up");
+        assert!(!portal.confirm(None, Some(&secret()), hash(&code), &code, NOW), "nothing is set up");
         let enrolling = Some(Enrolling::Totp(vec![1]));
         portal.second = Some(SecondFactor { enrolling, ..SecondFactor::default() });
         assert!(!portal.needs_second());
         assert_eq!(use_code(&mut portal, &code, NOW), None);
-        assert!(!portal.confirm(Some(&secret()), hash("000000"), "000000", NOW));
-        assert!(portal.confirm(Some(&secret()), hash(&code), &code, NOW));
+        assert!(!portal.confirm(None, Some(&secret()), hash("000000"), "000000", NOW));
+        assert!(portal.confirm(None, Some(&secret()), hash(&code), &code, NOW));
         assert!(portal.needs_second());
         assert_eq!(use_code(&mut portal, &code, NOW), None, "it was used to confirm");
         // Another app does not take the place of the first before it is confirmed.
         portal.second.as_mut().unwrap().enrolling = Some(Enrolling::Totp(vec![2]));
         let later = NOW + Duration::from_secs(90);
-        assert!(!portal.confirm(Some(&secret()), hash("000000"), "000000", later));
+        assert!(!portal.confirm(None, Some(&secret()), hash("000000"), "000000", later));
         assert_eq!(portal.second.as_ref().unwrap().totp.as_ref().unwrap().sealed, [1]);
         assert_eq!(use_code(&mut portal, &secret().code(later), later), Some(Used::Totp));
     }

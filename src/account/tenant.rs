@@ -2,7 +2,7 @@
 
 use super::direct::MainNumber;
 use super::password;
-use super::{LoginName, Number, TenantCode};
+use super::{Answered, LoginName, Number, TenantCode};
 use crate::base::language::Language;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,10 @@ pub struct Tenant {
     /// The number that the company is called by. It tells the country of numbers that have no code, and
     /// with an extension's number it names the extension; unique in the whole system.
     pub main_number: Option<MainNumber>,
+    /// Of the last edit, as that of an extension's record.
+    pub edited: u64,
+    /// What was answered to it, if it had an idempotency key.
+    pub answered: Option<Box<Answered>>,
 }
 
 /// What a tenant may set; `None` is what the configuration says.
@@ -75,19 +79,22 @@ impl Tenant {
     #[must_use]
     pub fn new(code: TenantCode, name: &str) -> Self {
         let policies = Policies::default();
-        Self { code, name: name.into(), active: true, policies, main_number: None }
+        Self { code, name: name.into(), active: true, policies, main_number: None, edited: 0, answered: None }
     }
 
     /// A tenant of an older schema. What the first had not is the language; what the first two had not is
-    /// what people are asked and told, and the main number. Each stood at the end.
+    /// what people are asked and told, and the main number; what the first three had not is what names an edit,
+    /// and the answer to it. Each stood at the end.
     #[must_use]
     pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
         let language = postcard::to_stdvec(&None::<Language>).ok()?;
         let rest = (false, false, false, MailPolicy::default(), None::<MainNumber>);
         let rest = postcard::to_stdvec(&rest).ok()?;
+        let end = postcard::to_stdvec(&(0u64, None::<Answered>)).ok()?;
         let whole = match schema {
-            1 => [bytes, &language, &rest].concat(),
-            2 => [bytes, &rest].concat(),
+            1 => [bytes, &language, &rest, &end].concat(),
+            2 => [bytes, &rest, &end].concat(),
+            3 => [bytes, &end].concat(),
             _ => return None,
         };
         match postcard::take_from_bytes(&whole) {
@@ -173,8 +180,10 @@ mod tests {
         tenant.policies.max_failures = Some(3);
         let today = postcard::to_allocvec(&tenant).unwrap();
         // Three policies that are off, the mails' four, the main number that there is not.
-        let second = today.strip_suffix(&[0, 0, 0, 0, 0, 1, 1, 0]).unwrap();
+        let third = today.strip_suffix(&[0, 0]).unwrap();
+        let second = third.strip_suffix(&[0, 0, 0, 0, 0, 1, 1, 0]).unwrap();
         let first = second.strip_suffix(&[0]).unwrap();
+        assert_eq!(Tenant::of_schema(3, third), Some(tenant.clone()));
         assert_eq!(Tenant::of_schema(2, second), Some(tenant.clone()));
         assert_eq!(Tenant::of_schema(1, first), Some(tenant));
         for (schema, bytes) in [(0, first), (1, second), (2, first), (2, &today), (3, &today)] {

@@ -216,6 +216,18 @@ pub const NEW_DEVICE_MAILS_PER_HOUR: usize = 4;
 /// Mails of locks to one extension in an hour; more are not sent.
 pub const LOCKED_MAILS_PER_HOUR: usize = 1;
 
+/// Codes by SMS to one extension's person in an hour; one more is refused.
+pub const TEXTS_PER_HOUR: usize = 6;
+
+/// Codes by SMS to one number in an hour, whoever asks for them; one more is refused.
+pub const TEXTS_PER_NUMBER: usize = 6;
+
+/// Texts that are handed to the SMS gateway at a time. Those of one extension go one after another.
+pub const TEXTS_AT_A_TIME: usize = 4;
+
+/// People who are waiting to hear whether their text was handed over; one more is told that it is under way.
+pub const TEXTS_AWAITED_MAX: usize = 1_024;
+
 /// Mails of one kind that wait for one extension; past it the oldest go.
 pub const MAILS_OF_A_KIND_MAX: usize = 8;
 
@@ -243,6 +255,10 @@ pub const HISTORY_DEVICES_MAX: usize = 8;
 
 /// Events of all extensions that wait to be kept; more are dropped and counted.
 pub const HISTORY_WAITING_MAX: usize = 65_536;
+
+/// Extensions of which it waits to be kept that locks and bans refuse their sign-ins; of more it is dropped and
+/// counted.
+pub const HISTORY_BARRED_MAX: usize = 4_096;
 
 /// Identities, each for those that exist and those that do not, whose failures at the portal's password
 /// and at PINs are remembered; past it those with the oldest failure go first. More than can fail within

@@ -86,6 +86,7 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Generated { login, password } => {
             format!("The password of {login} is shown this once:\n{password}")
         }
+        Response::Suggested { password } => password.clone(),
         Response::Invited { email, until } => {
             format!("A link goes to {email}; it works once, until {until}.")
         }

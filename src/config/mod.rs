@@ -16,6 +16,7 @@ mod log;
 mod mail;
 mod registrar;
 mod sip;
+mod sms;
 mod store;
 mod tls;
 
@@ -30,17 +31,20 @@ pub use log::{Format, Level, LogConfig};
 pub use mail::MailConfig;
 pub use registrar::RegistrarConfig;
 pub use sip::{Advertised, Host, SipConfig};
+pub use sms::SmsConfig;
 pub use store::{KeyPlace, SecretsConfig, StoreConfig};
 pub use tls::{Pair, Place, TlsConfig, WsConfig};
 
 use crate::base::language::Language;
 use crate::base::private::Secret;
-use crate::mail::{Carrier, Smtp, Spool, Texts};
+use crate::mail::gateway::Login;
+use crate::mail::{Carrier, Gateway, Smtp, Spool, Texts};
 use crate::service::admin::{Carries, Defaults, Links, Mailing};
 use crate::service::mailing::Sender;
+use crate::service::texting::{self, Texting};
 use crate::store::StoreUrl;
 use crate::store::key_file::KeyFile;
-use rustls::ServerConfig;
+use rustls::{RootCertStore, ServerConfig};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +83,8 @@ pub struct Config {
     pub invitation: InvitationConfig,
     /// `[mail]`: how people are written to.
     pub mail: MailConfig,
+    /// `[sms]`: the gateway that codes by SMS go to.
+    pub sms: SmsConfig,
     /// `[log]`: what goes to standard error.
     pub log: LogConfig,
 }
@@ -101,6 +107,7 @@ struct Raw {
     licence: licence::Raw,
     invitation: invitation::Raw,
     mail: mail::Raw,
+    sms: sms::Raw,
     log: log::Raw,
 }
 
@@ -149,6 +156,7 @@ impl Config {
             licence: faults.part("licence", raw.licence),
             invitation: faults.part("invitation", raw.invitation),
             mail: faults.part("mail", raw.mail),
+            sms: faults.part("sms", raw.sms),
             log: faults.part("log", raw.log),
         };
         let secure = config.sip.listen.iter().position(|listen| listen.transport.is_secure());
@@ -185,7 +193,7 @@ impl Config {
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         let Self { sip, tls, ws, registrar, auth, store, secrets, admin, http, metrics, .. } = self;
-        let Self { lockout, licence, invitation, mail, log, .. } = self;
+        let Self { lockout, licence, invitation, mail, sms, log, .. } = self;
         let mut entries = Entries(Vec::new());
         sip.entries(&mut entries);
         tls.entries(&mut entries);
@@ -201,6 +209,7 @@ impl Config {
         licence.entries(&mut entries);
         invitation.entries(&mut entries);
         mail.entries(&mut entries);
+        sms.entries(&mut entries);
         log.entries(&mut entries);
         entries.0
     }
@@ -268,7 +277,8 @@ impl Config {
         let (mail, texts) = (&self.mail, self.texts()?);
         let carrier = match (&mail.smtp, self.spool()) {
             (Some(relay), _) => {
-                let password = mail.smtp_login.as_ref().map(|(_, place)| password(place, credentials));
+                let read = |place| secret("smtp_password_file", place, credentials);
+                let password = mail.smtp_login.as_ref().map(|(_, place)| read(place));
                 let password = password.transpose()?;
                 let login = mail.smtp_login.as_ref().zip(password.as_ref());
                 let login = login.map(|((user, _), password)| (user.as_str(), password));
@@ -281,6 +291,39 @@ impl Config {
         let (from, downloads) = (mail.from.clone(), mail.downloads.clone());
         let (base, language) = (self.http.link_base(), mail.language);
         Ok(Some(Sender { carrier, texts, language, from, base, downloads }))
+    }
+
+    /// What writes texts and hands them to the gateway; `None` without one. `credentials` is as for
+    /// [`Config::key_file`].
+    ///
+    /// # Errors
+    /// If the operator's own texts, the secret or the system's certificates cannot be read.
+    pub fn text_sender(&self, credentials: Option<&Path>) -> Result<Option<texting::Sender>, Fault> {
+        let sms = &self.sms;
+        let Some((endpoint, template)) = sms.gateway.clone() else { return Ok(None) };
+        let shown = sms.secret.as_ref().map(|place| secret("secret_file", place, credentials)).transpose()?;
+        let login = match (sms.user.clone(), shown) {
+            (Some(user), Some(password)) => Login::Basic(user, password),
+            (None, Some(token)) => Login::Bearer(token),
+            (_, None) => Login::None,
+        };
+        let mut roots = RootCertStore::empty();
+        if endpoint.is_secure() {
+            let found = rustls_native_certs::load_native_certs();
+            let (good, _) = roots.add_parsable_certificates(found.certs);
+            if good == 0 {
+                return Err(Fault::new("url", "this system has no certificates of authorities"));
+            }
+        }
+        let gateway = Gateway::new(endpoint, template, sms.from.clone(), &login, sms.timeout, roots);
+        let gateway = gateway.map_err(|reason| Fault::new("secret_file", reason))?;
+        Ok(Some(texting::Sender {
+            gateway,
+            texts: self.texts()?,
+            language: self.mail.language,
+            texting: Texting::new(sms.prefixes.clone(), sms.per_hour_max as usize),
+            meters: texting::Meters::register(),
+        }))
     }
 
     /// The key file, by default beside the store. A store in memory never asks for it.
@@ -302,9 +345,9 @@ impl Config {
     }
 }
 
-/// The first line of the file that holds the mail server's password.
-fn password(place: &KeyPlace, credentials: Option<&Path>) -> Result<Secret<String>, Fault> {
-    let fault = |reason: String| Fault::new("smtp_password_file", reason);
+/// The first line of a file that holds a password or a token; `key` names the file.
+fn secret(key: &'static str, place: &KeyPlace, credentials: Option<&Path>) -> Result<Secret<String>, Fault> {
+    let fault = |reason: String| Fault::new(key, reason);
     let path = match (place, credentials) {
         (KeyPlace::Path(path), _) => path.clone(),
         (KeyPlace::Credential(name), Some(folder)) => folder.join(name),
@@ -316,7 +359,7 @@ fn password(place: &KeyPlace, credentials: Option<&Path>) -> Result<Secret<Strin
     let text = text.map(Secret::new).map_err(|error| fault(format!("{}: {error}", path.display())))?;
     match text.expose().lines().next() {
         Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
-        _ => Err(fault(format!("{} has no password in its first line", path.display()))),
+        _ => Err(fault(format!("{} has nothing in its first line", path.display()))),
     }
 }
 

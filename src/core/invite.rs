@@ -240,7 +240,7 @@ impl Core {
         let refusal = match verdict {
             Verdict::Good(Ok(_)) => return, // not refused
             Verdict::Good(Err(refusal)) => refusal,
-            Verdict::Locked(remains) => Refusal::Locked(remains),
+            Verdict::Locked(remains, _) => Refusal::Locked(remains),
             Verdict::Downgrade => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
                 return self.challenge_as(now, flow, message, Role::Proxy, Stale::No, true);

@@ -97,6 +97,35 @@ impl Refusal {
         }
     }
 
+    /// What helps a phone that was refused in these words, if somebody can do something about it: told
+    /// beside the phrase wherever people see it.
+    #[must_use]
+    pub fn way_out_of(phrase: &str) -> Option<&'static str> {
+        let all = [
+            Self::CapReached,
+            Self::AppDisabled,
+            Self::DeviceRevoked,
+            Self::ExtensionNotActive,
+            Self::TenantSuspended,
+            Self::NoAgent,
+        ];
+        all.into_iter().find(|refusal| refusal.phrase() == phrase)?.way_out()
+    }
+
+    const fn way_out(self) -> Option<&'static str> {
+        Some(match self {
+            Self::CapReached => {
+                "revoke a device that is not used any more; or the administrator enables the app anew, or allows more devices"
+            }
+            Self::AppDisabled => "the administrator enables the app, with a new password",
+            Self::DeviceRevoked => "the administrator enables the app anew, with a new password",
+            Self::ExtensionNotActive => "the administrator enables the extension, or sets its password",
+            Self::TenantSuspended => "the operator resumes the tenant",
+            Self::NoAgent => "log in to the station first",
+            _ => return None,
+        })
+    }
+
     /// A number from which [`from_number`](Self::from_number) makes the same refusal, to answer a
     /// retransmission: the kind, and below it the seconds or the minimum it tells.
     #[must_use]
@@ -273,6 +302,17 @@ mod tests {
         ] {
             assert_eq!(Refusal::from_number(refusal.number()), refusal);
         }
+    }
+
+    #[test]
+    fn what_an_administrator_can_help_has_its_way_out() {
+        let way = Refusal::way_out_of("Device Activation Limit Reached").unwrap();
+        assert!(way.starts_with("revoke a device"), "{way}");
+        for refusal in [Refusal::AppDisabled, Refusal::DeviceRevoked, Refusal::TenantSuspended] {
+            assert_eq!(Refusal::way_out_of(refusal.phrase()), refusal.way_out());
+            assert!(refusal.way_out().is_some());
+        }
+        assert_eq!(Refusal::way_out_of("Bad Contact"), None);
     }
 
     #[test]

@@ -28,12 +28,13 @@ use crate::digest::{Algorithm, Credentials, Outcome, Role};
 use crate::directory::sign_in::{Attempt, Verdict, evidence};
 use crate::directory::{Entry, Kind};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit};
-use crate::lockout::Origin;
+use crate::lockout::{Bar, Origin};
 use crate::registrar::history::{Happened, Happening};
 use crate::registrar::{self, Asked, AskedContact, Binding, Op, Plan, Refresh, RegisterError, Seen, Wanted};
 use crate::sip::{Message, Scheme, Uri};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is decided under the entry's lock.
 enum Decision {
@@ -159,7 +160,8 @@ impl Core {
                 self.keep_refusal(now, flow, message, Some(revision), refusal);
                 self.refuse_register(now, flow, message, &username, refusal);
             }
-            Verdict::Locked(remains) => {
+            Verdict::Locked(remains, by) => {
+                self.tell_barred(now, &username, flow, by);
                 let refusal = Refusal::Locked(remains);
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
                 self.refuse_register(now, flow, message, &username, refusal);
@@ -240,7 +242,19 @@ impl Core {
         }
     }
 
-    /// A refusal belongs in the history if its phone had the right password: any other anybody can cause.
+    /// What a lock or a ban refuses belongs in the history of whoever is there, counted.
+    fn tell_barred(&self, now: Now, login: &str, flow: Flow, by: Bar) {
+        let Ok(login) = LoginName::of_account(login) else { return };
+        let why = match by {
+            Bar::Identity => Refusal::Locked(Duration::ZERO).phrase(),
+            Bar::Source => "Source Banned",
+        };
+        if self.directory.knows(&login) {
+            self.directory.news.tell_barred(login, now.wall, flow.remote, why);
+        }
+    }
+
+    /// Any other refusal belongs there if its phone had the right password: else anybody could cause it.
     /// What only says that we are busy says nothing of the phone.
     fn tell_refused(&self, now: Now, login: &LoginName, flow: Flow, refusal: Refusal) {
         if matches!(refusal, Refusal::Locked(_)) || refusal.status() == 503 {

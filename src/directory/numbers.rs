@@ -148,7 +148,9 @@ impl Directory {
         only(tenants.map(|code| LoginName::of(extension, &code)).filter(|login| self.knows(login)))
     }
 
-    fn knows(&self, login: &LoginName) -> bool {
+    /// Whether there is such an extension or station.
+    #[must_use]
+    pub fn knows(&self, login: &LoginName) -> bool {
         self.entries.contains_key(login.as_str())
     }
 }

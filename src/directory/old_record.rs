@@ -2,14 +2,15 @@
 //!
 //! | schema | what it had not |
 //! |--------|-----------------|
-//! | 3      | what the portal knows, direct numbers, the station, the locks of other sign-ins than SIP, what people were told lately |
+//! | 4      | where codes by SMS go, what names an edit, the answer to the last one |
+//! | 3      | these, and what the portal knows, direct numbers, the station, the locks of other sign-ins than SIP, what people were told lately |
 //! | 2      | these, and the keys of rungs 3 and 4 of a device, what only some bindings have |
 //! | 1      | these, and the invitation and the mails at its end |
 //!
 //! postcard has no names, so what stood between has to be read as it was.
 
 use super::record::{ExtensionRecord, Notice, SealedCredentials};
-use crate::account::{Life, LoginName, Portal, Role, Told};
+use crate::account::{Answered, Life, LoginName, Mobile, Portal, Role, Told};
 use crate::base::flow::Transport;
 use crate::base::time::Wall;
 use crate::licence::{Device, DeviceId, Fingerprint, Keys, Licence, Trail};
@@ -74,8 +75,10 @@ struct OldBinding {
 
 /// The record that these bytes are of an older schema; `None` if they are not.
 pub(super) fn read(schema: u16, bytes: &[u8]) -> Option<ExtensionRecord> {
-    if schema == 3 {
-        return third(bytes);
+    match schema {
+        3 => return third(bytes),
+        4 => return with_end(bytes, &FOURTH_END),
+        _ => {}
     }
     let (old, rest) = postcard::take_from_bytes::<OldExtension>(bytes).ok()?;
     let mut record = ExtensionRecord::from(old);
@@ -91,10 +94,18 @@ pub(super) fn read(schema: u16, bytes: &[u8]) -> Option<ExtensionRecord> {
     rest.is_empty().then_some(record)
 }
 
-/// A record of the third schema: the present one without what stands at its end, all of it empty.
+/// What a record of the fourth schema ends without.
+const FOURTH_END: (Option<Mobile>, u64, Option<Answered>) = (None, 0, None);
+
+/// A record of the third schema.
 fn third(bytes: &[u8]) -> Option<ExtensionRecord> {
     let end = (None::<Portal>, Vec::<Box<str>>::new(), None::<Box<str>>, Vec::<Lock>::new(), Told::default());
-    let whole = [bytes, &postcard::to_stdvec(&end).ok()?].concat();
+    with_end(bytes, &(end, FOURTH_END))
+}
+
+/// The present record without what stands at its end, which is then this.
+fn with_end(bytes: &[u8], end: &impl Serialize) -> Option<ExtensionRecord> {
+    let whole = [bytes, &postcard::to_stdvec(end).ok()?].concat();
     let (record, rest) = postcard::take_from_bytes(&whole).ok()?;
     rest.is_empty().then_some(record)
 }
@@ -259,7 +270,7 @@ mod tests {
     fn a_record_of_the_third_schema_has_nothing_at_its_end() {
         let mut record = read(1, &postcard::to_stdvec(&old()).unwrap()).unwrap();
         let today = postcard::to_stdvec(&record).unwrap();
-        let bytes = today.strip_suffix(&[0; 5]).expect("what is absent costs a byte each");
+        let bytes = today.strip_suffix(&[0; 8]).expect("what is absent costs a byte each");
         let again = read(3, bytes).unwrap();
         assert_eq!(postcard::to_stdvec(&again).unwrap(), today);
         assert!(read(3, &bytes[..bytes.len() - 1]).is_none() && read(3, &today).is_none());
@@ -273,6 +284,18 @@ mod tests {
             (again.portal, again.numbers, again.station),
             (record.portal, record.numbers, record.station)
         );
+    }
+
+    #[test]
+    fn a_record_of_the_fourth_schema_names_no_edit_and_no_mobile() {
+        let mut record = read(1, &postcard::to_stdvec(&old()).unwrap()).unwrap();
+        record.portal = Some(Box::default());
+        record.station = Some("lobby".into());
+        let today = postcard::to_stdvec(&record).unwrap();
+        let bytes = today.strip_suffix(&[0; 3]).unwrap();
+        let again = read(4, bytes).unwrap();
+        assert_eq!(postcard::to_stdvec(&again).unwrap(), today);
+        assert!(read(4, &bytes[..bytes.len() - 1]).is_none() && read(4, &today).is_none());
     }
 
     #[test]

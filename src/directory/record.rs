@@ -2,7 +2,7 @@
 //! one compare-and-set keeps each of them (ARCHITECTURE: "one record is one promise").
 
 use super::Kind;
-use crate::account::{Invitation, Life, LoginName, OwedMails, Portal, Role, Told};
+use crate::account::{Answered, Invitation, Life, LoginName, Mobile, OwedMails, Portal, Role, Told};
 use crate::base::time::Wall;
 use crate::licence::Licence;
 use crate::lockout::{Lock, Scope};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The schema number of [`ExtensionRecord`].
-pub const EXTENSION_SCHEMA: u16 = 4;
+pub const EXTENSION_SCHEMA: u16 = 5;
 
 /// How long a password is remembered after it was changed.
 pub const PREVIOUS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -59,6 +59,13 @@ pub struct ExtensionRecord {
     pub locks: Vec<Lock>,
     /// What its person was told lately of what strangers can cause.
     pub told: Told,
+    /// Where codes by SMS go, if anywhere.
+    pub mobile: Option<Box<Mobile>>,
+    /// Of the last edit: higher than that of any edit before it, also of an extension of this name that
+    /// was removed. What phones and sign-ins change leaves it.
+    pub edited: u64,
+    /// What was answered to the last edit, if it had an idempotency key.
+    pub answered: Option<Box<Answered>>,
 }
 
 impl ExtensionRecord {
@@ -85,6 +92,9 @@ impl ExtensionRecord {
             station: None,
             locks: Vec::new(),
             told: Told::default(),
+            mobile: None,
+            edited: 0,
+            answered: None,
         }
     }
 
@@ -210,7 +220,8 @@ mod tests {
         record.tell(Wall::from_secs(1), What::Activated { device: 1, address: "192.0.2.1".into() });
         let today = postcard::to_stdvec(&record).unwrap();
         let tail = (&record.invitation, &record.mails, &record.portal, &record.numbers);
-        let tail = postcard::to_stdvec(&(tail, &record.station, &record.locks, &record.told)).unwrap();
+        let end = (&record.mobile, &record.edited, &record.answered);
+        let tail = postcard::to_stdvec(&(tail, &record.station, &record.locks, &record.told, end)).unwrap();
         let first = today.strip_suffix(tail.as_slice()).unwrap();
         let read = ExtensionRecord::of_schema(1, first).unwrap();
         assert_eq!(postcard::to_stdvec(&read).unwrap(), today);

@@ -2,6 +2,7 @@
 //! failure begins. One pass under one entry's lock, the same work for known and unknown users.
 
 use super::{Directory, Entry};
+use crate::account::LoginName;
 use crate::account::tenant::Policies;
 use crate::base::flow::Flow;
 use crate::base::limit;
@@ -9,10 +10,11 @@ use crate::base::time::{Mono, Now, Wall};
 use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
 use crate::licence::{DeviceId, Evidence, Who};
 use crate::lockout::{
-    self, Ban, Bans, Before, Begun, Excused, IdentityHash, Lock, Origin, People, Policy, Proof, Scope,
+    self, Ban, Bans, Bar, Before, Begun, Excused, IdentityHash, Lock, Origin, People, Policy, Proof, Scope,
     SourcePolicy, Sources, Standing, Strangers, Trust, Watch,
 };
 use crate::registrar::Asked;
+use crate::registrar::history::{Happened, Happening};
 use crate::sip::{Message, Name, Uri};
 use std::collections::HashSet;
 use std::fmt;
@@ -214,8 +216,8 @@ pub enum Verdict<T> {
     Good(T),
     /// The secret is wrong, or the user unknown.
     Wrong(Consequence),
-    /// The secret was not looked at, for this much longer.
-    Locked(Duration),
+    /// The secret was not looked at, for this much longer, because of this.
+    Locked(Duration, Bar),
     /// The secret is right, but by MD5 from a device that has used SHA-256: no failure, no sign-in.
     Downgrade,
 }
@@ -240,8 +242,8 @@ impl Directory {
             banned: self.guard.remaining(attempt.flow.source(), now.mono),
             origin: attempt.origin,
         };
-        if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
-            return Verdict::Locked(retry_after);
+        if let Before::RefuseLocked { retry_after, by } = lockout::before(&standing) {
+            return Verdict::Locked(retry_after, by);
         }
         let ha1 = entry.credentials.as_ref().map_or(&self.guard.decoy, |credentials| &credentials.ha1);
         let right = ha1.verify(&attempt.credentials, attempt.method) && entry.credentials.is_some();
@@ -266,7 +268,8 @@ impl Directory {
     }
 
     /// Whether the response is right by the password before the present one, from a phone that was seen
-    /// with it before: it counts once, or a phone that nobody has told would lock its owner out.
+    /// with it before: it counts once, or a phone that nobody has told would lock its owner out. Its history
+    /// says each time which phone it is.
     fn knows_previous(&self, now: Now, attempt: &Attempt<'_>, entry: &mut Entry, who: Who) -> bool {
         let credentials = entry.credentials.as_ref();
         let previous = credentials.and_then(|credentials| credentials.previous.as_deref());
@@ -275,8 +278,16 @@ impl Directory {
         let ha1 = known.map_or(&self.guard.decoy, |previous| &previous.ha1);
         let used = ha1.verify(&attempt.credentials, attempt.method) && known.is_some();
         let epoch = credentials.map_or(0, |credentials| credentials.epoch);
+        if !used {
+            return false;
+        }
+        if let Ok(login) = LoginName::of_account(attempt.login) {
+            let what = Happening::PreviousPassword(lockout::cut_agent(attempt.agent));
+            let (device, address) = (who.device(), Some(attempt.flow.remote));
+            self.news.tell(login, Happened { at: now.wall, device, address, what });
+        }
         let source = attempt.flow.source();
-        used && entry.watch.previous_password_seen(epoch, who.device(), source) == lockout::Previous::Again
+        entry.watch.previous_password_seen(epoch, who.device(), source) == lockout::Previous::Again
     }
 
     /// The same steps for a user that there is not.
@@ -289,8 +300,8 @@ impl Directory {
             banned: self.guard.remaining(source, now.mono),
             origin: attempt.origin,
         };
-        if let Before::RefuseLocked { retry_after, .. } = lockout::before(&standing) {
-            return Verdict::Locked(retry_after);
+        if let Before::RefuseLocked { retry_after, by } = lockout::before(&standing) {
+            return Verdict::Locked(retry_after, by);
         }
         // Twice: for the present password and for the one before it.
         let _ = self.guard.decoy.verify(&attempt.credentials, attempt.method);

@@ -16,6 +16,7 @@
 use super::api::{Api, Body, Source};
 use super::plain::{page, script};
 use super::problem::{Fault, Problem, ProblemBody};
+use super::refused::LinkRefused;
 use crate::account::Typed;
 use crate::account::strength::strength;
 use crate::service::admin::{Password, Refusal};
@@ -140,10 +141,7 @@ async fn forgot(State(api): State<Api>, source: Source, request: Request) -> Res
 #[utoipa::path(post, path = "/api/v1/reset/view", tag = "passwords", security(()), request_body = Link,
     responses(
         (status = 200, description = "What is behind the link", body = Behind),
-        (status = 404, description = "The link does not work, or not any more", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, or the server starts; ask again", body = ProblemBody,
-            content_type = "application/problem+json"),
+        LinkRefused,
     ))]
 /// See what is behind the link of a reset
 async fn view(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {
@@ -157,10 +155,7 @@ async fn view(State(api): State<Api>, source: Source, request: Request) -> Resul
 #[utoipa::path(post, path = "/api/v1/reset", tag = "passwords", security(()), request_body = NewSecret,
     responses(
         (status = 200, description = "The password is set; every login with the old one has ended", body = Renewed),
-        (status = 404, description = "The link does not work, or not any more", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, or the server starts; ask again", body = ProblemBody,
-            content_type = "application/problem+json"),
+        LinkRefused,
     ))]
 /// Use the link of a reset
 async fn reset(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {

@@ -12,6 +12,7 @@
 use super::api::{AGAIN, Api, Body, Source};
 use super::plain::{page, script};
 use super::problem::{Fault, Problem};
+use super::refused::LinkRefused;
 use crate::service::admin::{Password, Refusal};
 use crate::service::mailing::INVITATION_PATH;
 use axum::Router;
@@ -60,10 +61,7 @@ pub(super) fn pages() -> Router<Api> {
 #[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "invitations", security(()),
     request_body = Acceptance, responses(
         (status = 200, description = "The password is set, and the extension active", body = Accepted),
-        (status = 404, description = "The link does not work, or not any more", body = super::problem::ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, or the server starts; ask again",
-            body = super::problem::ProblemBody, content_type = "application/problem+json"),
+        LinkRefused,
     ))]
 /// Accept an invitation
 async fn accept(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {

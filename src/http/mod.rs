@@ -22,6 +22,7 @@ mod plain;
 mod portal;
 mod problem;
 mod rate;
+mod refused;
 
 use crate::base::prefix::Prefix;
 use crate::service::admin::Admin;

@@ -48,7 +48,7 @@ pub use counter::Counter;
 pub use people::{Acquaintance, People};
 pub use sources::{SourcePolicy, Sources};
 pub use strangers::Strangers;
-pub use watch::{Lock, Previous, Scope, Watch};
+pub use watch::{Lock, Previous, Scope, Watch, cut_agent};
 
 use crate::account::portal::BrowserId;
 use crate::account::tenant::Policies;

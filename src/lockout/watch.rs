@@ -67,6 +67,13 @@ struct State {
     previous: Vec<u64>,
 }
 
+/// What is kept of a User-Agent, wherever failures are told: its beginning, without control characters.
+#[must_use]
+pub fn cut_agent(agent: &[u8]) -> Box<str> {
+    let agent = String::from_utf8_lossy(agent);
+    agent.chars().filter(|char| !char.is_control()).take(AGENT_CHARS_MAX).collect::<String>().into()
+}
+
 /// Whose trust has sides. Phones and browsers are never in one watch: each scope has its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Trusted {
@@ -177,14 +184,12 @@ impl Watch {
         if !reaches(&mut state.counter, tag(attempt.source), policy, now.mono) {
             return None;
         }
-        let agent = String::from_utf8_lossy(attempt.agent);
-        let agent = agent.chars().filter(|char| !char.is_control()).take(AGENT_CHARS_MAX);
         let lock = Lock {
             since: now.wall,
             until: now.wall + policy.duration,
             source: attempt.source,
             scope: attempt.scope,
-            device: agent.collect::<String>().into(),
+            device: cut_agent(attempt.agent),
         };
         state.lock = Some((lock.clone(), now.mono + policy.duration));
         Some(lock)

@@ -1,4 +1,4 @@
-//! Mail: messages, their texts, and where they are handed over.
+//! Mail and SMS: messages, their texts, and where they are handed over.
 //!
 //! | what | where |
 //! |------|-------|
@@ -7,6 +7,7 @@
 //! | a message as bytes (RFC 5322, MIME) | [`message`] |
 //! | a mail server | [`smtp`] |
 //! | a folder from which another program sends | [`spool`] |
+//! | an SMS gateway | [`gateway`] |
 //!
 //! It knows nothing of accounts: who is told what is decided above. Handing the same message over twice
 //! is one message: its name and its Message-ID are the same.
@@ -15,12 +16,14 @@
 //! of `lettre` would bring several more. SMTP is `lettre`'s.
 
 pub mod address;
+pub mod gateway;
 pub mod message;
 pub mod smtp;
 pub mod spool;
 pub mod text;
 
 pub use address::Mailbox;
+pub use gateway::Gateway;
 pub use message::Message;
 pub use smtp::Smtp;
 pub use spool::Spool;

@@ -1,7 +1,7 @@
 //! What mails say: for each kind and language a text and its HTML, with places such as `{name}`.
 //!
 //! The texts stand in `texts/LANGUAGE/KIND.txt` and `.html`; the first line of the text is its subject
-//! (`Subject: …`). An operator's own folder of the same layout goes before them, file by file. A place
+//! (`Subject: …`). A code by SMS is one text more, `sms_code.txt`, without subject and HTML. An operator's own folder of the same layout goes before them, file by file. A place
 //! that the kind does not have is refused when the texts are loaded, so no mail ever shows one.
 
 use crate::base::language::Language;
@@ -30,6 +30,8 @@ pub enum Kind {
     SecondFactorCleared,
     /// A code to sign in.
     SignInCode,
+    /// That codes by SMS go to a number from now on.
+    MobileChanged,
 }
 
 /// The texts of one language.
@@ -38,7 +40,11 @@ pub struct Texts {
     language: Language,
     /// In the order of [`Kind::ALL`].
     texts: Box<[Text]>,
+    sms_code: String,
 }
+
+/// The places that the text of a code by SMS may have.
+const SMS_PLACES: &[&str] = &["login", "tenant", "code", "until"];
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Text {
@@ -81,8 +87,8 @@ pub enum TextError {
     /// A text does not begin with its subject.
     #[error("{0}: the first line must be \"Subject: …\"")]
     NoSubject(PathBuf),
-    /// A place that a mail of this kind does not have.
-    #[error("{path}: there is no {{{place}}} in such a mail")]
+    /// A place that a text of this kind does not have.
+    #[error("{path}: there is no {{{place}}} in such a text")]
     NoSuchPlace {
         /// Which file.
         path: PathBuf,
@@ -101,7 +107,7 @@ const fn no_links(language: Language) -> &'static str {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Invitation,
         Self::AppEnabled,
         Self::PasswordChanged,
@@ -111,6 +117,7 @@ impl Kind {
         Self::Locked,
         Self::SecondFactorCleared,
         Self::SignInCode,
+        Self::MobileChanged,
     ];
 
     /// The name of its files.
@@ -126,6 +133,7 @@ impl Kind {
             Self::Locked => "locked",
             Self::SecondFactorCleared => "second_factor_cleared",
             Self::SignInCode => "sign_in_code",
+            Self::MobileChanged => "mobile_changed",
         }
     }
 
@@ -137,6 +145,7 @@ impl Kind {
             Self::PasswordChanged | Self::SecondFactorCleared => &["name", "login", "tenant", "at"],
             Self::NewPassword => &["name", "login", "tenant", "password"],
             Self::SignInCode => &["name", "login", "tenant", "code", "until"],
+            Self::MobileChanged => &["name", "login", "tenant", "at", "mobile"],
             Self::NewDevice => &["name", "login", "tenant", "at", "device", "source"],
             Self::Locked => &["name", "login", "tenant", "source", "until"],
         }
@@ -170,6 +179,7 @@ impl Kind {
             Self::Locked => of!("locked"),
             Self::SecondFactorCleared => of!("second_factor_cleared"),
             Self::SignInCode => of!("sign_in_code"),
+            Self::MobileChanged => of!("mobile_changed"),
         }
     }
 }
@@ -181,7 +191,21 @@ impl Texts {
     /// [`TextError`], the first one found.
     pub fn load(language: Language, folder: Option<&Path>) -> Result<Self, TextError> {
         let texts = Kind::ALL.into_iter().map(|kind| Text::load(language, kind, folder));
-        Ok(Self { language, texts: texts.collect::<Result<_, _>>()? })
+        let built_in = match language {
+            Language::English => include_str!("texts/en/sms_code.txt"),
+            Language::French => include_str!("texts/fr/sms_code.txt"),
+        };
+        let (path, sms_code) = own(language, "sms_code.txt", folder, built_in)?;
+        judge(&path, &sms_code, SMS_PLACES)?;
+        let sms_code = sms_code.trim_end().to_owned();
+        Ok(Self { language, texts: texts.collect::<Result<_, _>>()?, sms_code })
+    }
+
+    /// The text of a code by SMS with its places filled; one without a value stays empty.
+    #[must_use]
+    pub fn sms_code(&self, values: &[(&str, &str)]) -> String {
+        let value = |place: &str| values.iter().find(|(name, _)| *name == place).map(|(_, value)| *value);
+        filled(&self.sms_code, |place| value(place).unwrap_or_default().to_owned())
     }
 
     /// A text with its places filled; a place without a value stays empty.
@@ -215,23 +239,11 @@ impl Texts {
 impl Text {
     fn load(language: Language, kind: Kind, folder: Option<&Path>) -> Result<Self, TextError> {
         let (text, html) = kind.built_in(language);
-        let file = |end: &str| {
-            let inside = format!("{}/{}.{end}", language.code(), kind.name());
-            folder.map_or_else(|| inside.clone().into(), |folder| folder.join(&inside))
-        };
-        let (text_file, html_file) = (file("txt"), file("html"));
-        let own = |path: &Path, built_in: &str| match folder.map(|_| fs::read_to_string(path)) {
-            None => Ok(built_in.to_owned()),
-            Some(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(built_in.to_owned()),
-            Some(Err(error)) => Err(TextError::Unreadable { path: path.to_owned(), error }),
-            Some(Ok(text)) => Ok(text),
-        };
-        let (text, html) = (own(&text_file, text)?, own(&html_file, html)?);
-        for (path, text) in [(&text_file, &text), (&html_file, &html)] {
-            if let Some(place) = places(text).find(|place| !kind.places().contains(place)) {
-                return Err(TextError::NoSuchPlace { path: path.clone(), place: place.to_owned() });
-            }
-        }
+        let name = |end: &str| format!("{}.{end}", kind.name());
+        let (text_file, text) = own(language, &name("txt"), folder, text)?;
+        let (html_file, html) = own(language, &name("html"), folder, html)?;
+        judge(&text_file, &text, kind.places())?;
+        judge(&html_file, &html, kind.places())?;
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         match first.trim_end().strip_prefix("Subject: ") {
             Some(subject) => {
@@ -242,8 +254,33 @@ impl Text {
     }
 }
 
+/// What stands in a file of the operator's folder, else what is built in, and where it is from.
+fn own(
+    language: Language,
+    file: &str,
+    folder: Option<&Path>,
+    built_in: &str,
+) -> Result<(PathBuf, String), TextError> {
+    let inside = format!("{}/{file}", language.code());
+    let Some(folder) = folder else { return Ok((inside.into(), built_in.to_owned())) };
+    let path = folder.join(inside);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok((path, built_in.to_owned())),
+        Err(error) => Err(TextError::Unreadable { path, error }),
+    }
+}
+
+/// That a text has no other places than these.
+fn judge(path: &Path, text: &str, known: &[&str]) -> Result<(), TextError> {
+    match places(text).find(|place| !known.contains(place)) {
+        None => Ok(()),
+        Some(place) => Err(TextError::NoSuchPlace { path: path.to_owned(), place: place.to_owned() }),
+    }
+}
+
 /// The places of a text: `{name}`. Other braces, as of a style sheet, are none.
-fn places(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn places(text: &str) -> impl Iterator<Item = &str> {
     let inside = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
     inside.map(|(place, _)| place).filter(|place| is_place(place))
 }
@@ -253,7 +290,7 @@ fn is_place(text: &str) -> bool {
 }
 
 /// The text with its places filled. What is filled in is not looked at again.
-fn filled(text: &str, value: impl Fn(&str) -> String) -> String {
+pub(super) fn filled(text: &str, value: impl Fn(&str) -> String) -> String {
     let mut parts = text.split('{');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -334,6 +371,26 @@ mod tests {
     }
 
     #[test]
+    fn a_code_by_sms_is_one_short_text() {
+        let values = [("code", "123456"), ("login", "201-acme"), ("tenant", "{x}"), ("until", "13:05 UTC")];
+        for (language, begin) in [(Language::English, "123456 is "), (Language::French, "123456 est ")] {
+            let text = Texts::load(language, None).unwrap().sms_code(&values);
+            assert!(text.starts_with(begin) && text.contains("{x}") && !text.contains('\n'), "{text}");
+            // One message of an SMS, in its own alphabet (3GPP TS 23.038 §6.2.1).
+            assert!(text.len() < 140 && text.chars().all(|c| c.is_ascii() || "àéèù".contains(c)), "{text}");
+        }
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("en")).unwrap();
+        let put = |text: &str| fs::write(place.path().join("en/sms_code.txt"), text).unwrap();
+        put("{code}!\n");
+        let load = || Texts::load(Language::English, Some(place.path()));
+        assert_eq!(load().unwrap().sms_code(&values), "123456!");
+        put("{code} {name}\n");
+        let error = load().unwrap_err().to_string();
+        assert!(error.ends_with("en/sms_code.txt: there is no {name} in such a text"), "{error}");
+    }
+
+    #[test]
     fn an_operators_texts_go_first_and_are_judged() {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("en")).unwrap();
@@ -347,6 +404,6 @@ mod tests {
         assert!(matches!(load(), Err(TextError::NoSubject(_))));
         put("Subject: x\n{password}\n");
         let error = load().unwrap_err().to_string();
-        assert!(error.ends_with("en/invitation.txt: there is no {password} in such a mail"), "{error}");
+        assert!(error.ends_with("en/invitation.txt: there is no {password} in such a text"), "{error}");
     }
 }

@@ -9,9 +9,11 @@
 //! | `unregistered` | its device ended it |
 //! | `removed`      | somebody else did: by whom, by which command |
 //! | `refused`      | a right password was refused: why; the same again is counted and not added |
+//! | `refused`      | a lock or a ban refused it without a look at the password: all of an hour are one event, whoever caused them |
+//! | `previous_password` | it tried the password before the present one: nobody has told it; counted as above |
 //!
-//! A refresh from the same address is no event. What is refused without a look at the password, or for a
-//! wrong one, is none either: anybody can cause it, and the audit has the lock that follows.
+//! A refresh from the same address is no event. What is refused for another wrong password is none either:
+//! anybody can cause it, and the audit has the lock that follows.
 //!
 //! A device that came [`FLAP_TIMES`] times within [`FLAP_WINDOW`] *flaps*, until it has not come for that
 //! long: an episode.
@@ -59,7 +61,21 @@ pub enum Happening {
     Removed(Box<str>),
     /// It was refused, in these words.
     Refused(Box<str>),
+    /// A lock or a ban refused it so often since then, in these words.
+    Barred {
+        /// Since when.
+        since: Wall,
+        /// How often.
+        times: u32,
+        /// In which words.
+        why: &'static str,
+    },
+    /// It tried the password before the present one; what it calls itself.
+    PreviousPassword(Box<str>),
 }
+
+/// Refusals by a lock or a ban within this time of each other are one event.
+pub const BARRED_WINDOW: Duration = Duration::from_secs(3600);
 
 /// One event as it is kept.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -86,6 +102,7 @@ pub enum Kept {
     Unregistered,
     Removed { by: Box<str> },
     Refused { why: Box<str> },
+    PreviousPassword { agent: Box<str> },
 }
 
 impl Kept {
@@ -99,10 +116,11 @@ impl Kept {
             Self::Unregistered => "unregistered",
             Self::Removed { .. } => "removed",
             Self::Refused { .. } => "refused",
+            Self::PreviousPassword { .. } => "previous_password",
         }
     }
 
-    /// From where, by whom or why.
+    /// From where, by whom, why, or what it calls itself.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
@@ -110,11 +128,17 @@ impl Kept {
             Self::Moved { from } => format!("from {from}"),
             Self::Removed { by } => format!("by {by}"),
             Self::Refused { why } => why.to_string(),
+            Self::PreviousPassword { agent } => agent.to_string(),
         }
     }
 
     const fn is_coming(&self) -> bool {
         matches!(self, Self::Registered | Self::Moved { .. })
+    }
+
+    /// Whether the same again is counted and not added.
+    const fn is_counted(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::PreviousPassword { .. })
     }
 }
 
@@ -145,10 +169,14 @@ impl History {
             Some(place) => self.devices.remove(place),
             None => DeviceHistory { device, ..DeviceHistory::default() },
         };
-        if let Happening::Returned(ended) = what {
-            history.push(ended, address, Kept::Expired);
+        match what {
+            Happening::Barred { since, times, why } => history.bar((since, at), times, address, why),
+            Happening::Returned(ended) => {
+                history.push(ended, address, Kept::Expired);
+                history.push(at, address, Kept::Registered);
+            }
+            what => history.push(at, address, what.kept()),
         }
-        history.push(at, address, what.kept());
         let begun = history.flap(at);
         if self.devices.len() >= HISTORY_DEVICES_MAX {
             self.devices.remove(0);
@@ -163,6 +191,15 @@ impl History {
         let history = self.devices.iter().find(|history| history.device == Some(device))?;
         history.flaps.filter(|(_, until)| *until > now).map(|(since, _)| since)
     }
+
+    /// When a device last tried the password before the present one, unless it has come since.
+    #[must_use]
+    pub fn previous_password(&self, device: DeviceId) -> Option<Wall> {
+        let history = self.devices.iter().find(|history| history.device == Some(device))?;
+        let tried = |event: &&Event| matches!(event.what, Kept::PreviousPassword { .. });
+        let mut events = history.events.iter().rev();
+        events.find(|event| event.what.is_coming() || tried(event)).filter(tried).map(|event| event.last)
+    }
 }
 
 impl Happening {
@@ -174,6 +211,8 @@ impl Happening {
             Self::Unregistered => Kept::Unregistered,
             Self::Removed(by) => Kept::Removed { by },
             Self::Refused(why) => Kept::Refused { why },
+            Self::Barred { why, .. } => Kept::Refused { why: why.into() },
+            Self::PreviousPassword(agent) => Kept::PreviousPassword { agent },
         }
     }
 }
@@ -181,7 +220,7 @@ impl Happening {
 impl DeviceHistory {
     fn push(&mut self, at: Wall, address: Option<SocketAddr>, what: Kept) {
         if let Some(last) = self.events.last_mut()
-            && matches!(what, Kept::Refused { .. })
+            && what.is_counted()
             && last.what == what
             && last.address.map(|address| address.ip()) == address.map(|address| address.ip())
         {
@@ -193,6 +232,24 @@ impl DeviceHistory {
             self.events.remove(0);
         }
         self.events.push(Event { at, last: at, times: 1, address, what });
+    }
+
+    /// Adds refusals that anybody can cause: at most one event an hour in the same words, so that they push
+    /// out little of what phones did.
+    fn bar(&mut self, (since, last): (Wall, Wall), times: u32, address: Option<SocketAddr>, why: &str) {
+        let alike = |event: &&mut Event| match &event.what {
+            Kept::Refused { why: known } => **known == *why && event.at + BARRED_WINDOW > since,
+            _ => false,
+        };
+        if let Some(event) = self.events.iter_mut().rev().find(alike) {
+            event.times = event.times.saturating_add(times);
+            (event.last, event.address) = (last, address);
+            return;
+        }
+        self.push(since, address, Kept::Refused { why: why.into() });
+        if let Some(event) = self.events.last_mut() {
+            (event.last, event.times) = (last, times);
+        }
     }
 
     /// Whether it flaps now; how often it came, if that is news.
@@ -273,6 +330,46 @@ mod tests {
         let times: Vec<_> = history.devices[0].events.iter().map(|event| event.times).collect();
         assert_eq!(times, [2, 1, 1]);
         assert_eq!(history.devices[0].events[0].last, Wall::from_secs(2));
+    }
+
+    #[test]
+    fn however_often_a_lock_refuses_it_is_one_event_an_hour() {
+        let mut history = History::default();
+        let barred = |secs: u64, times, why| {
+            let what = Happening::Barred { since: Wall::from_secs(secs), times, why };
+            at(secs + 1, 0, what)
+        };
+        history.add(at(1, 0, Happening::Refused("Device Activation Limit Reached".into())));
+        for turn in 0..1_000 {
+            history.add(barred(100 + turn, 9, "Account Locked"));
+            history.add(at(100 + turn, 0, Happening::Refused("A".into())));
+        }
+        history.add(barred(150, 1, "Source Banned"));
+        history.add(barred(100 + BARRED_WINDOW.as_secs(), 2, "Account Locked"));
+        let events = &history.devices[0].events;
+        let told: Vec<_> = events.iter().map(|event| (event.what.detail(), event.times)).collect();
+        let is = |why: &str, times| (why.to_owned(), times);
+        let expected =
+            [is("Device Activation Limit Reached", 1), is("Account Locked", 9_000), is("A", 1_000)];
+        assert_eq!(told[..3], expected, "{told:?}");
+        assert_eq!(told[3..], [is("Source Banned", 1), is("Account Locked", 2)]);
+        assert_eq!((events[1].at, events[1].last), (Wall::from_secs(100), Wall::from_secs(1_100)));
+    }
+
+    #[test]
+    fn a_device_has_the_previous_password_until_it_comes_with_the_present_one() {
+        let mut history = History::default();
+        let old = |secs| at(secs, 1, Happening::PreviousPassword("Signalbox/1.0".into()));
+        history.add(at(1, 1, Happening::Registered));
+        assert_eq!(history.previous_password(DeviceId(1)), None);
+        history.add(at(2, 1, Happening::Removed("uid 0 (password set)".into())));
+        history.add(old(3));
+        history.add(old(4));
+        assert_eq!(labels(&history, 1), ["registered", "removed", "previous_password"]);
+        assert_eq!(history.previous_password(DeviceId(1)), Some(Wall::from_secs(4)));
+        assert_eq!(history.previous_password(DeviceId(2)), None);
+        history.add(at(5, 1, Happening::Registered));
+        assert_eq!(history.previous_password(DeviceId(1)), None);
     }
 
     /// Comings at these times; at which of them an episode began.

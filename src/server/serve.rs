@@ -29,12 +29,12 @@ use crate::net::meters::NetMeters;
 use crate::net::tls::Terms;
 use crate::registrar::Gruus;
 use crate::service::admin::{Admin, Answer, Condition, Peer, Refusal, Request, Who};
-use crate::service::mailing::Waiting;
 use crate::service::open::{self, OpenError, Opened, Opening};
+use crate::service::outbox::Creditors;
 use crate::service::portal::argon::Argon;
-use crate::service::portal::{self, Desk};
+use crate::service::portal::{self, Desk, Texting};
 use crate::service::refreshes::{self, Gathered};
-use crate::service::{Services, commit, history, housekeeping, mailing, outbox, rotation};
+use crate::service::{Services, commit, history, housekeeping, mailing, outbox, rotation, texting};
 use crate::store;
 use crate::task::{Stop, Stopper, Tasks};
 use std::net::{SocketAddr, TcpListener};
@@ -47,6 +47,9 @@ const SLOW_THREADS: usize = 2;
 
 /// How long tasks have to end.
 const TASKS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long who has asked for a code by SMS waits to hear whether the gateway has taken it.
+const TEXT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,9 @@ pub enum ServeError {
     /// The texts of mails, or the way to the mail server.
     #[error("mail.{}: {}", .0.key, .0.reason)]
     Mail(Fault),
+    /// The texts, the secret or the certificates for the SMS gateway.
+    #[error("sms.{}: {}", .0.key, .0.reason)]
+    Sms(Fault),
     /// The configuration names certificates or keys that cannot be used.
     #[error("{}", .0.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Tls(ConfigErrors),
@@ -88,7 +94,7 @@ impl ServeError {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Open(error) => error.is_configuration(),
-            Self::KeyFile(_) | Self::Mail(_) | Self::Tls(_) => true,
+            Self::KeyFile(_) | Self::Mail(_) | Self::Sms(_) | Self::Tls(_) => true,
             _ => false,
         }
     }
@@ -158,6 +164,7 @@ async fn run(
     let pulse = Arc::new(Pulse::new(usize::from(shards)));
     let (door, mail_sender) =
         (http::Door::default(), config.mail_sender(credentials().as_deref()).map_err(ServeError::Mail)?);
+    let text_sender = config.text_sender(credentials().as_deref()).map_err(ServeError::Sms)?;
     let portal_door = http::PortalDoor::default();
     if let Some(listener) = health_listener {
         let api = http::Api::new(Arc::clone(&door), Arc::clone(&portal_door), &config.http.proxies);
@@ -181,7 +188,7 @@ async fn run(
         }
     }));
     let _ = door.set(admin.clone()); // the only time
-    let _ = portal_door.set(desk(&admin, clock, &settings)?);
+    let _ = portal_door.set(desk(&admin, clock, &settings, text_sender.as_ref())?);
     let socket = AdminSocket::open(&config.admin.socket)?;
     let meters = NetMeters::new();
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::new(&meters)).collect();
@@ -191,12 +198,17 @@ async fn run(
     let running = start_shards(server, shell, &services, suspects, &settings, &trays)?;
     tasks.spawn("admin socket", socket.serve(Executor(admin), tasks.clone()));
     tasks.spawn("housekeeping", housekeeping::run(services.clone(), stop.clone(), move || clock.now()));
-    let mails = Waiting::default();
-    tasks.spawn("outboxes", outbox::run(services.clone(), mails.clone(), stop.clone()));
+    let owed = Creditors::default();
+    tasks.spawn("outboxes", outbox::run(services.clone(), owed.clone(), stop.clone()));
+    if let Some(sender) = text_sender {
+        for lane in owed.texts.into_each() {
+            tasks.spawn("texts", texting::run(services.clone(), sender.clone(), lane, stop.clone()));
+        }
+    }
     if let Some(sender) = mail_sender {
         tasks.spawn(
             "mails",
-            mailing::run(services.clone(), sender, mails, mailing::Meters::register(), stop.clone()),
+            mailing::run(services.clone(), sender, owed.mails, mailing::Meters::register(), stop.clone()),
         );
     }
     tasks.spawn("rotation", rotation::run(services.clone(), stop.clone()));
@@ -254,7 +266,12 @@ async fn watch_shards(running: &Running<Core>, stop: &Stop, stopper: &Stopper) {
 }
 
 /// Where people sign in.
-fn desk(admin: &Admin, clock: Clock, settings: &Arc<Settings>) -> Result<Desk, ServeError> {
+fn desk(
+    admin: &Admin,
+    clock: Clock,
+    settings: &Arc<Settings>,
+    texts: Option<&texting::Sender>,
+) -> Result<Desk, ServeError> {
     // Half of the cores: the others are the phones'.
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let argon = Argon::start(cores / 2, Cost::STANDARD)?;
@@ -264,6 +281,11 @@ fn desk(admin: &Admin, clock: Clock, settings: &Arc<Settings>) -> Result<Desk, S
         argon,
         clock: Box::new(move || clock.now()),
         origin: Box::new(move |source| listed.origin(source)),
+        texting: texts.map(|sender| Texting {
+            with: sender.texting.clone(),
+            meters: sender.meters.clone(),
+            patience: TEXT_PATIENCE,
+        }),
     }))
 }
 

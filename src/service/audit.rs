@@ -190,7 +190,7 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
         put("email", email.clone());
     }
     put("role", if record.role == Role::Admin { "admin" } else { "user" }.into());
-    put("state", record.life.label(Facts::default(), Wall::default()).into());
+    put("state", record.life.label(true, Facts::default(), Wall::default()).into());
     put("app", if record.licence.enabled { "enabled" } else { "disabled" }.into());
     put("generation", record.licence.generation.to_string());
     if let Some(credentials) = &record.credentials {
@@ -201,6 +201,9 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     }
     if !record.numbers.is_empty() {
         put("numbers", record.numbers.join(" "));
+    }
+    if let Some(number) = record.mobile.as_ref().and_then(|mobile| mobile.number()) {
+        put("mobile", number.to_string());
     }
     if let Some(portal) = &record.portal {
         if portal.must_change {

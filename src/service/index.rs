@@ -11,7 +11,7 @@
 //! | `email`  | hash of the address, login name | extension | no: several people may have one address |
 
 use super::tables::{TENANTS, extension};
-use crate::account::{DirectNumber, LoginName, Tenant, TenantCode};
+use crate::account::{DirectNumber, LoginName, TenantCode};
 use crate::base::limit;
 use crate::directory::ExtensionRecord;
 use crate::store::table::Table;
@@ -105,36 +105,35 @@ impl Indexed {
 ///
 /// # Errors
 /// [`ClaimError::Taken`]: nothing was written.
-pub fn renew_main(
+pub fn renew_main<E: From<ClaimError> + From<StoreError>>(
     txn: &mut Txn<'_>,
-    was: Option<&DirectNumber>,
-    tenant: &Tenant,
-    put: impl FnOnce(&mut Txn<'_>) -> Result<(), StoreError>,
-) -> Result<(), ClaimError> {
-    let is = tenant.main_number.as_ref().map(|main| &main.number);
+    tenant: &TenantCode,
+    [was, is]: [Option<&DirectNumber>; 2],
+    put: impl FnOnce(&mut Txn<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     if was == is {
-        return Ok(put(txn)?);
+        return put(txn);
     }
     if let Some(number) = is {
         let key = digits(number.as_str());
         let claimed = MAINS.get(txn, &[key])?.map(|row| row.value);
-        let elsewhere = match claimed.filter(|code| *code != tenant.code) {
+        let elsewhere = match claimed.filter(|code| code != tenant) {
             Some(code) => main_of(txn, &code)?.is_some_and(|main| main == *number),
             None => false,
         };
         let direct = NUMBERS.get(txn, &[key])?.map(|row| row.value);
-        let foreign = match direct.filter(|login| login.tenant() != tenant.code.as_str()) {
+        let foreign = match direct.filter(|login| login.tenant() != tenant.as_str()) {
             Some(login) => names(txn, &login, number.as_str())?,
             None => false,
         };
         if elsewhere || foreign {
-            return Err(ClaimError::Taken(number.to_string()));
+            return Err(ClaimError::Taken(number.to_string()).into());
         }
-        MAINS.put(txn, &[key], &tenant.code, None, Expect::Any)?;
+        MAINS.put(txn, &[key], tenant, None, Expect::Any)?;
     }
     put(txn)?;
     if let Some(number) = was {
-        release_main(txn, &tenant.code, number)?;
+        release_main(txn, tenant, number)?;
     }
     Ok(())
 }
@@ -214,6 +213,7 @@ fn email_key(email: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Tenant;
     use crate::base::time::Wall;
     use crate::service::tables::put_extension;
     use crate::store::memory::Memory;
@@ -283,9 +283,10 @@ mod tests {
                 tenant
             };
             fn set(txn: &mut Txn<'_>, was: Option<&Tenant>, is: &Tenant) -> Result<(), ClaimError> {
-                let had = was.and_then(|was| was.main_number.clone()).map(|main| main.number);
-                renew_main(txn, had.as_ref(), is, |txn| {
-                    TENANTS.put(txn, &[is.code.as_str()], is, None, Expect::Any).map(drop)
+                let main = |tenant: &Tenant| tenant.main_number.clone().map(|main| main.number);
+                let (had, has) = (was.and_then(main), main(is));
+                renew_main(txn, &is.code, [had.as_ref(), has.as_ref()], |txn| {
+                    Ok(TENANTS.put(txn, &[is.code.as_str()], is, None, Expect::Any).map(drop)?)
                 })
             }
             let taken = Err(ClaimError::Taken(NUMBER.into()));

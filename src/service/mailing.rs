@@ -6,6 +6,7 @@
 //! that a mail server refuses by itself waits alone, and is given up after three days.
 
 use super::Services;
+use super::queue::{Aside, Waiting};
 use super::tables::{extension, put_extension};
 use crate::account::{LoginName, MailKind, OwedMail};
 use crate::base::language::Language;
@@ -16,11 +17,7 @@ use crate::mail::text::{Kind, Value};
 use crate::mail::{Carrier, CarryError, Mailbox, Message, Texts};
 use crate::store::{Expect, StoreError, key};
 use crate::task::Stop;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 /// The path of the page behind the link of an invitation. What follows the `#` is never sent to a
 /// server by a browser, so no log of a proxy has the token.
@@ -37,29 +34,6 @@ const REFUSED_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
-
-/// Extensions whose records owe mails: at most each once.
-#[derive(Clone, Debug, Default)]
-pub struct Waiting(Arc<(Mutex<BTreeSet<LoginName>>, Notify)>);
-
-impl Waiting {
-    /// This one owes some.
-    pub fn add(&self, login: LoginName) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).insert(login);
-        self.0.1.notify_one();
-    }
-
-    /// The next one, which is then no longer among them; waits for one.
-    async fn take(&self) -> LoginName {
-        loop {
-            let first = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
-            match first {
-                Some(login) => return login,
-                None => self.0.1.notified().await,
-            }
-        }
-    }
-}
 
 /// Writes mails and hands them over.
 #[derive(Clone, Debug)]
@@ -163,23 +137,16 @@ pub(super) enum Sent {
     Some,
 }
 
-/// A mail that was refused while others were not: when it is tried again.
-struct Aside {
-    due: Instant,
-    pause: Duration,
-}
-
 /// Sends what extensions owe, until `stop`.
 pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: Meters, stop: Stop) {
     let mut pause = PAUSE_MIN;
-    let mut aside: BTreeMap<LoginName, Aside> = BTreeMap::new();
+    let mut aside = Aside::new(PAUSE_MIN * 2, PAUSE_MAX);
     loop {
-        let next = aside.values().map(|aside| aside.due).min();
         let login = tokio::select! {
             () = stop.stopped() => return,
             login = waiting.take() => login,
-            () = until(next) => {
-                bring_back(&mut aside, &waiting);
+            () = aside.due() => {
+                aside.bring_back(&waiting);
                 continue;
             }
         };
@@ -192,11 +159,7 @@ pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: M
                 aside.remove(&login);
                 pause = PAUSE_MIN;
             }
-            Ok(Sent::Some) => {
-                let before = aside.get(&login).map_or(PAUSE_MIN, |aside| aside.pause);
-                let pause = (before * 2).min(PAUSE_MAX);
-                aside.insert(login, Aside { due: Instant::now() + pause, pause });
-            }
+            Ok(Sent::Some) => aside.put(login),
             Err(hindrance) => {
                 meters.count(Outcome::Failed);
                 waiting.add(login);
@@ -208,23 +171,6 @@ pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: M
                 }
             }
         }
-    }
-}
-
-/// Lets those wait again whose time has come. What comes of it says when the next one is.
-fn bring_back(aside: &mut BTreeMap<LoginName, Aside>, waiting: &Waiting) {
-    let now = Instant::now();
-    for (login, aside) in aside.iter_mut().filter(|(_, aside)| aside.due <= now) {
-        waiting.add(login.clone());
-        aside.due = now + PAUSE_MAX;
-    }
-}
-
-/// Waits until then; for ever if there is no such time.
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -334,6 +280,7 @@ impl Sender {
                 values.extend([("device", Value::Words(model)), ("source", Value::Words(address))]);
             }
             MailKind::Locked { source, .. } => values.push(("source", Value::Words(source))),
+            MailKind::MobileChanged { mobile } => values.push(("mobile", Value::Words(mobile))),
             MailKind::PasswordChanged | MailKind::SecondFactorCleared => {}
         }
         let [english, french] = &self.texts;
@@ -386,6 +333,7 @@ const fn text_of(kind: &MailKind) -> Kind {
         MailKind::Locked { .. } => Kind::Locked,
         MailKind::SecondFactorCleared => Kind::SecondFactorCleared,
         MailKind::Code { .. } => Kind::SignInCode,
+        MailKind::MobileChanged { .. } => Kind::MobileChanged,
     }
 }
 

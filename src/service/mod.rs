@@ -15,10 +15,14 @@ pub mod mailing;
 pub mod open;
 pub mod outbox;
 pub mod portal;
+mod queue;
 pub mod refreshes;
 pub mod rotation;
 pub mod tables;
 pub mod telling;
+pub mod texting;
+
+pub use queue::Waiting;
 
 use crate::base::rng::Rng;
 use crate::base::time::Wall;

@@ -5,8 +5,9 @@
 //! audit first and then leaves the outbox, so a crash between the two repeats the line, under the
 //! same key, and loses none.
 
-use super::mailing::Waiting;
+use super::queue::Waiting;
 use super::tables::{EXTENSIONS, STATIONS, account, put_extension};
+use super::texting::Lanes;
 use super::{Services, audit};
 use crate::account::LoginName;
 use crate::directory::ExtensionRecord;
@@ -20,19 +21,29 @@ const BATCH: usize = 256;
 /// How soon the outboxes are looked at again after the store failed.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Empties outboxes and tells who owes mails until `stop`: what a crash left first, then as they fill.
-pub async fn run(services: Services, mails: Waiting, stop: Stop) {
+/// Who hears which extensions owe something.
+#[derive(Clone, Debug, Default)]
+pub struct Creditors {
+    /// Mails.
+    pub mails: Waiting,
+    /// Texts.
+    pub texts: Lanes,
+}
+
+/// Empties outboxes and tells who owes mails and texts until `stop`: what a crash left first, then as they
+/// fill.
+pub async fn run(services: Services, to: Creditors, stop: Stop) {
     tokio::join!(
-        run_of(&EXTENSIONS, &services, &mails, stop.clone()),
-        run_of(&STATIONS, &services, &mails, stop.clone())
+        run_of(&EXTENSIONS, &services, &to, stop.clone()),
+        run_of(&STATIONS, &services, &to, stop.clone())
     );
 }
 
-async fn run_of(table: &Table<ExtensionRecord>, services: &Services, mails: &Waiting, stop: Stop) {
+async fn run_of(table: &Table<ExtensionRecord>, services: &Services, to: &Creditors, stop: Stop) {
     loop {
         let ended = tokio::select! {
             () = stop.stopped() => return,
-            ended = follow(table, services, mails) => ended,
+            ended = follow(table, services, to) => ended,
         };
         match ended {
             Ok(WatchEnd::Closed) => return,
@@ -52,12 +63,12 @@ async fn run_of(table: &Table<ExtensionRecord>, services: &Services, mails: &Wai
 async fn follow(
     table: &Table<ExtensionRecord>,
     services: &Services,
-    mails: &Waiting,
+    to: &Creditors,
 ) -> Result<WatchEnd, StoreError> {
     let mut watch = services.store.watch(table.prefix(&[])?).await?;
     let mut full = Vec::new();
     while let Some((key, record)) = watch.snapshot().await? {
-        note(table, &mut full, mails, &key, &record.value);
+        note(table, &mut full, to, &key, &record.value);
         if full.len() >= BATCH {
             empty(services, &mut full).await?;
         }
@@ -70,7 +81,7 @@ async fn follow(
         };
         while let Some(Change { key, value, .. }) = next {
             if let Some(value) = value {
-                note(table, &mut full, mails, &key, &value);
+                note(table, &mut full, to, &key, &value);
             }
             next = match watch.try_next() {
                 _ if full.len() >= BATCH => None,
@@ -84,18 +95,15 @@ async fn follow(
     }
 }
 
-/// Notes an extension whose outbox is not empty, or that owes mails.
-fn note(
-    table: &Table<ExtensionRecord>,
-    full: &mut Vec<LoginName>,
-    mails: &Waiting,
-    key: &Key,
-    value: &Value,
-) {
+/// Notes an extension whose outbox is not empty, or that owes mails or a text.
+fn note(table: &Table<ExtensionRecord>, full: &mut Vec<LoginName>, to: &Creditors, key: &Key, value: &Value) {
     // What cannot be read is told at start, and by whoever needs it.
     let Ok(record) = table.decode(key, value) else { return };
     if !record.mails.waiting().is_empty() {
-        mails.add(record.login.clone());
+        to.mails.add(record.login.clone());
+    }
+    if record.mobile.as_ref().is_some_and(|mobile| mobile.owed().is_some()) {
+        to.texts.add(record.login.clone());
     }
     if !record.outbox.is_empty() && !full.contains(&record.login) {
         full.push(record.login);

@@ -12,9 +12,10 @@
 //! anything needs them. If something is found in step 5 that step 4 does not know or cannot open, the
 //! former key stays, and the log says so: better an old key than a lost secret.
 
+use super::admin::seal_id_of_answer;
 use super::portal::factors;
-use super::tables::{EXTENSIONS, ONCE, STATIONS, put_extension};
-use super::{Services, mailing, record_id};
+use super::tables::{EXTENSIONS, ONCE, STATIONS, TENANTS, put_extension};
+use super::{Services, mailing, record_id, texting};
 use crate::account::portal::SecondFactor;
 use crate::base::rng::Rng;
 use crate::directory::ExtensionRecord;
@@ -100,24 +101,15 @@ pub async fn run(services: Services, stop: Stop) {
 /// [`RotationError`]; done again it goes on.
 pub async fn finish(services: &Services) -> Result<(), RotationError> {
     let Some(former) = services.sealer.former_id() else { return Ok(()) };
-    for table in [&EXTENSIONS, &STATIONS] {
+    for step in STEPS {
         let mut after = None;
         loop {
             let (sealer, mut rng, from) = (Arc::clone(&services.sealer), services.random(), after.take());
-            let job = move |txn: &mut Txn<'_>| renew_some(txn, table, &sealer, &mut rng, from.as_ref());
+            let job = move |txn: &mut Txn<'_>| step(txn, &sealer, &mut rng, from.as_ref());
             match services.store.run(job).await? {
                 Some(last) => after = Some(last),
                 None => break,
             }
-        }
-    }
-    let mut after = None;
-    loop {
-        let (sealer, mut rng, from) = (Arc::clone(&services.sealer), services.random(), after.take());
-        let job = move |txn: &mut Txn<'_>| renew_answers(txn, &sealer, &mut rng, from.as_ref());
-        match services.store.run(job).await? {
-            Some(last) => after = Some(last),
-            None => break,
         }
     }
     let needed = services.store.read(move |view| {
@@ -147,7 +139,17 @@ pub async fn finish(services: &Services) -> Result<(), RotationError> {
 }
 
 /// Seals some records behind a key anew; the last one that was looked at, `None` if there are no more.
-fn renew_some(
+type Step = fn(&mut Txn<'_>, &Sealer, &mut Rng, Option<&Key>) -> Result<Option<Key>, StoreError>;
+
+/// All that holds secrets.
+const STEPS: [Step; 4] = [
+    |txn, sealer, rng, after| renew_accounts(txn, &EXTENSIONS, sealer, rng, after),
+    |txn, sealer, rng, after| renew_accounts(txn, &STATIONS, sealer, rng, after),
+    renew_tenants,
+    renew_answers,
+];
+
+fn renew_accounts(
     txn: &mut Txn<'_>,
     table: &Table<ExtensionRecord>,
     sealer: &Sealer,
@@ -167,7 +169,30 @@ fn renew_some(
     Ok(last)
 }
 
-/// As [`renew_some`], of answers that are kept for those who ask again.
+/// The answers that stand in the records of tenants.
+fn renew_tenants(
+    txn: &mut Txn<'_>,
+    sealer: &Sealer,
+    rng: &mut Rng,
+    after: Option<&Key>,
+) -> Result<Option<Key>, StoreError> {
+    let page = TENANTS.scan(txn, &[], after, BATCH)?;
+    let last = page.last().map(|(key, _)| key.clone());
+    for (_, row) in page {
+        let mut tenant = row.value;
+        let Some(answered) = &mut tenant.answered else { continue };
+        match sealer.renew(rng, &seal_id_of_answer(answered), &mut answered.sealed) {
+            Ok(false) => {}
+            Ok(true) => {
+                TENANTS.put(txn, &[tenant.code.as_str()], &tenant, None, Expect::At(row.revision))?;
+            }
+            Err(error) => tracing::error!(%error, "an answer does not open and stays as it is"),
+        }
+    }
+    Ok(last)
+}
+
+/// The answers that are kept for those who ask again.
 fn renew_answers(
     txn: &mut Txn<'_>,
     sealer: &Sealer,
@@ -203,6 +228,13 @@ fn renew(record: &mut ExtensionRecord, sealer: &Sealer, rng: &mut Rng) -> Result
     }
     for (number, secret) in record.mails.secrets_mut() {
         any |= sealer.renew(rng, &mailing::seal_id(&login, number), secret)?;
+    }
+    if let Some((id, secret)) = record.mobile.as_mut().and_then(|mobile| mobile.secret_mut()) {
+        any |= sealer.renew(rng, &texting::seal_id(&login, id), secret)?;
+    }
+    if let Some(answered) = &mut record.answered {
+        let id = seal_id_of_answer(answered);
+        any |= sealer.renew(rng, &id, &mut answered.sealed)?;
     }
     let second = record.portal.as_mut().and_then(|portal| portal.second.as_mut());
     for secret in second.into_iter().flat_map(SecondFactor::secrets_mut) {

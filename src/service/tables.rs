@@ -26,7 +26,7 @@ use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
 /// Tenants by code.
-pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 3).migrating(Tenant::of_schema);
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 4).migrating(Tenant::of_schema);
 
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
@@ -116,6 +116,34 @@ pub fn put_extension(
 ) -> Result<Revision, StoreError> {
     let login = &record.login;
     table_of(login).put(txn, &[login.tenant(), login.number()], record, None, expect)
+}
+
+/// Puts the record of an extension or a station that somebody has edited, under a new name of the edit: what
+/// is told as its revision. So what phones, sign-ins and the server itself write is no edit.
+///
+/// The name is the newest revision of the whole store before this write: higher than that of any edit of
+/// this extension before it, or of one that had its number and was removed.
+///
+/// # Errors
+/// As [`Table::put`].
+pub fn put_edited(
+    txn: &mut Txn<'_>,
+    record: &mut ExtensionRecord,
+    expect: Expect,
+) -> Result<Revision, StoreError> {
+    record.edited = txn.newest().0;
+    put_extension(txn, record, expect)?;
+    Ok(Revision(record.edited))
+}
+
+/// As [`put_edited`], a tenant.
+///
+/// # Errors
+/// As [`Table::put`].
+pub fn put_tenant(txn: &mut Txn<'_>, tenant: &mut Tenant, expect: Expect) -> Result<Revision, StoreError> {
+    tenant.edited = txn.newest().0;
+    TENANTS.put(txn, &[tenant.code.as_str()], tenant, None, expect)?;
+    Ok(Revision(tenant.edited))
 }
 
 /// Ends every portal session of an extension.

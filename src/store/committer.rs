@@ -12,7 +12,7 @@
 //!
 //! A group that was answered `Unavailable` stays staged and may become durable later: [`Doubts`]
 //! hears of its writes before the answers go out, and of their keys as soon as reading them tells the
-//! truth again, before any later job is run. The simulation drives [`Committer::step`] itself; in production [`Committer::run`] has a thread.
+//! truth again, before any later job is run. So it does of what a job wrote before it failed. The simulation drives [`Committer::step`] itself; in production [`Committer::run`] has a thread.
 
 use super::limit::{FLUSH_RETRY, GROUP_JOBS_MAX, WATCHERS_MAX};
 use super::watch::Voice;
@@ -95,8 +95,9 @@ pub struct Committer {
     /// The reason of the latest failed flush, until one succeeds.
     failure: Option<StoreError>,
     /// Keys of which it is open what is under them. In an available store only those that staging
-    /// failed for in this group, which is then flushed even if nothing was staged, and those that
-    /// could not be read when it was available again.
+    /// failed for in this group, which is then flushed even if nothing was staged, those that a job
+    /// of this group wrote before it failed, and those that could not be read when it was available
+    /// again.
     unsure: Vec<Key>,
     minded: Minded,
 }
@@ -196,11 +197,17 @@ impl Committer {
                 next = self.inbox.try_recv().ok();
             }
         }
+        let open = self.unsure.clone();
         let fate = self.commit();
         for (answer, since) in answers {
             answer(fate.clone());
             self.stats.jobs.fetch_add(1, Ordering::Relaxed);
             self.seconds.record(since.elapsed().as_secs_f64());
+        }
+        // Whoever was answered has told memory of what they wrote, which a job behind them may have changed.
+        if fate.is_ok() && !open.is_empty() {
+            self.unsure.extend(open);
+            self.make_sure();
         }
         for (voice, answer) in entering {
             let _ = answer.send(fate.clone().and_then(|()| self.enter(voice)));

@@ -97,7 +97,13 @@ impl Store {
         let promise = Promise(Some(done), std::marker::PhantomData);
         let run = move |work: Work<'_, '_>| -> Answer {
             let result = match work {
-                Work::Run(txn) => Some(job(txn)),
+                Work::Run(txn) => {
+                    let result = job(txn);
+                    if result.is_err() {
+                        txn.cut_short();
+                    }
+                    Some(result)
+                }
                 Work::Refuse => None,
             };
             Box::new(move |fate| match (fate, result) {

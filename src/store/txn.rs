@@ -78,6 +78,8 @@ impl<'a> View<'a> {
 pub struct Txn<'a> {
     view: View<'a>,
     changes: &'a mut Vec<Change>,
+    /// How many of them are of jobs before.
+    before: usize,
     unsure: Vec<Key>,
 }
 
@@ -85,7 +87,8 @@ impl<'a> Txn<'a> {
     /// Writes to `backend`, each noted in `changes`. The committer makes these; a test may.
     #[must_use]
     pub fn new(backend: &'a dyn Backend, now: Wall, changes: &'a mut Vec<Change>) -> Self {
-        Self { view: View::new(backend, now), changes, unsure: Vec::new() }
+        let before = changes.len();
+        Self { view: View::new(backend, now), changes, before, unsure: Vec::new() }
     }
 
     /// Puts a value.
@@ -113,6 +116,12 @@ impl<'a> Txn<'a> {
         self.remove(key, expect)
     }
 
+    /// The newest revision given out so far; whatever is put from now on gets a higher one.
+    #[must_use]
+    pub fn newest(&self) -> Revision {
+        self.view.backend.newest()
+    }
+
     /// Removes a record if it has expired; says whether.
     pub(crate) fn sweep(&mut self, key: &Key) -> Result<bool, StoreError> {
         match self.view.raw(key)? {
@@ -123,8 +132,14 @@ impl<'a> Txn<'a> {
         }
     }
 
+    /// The job failed: what it wrote before that stays, and nobody else tells memory of it.
+    pub(crate) fn cut_short(&mut self) {
+        let written = self.changes.get(self.before..).unwrap_or_default();
+        self.unsure.extend(written.iter().map(|change| change.key.clone()));
+    }
+
     /// What the backend failed to stage, so that its health must be asked: it may be staged all the
-    /// same.
+    /// same. And what a job wrote that failed.
     pub(crate) fn into_unsure(self) -> Vec<Key> {
         self.unsure
     }

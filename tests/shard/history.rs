@@ -58,7 +58,8 @@ fn each_thing_that_becomes_of_a_registration_is_told_once() {
     );
 }
 
-/// Told to whoever had the right password, and to nobody who only tries.
+/// Told of whoever had the right password; of who only tries, once a lock refuses them, and of a name that
+/// nobody has, nothing.
 #[test]
 fn a_refusal_is_told_with_its_reason_and_a_strangers_is_not() {
     let mut bench = Bench::new(&["201", "202"]);
@@ -76,14 +77,19 @@ fn a_refusal_is_told_with_its_reason_and_a_strangers_is_not() {
         (refused[0].device.as_deref(), &*refused[0].detail),
         (None, "Device Activation Limit Reached")
     );
-    let mut stranger = Phone::new("202", 66);
-    stranger.password = "Wrong".into();
-    for _ in 0..20 {
-        stranger.registers(&mut bench, 3600);
+    for number in ["202", "999"] {
+        let mut stranger = Phone::new(number, 66);
+        stranger.password = "Wrong".into();
+        for _ in 0..20 {
+            stranger.registers(&mut bench, 3600);
+        }
     }
-    bench.administer(Request::DeviceHistory { login: login("202"), device: None }).unwrap();
+    let asked = Request::DeviceHistory { login: login("202"), device: None };
+    let Response::History(rows) = bench.administer(asked).unwrap() else { panic!() };
+    let rows: Vec<_> = rows.iter().map(|row| (row.event.as_str(), row.detail.as_str(), row.times)).collect();
+    assert_eq!(rows, [("refused", "Account Locked", 15)]);
     let kept = HISTORIES.scan(&bench.services.store.view(), &[], None, 10).unwrap();
-    assert_eq!(kept.len(), 1, "a stranger writes nothing");
+    assert_eq!(kept.len(), 2, "a name that nobody has leaves nothing");
 }
 
 #[test]

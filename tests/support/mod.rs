@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows what the programs printed")]
 
 pub(crate) mod baresip;
+pub(crate) mod browser;
 pub(crate) mod chance;
 pub(crate) mod driven;
 pub(crate) mod http;

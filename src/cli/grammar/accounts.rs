@@ -203,6 +203,8 @@ pub enum Password {
         #[arg(long)]
         generate: bool,
     },
+    /// Make a password that would do and print it; nothing changes
+    Suggest(Who),
     /// Send its person a mail with a link to set another password
     Reset(Who),
 }

@@ -74,6 +74,7 @@ pub(super) fn set_password(verb: &Password) -> Result<Request, Stop> {
         Password::Set { who, generate, .. } => {
             Request::PasswordSet { login: who.login()?, password: new_password(*generate)? }
         }
+        Password::Suggest(who) => Request::PasswordSuggest { login: who.login()? },
         Password::Reset(who) => Request::PasswordReset { login: who.login()? },
     })
 }

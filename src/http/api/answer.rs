@@ -13,6 +13,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+/// When another code by SMS may be asked for.
+const TEXT_AGAIN: std::time::Duration = crate::account::second::MAILED_AGAIN;
+
 /// What a request over HTTP comes to.
 pub(in crate::http) type Answered = Result<Page, Problem>;
 
@@ -100,6 +103,9 @@ impl From<Refusal> for Problem {
             | R::NoEmail(_)
             | R::LastAdministrator(_)
             | R::NoSecondFactor(_)
+            | R::NoTexts
+            | R::NoMobile(_)
+            | R::TextRefused
             | R::NumberTaken(_)
             | R::Full(_) => StatusCode::CONFLICT,
             R::Changed { .. } | R::NoRevision => StatusCode::PRECONDITION_FAILED,
@@ -140,6 +146,7 @@ impl From<Refusal> for Problem {
             R::Store(_) | R::Answered => {
                 Self::new(status, "it cannot be said whether this was done; try again").after(AGAIN)
             }
+            R::TextWaits => Self::new(status, refusal.to_string()).after(TEXT_AGAIN),
             R::NoMail(_) => Self::new(status, "no mail can be sent").after(AGAIN),
             other => Self::new(status, other.to_string()),
         }
@@ -178,6 +185,16 @@ pub(super) struct PasswordSet {
     revision: u64,
 }
 
+/// A password that would do; nothing has changed.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct Suggested {
+    /// It.
+    password: String,
+    /// The revision of the extension.
+    revision: u64,
+}
+
 /// An invitation that was sent.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code)]
@@ -200,6 +217,14 @@ pub(super) struct ResetSent {
     until: Option<String>,
     /// The new revision of the extension.
     revision: u64,
+}
+
+/// Another key seals the secrets in the store.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct Rotated {
+    /// Its id; the key itself stands in the key file alone.
+    key: String,
 }
 
 /// An access key, shown this once.

@@ -50,7 +50,9 @@ fn read(headers: &HeaderMap) -> Result<Condition, Vec<Fault>> {
     if faults.is_empty() { Ok(Condition { expect: expect.flatten(), once }) } else { Err(faults) }
 }
 
-/// The revision of an entity tag (RFC 9110 §8.8.3); ours are strong.
+/// The revision of an entity tag (RFC 9110 §8.8.3). Ours are strong, since `If-Match` compares strongly
+/// (§13.1.1), though two looks at an extension may differ under one tag in what its phones do: no answer may be
+/// kept, so a tag stands for what may be edited, and for nothing else.
 fn revision(tag: &str) -> Option<Revision> {
     let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
     let good = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -3,7 +3,7 @@
 //! A handler says what is its own: path, parameters, body, the answer when all went well. What holds for
 //! many is said here once: who may ask, the conditions of changes, and which refusals there are.
 
-use super::{extensions, keys, lookouts, own, phones, second, stations, tenants};
+use super::{extensions, keys, lookouts, own, phones, second, secrets, stations, tenants};
 use crate::base::limit::ONCE_KEY_BYTES_MAX;
 use crate::http::problem::{Fault, ProblemBody};
 use crate::http::{forgotten, invitations, portal};
@@ -59,6 +59,7 @@ pub(in crate::http) fn document() -> String {
         keys::Doc::openapi(),
         stations::Doc::openapi(),
         second::Doc::openapi(),
+        secrets::Doc::openapi(),
         own::Doc::openapi(),
         invitations::Doc::openapi(),
         forgotten::Doc::openapi(),

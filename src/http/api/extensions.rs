@@ -1,6 +1,6 @@
 //! Extensions over HTTP: their life, their password, their app.
 
-use super::answer::{Answered, Done, Extensions, Invited, PasswordSet, ResetSent};
+use super::answer::{Answered, Done, Extensions, Invited, PasswordSet, ResetSent, Suggested};
 use super::names::{ExtensionPath, OfExtension, OfTenant, TenantPath};
 use super::query::{self, Query};
 use super::{Api, Body};
@@ -27,6 +27,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
     disable,
     enable,
     set_password,
+    suggest_password,
     reset_password,
     set_pin,
     remove_pin,
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Router<Api> {
         .route(&of("disable"), post(disable))
         .route(&of("enable"), post(enable))
         .route(&of("password"), put(set_password))
+        .route(&of("password/suggestion"), get(suggest_password))
         .route(&of("password/reset"), post(reset_password))
         .route(&of("pin"), put(set_pin).delete(remove_pin))
         .route(&of("app"), put(enable_app).delete(disable_app))
@@ -297,6 +299,18 @@ async fn set_password(
 ) -> Answered {
     let password = new_password(change.password, change.generate)?;
     api.change(caller, condition, Request::PasswordSet { login, password }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/extensions/{number}/password/suggestion",
+    tag = "extensions", params(ExtensionPath),
+    responses((status = 200, description = "Another one each time; nothing has changed", body = Suggested)))]
+/// Suggest a password
+async fn suggest_password(
+    State(api): State<Api>,
+    caller: Caller,
+    OfExtension(login): OfExtension,
+) -> Answered {
+    api.look(caller, Request::PasswordSuggest { login }).await
 }
 
 #[utoipa::path(post, path = "/api/v1/tenants/{tenant}/extensions/{number}/password/reset", tag = "extensions",

@@ -6,7 +6,7 @@
 //! | bodies, path and query, conditions, each with every fault named | `body`, `names`, `query`, `condition` |
 //! | what is answered; which refusal has which status | `answer` |
 //! | the document, `GET /api/v1/openapi.json` | `document` |
-//! | the requests themselves | `tenants`, `extensions`, `phones`, `lookouts`, `keys`, `own`, `second`, `stations` |
+//! | the requests themselves | `tenants`, `extensions`, `phones`, `lookouts`, `keys`, `own`, `second`, `secrets`, `stations` |
 //!
 //! Each request is one [`Request`](crate::service::admin::Request); who may ask it says
 //! [`authority`](crate::service::admin::authority). Every refusal is a problem (RFC 9457).
@@ -27,6 +27,7 @@ mod own;
 mod phones;
 mod query;
 mod second;
+mod secrets;
 mod stations;
 mod tenants;
 
@@ -156,6 +157,7 @@ impl Api {
             .merge(lookouts::routes())
             .merge(keys::routes())
             .merge(second::routes())
+            .merge(secrets::routes())
             .merge(stations::routes())
             .merge(own::routes())
     }

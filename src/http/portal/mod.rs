@@ -5,12 +5,13 @@
 //! | `POST /api/v1/session` `{login,password}` | 201, a session with its two cookies; or 200, a second factor is asked for |
 //! | `POST /api/v1/session/second` `{pending,code}` | 201, as above |
 //! | `POST /api/v1/session/second/mail` `{pending}` | 204, a code is on its way |
+//! | `POST /api/v1/session/second/sms` `{pending}` | 204, the SMS gateway has taken a code |
 //! | `GET`, `DELETE /api/v1/session` | 200, the session of the cookie with its CSRF token; 204, signed out |
 //! | `GET`, `DELETE /api/v1/sessions`, `DELETE /api/v1/sessions/{id}` | 200, the sessions of the same person; 200, the others are ended; 204, that one is |
 //! | `GET /api/v1/me` | 200, who is signed in |
 //! | `POST /api/v1/me/password` `{old,new}` | 204; every other login ends |
 //! | `GET /api/v1/me/second` | 200, how it stands with two-step verification |
-//! | `POST /api/v1/me/second` `{password,method?,confirm?}` | 200, the secret for an app, or a code was mailed; to be confirmed |
+//! | `POST /api/v1/me/second` `{password,method?,mobile?,confirm?}` | 200, the secret for an app, or a code was sent; to be confirmed |
 //! | `POST /api/v1/me/second/verify` `{code}` | 200, it is on; recovery codes |
 //! | `POST /api/v1/me/second/recovery` `{password}` | 200, new recovery codes |
 //! | `POST /api/v1/me/second/clear` `{password}` | 204, it is off |

@@ -2,7 +2,7 @@
 
 use super::super::api::Body;
 use super::super::problem::Problem;
-use super::guard::{Member, with_field};
+use super::guard::{Member, with_field, wrong_field};
 use super::{Api, answer, nothing};
 use crate::service::admin::Password;
 use crate::service::portal::{self, LastAdministrator, Method};
@@ -35,8 +35,10 @@ struct Standing {
     state: String,
     /// Since when it is on.
     since: Option<String>,
-    /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
+    /// What may be shown at sign-in: `totp`, `mail`, `sms`, `recovery`.
     methods: Vec<&'static str>,
+    /// The last digits of the number that codes by SMS go to.
+    mobile: Option<String>,
     /// Recovery codes that were not used.
     recovery_codes_left: usize,
 }
@@ -48,14 +50,18 @@ struct Begin {
     /// The password.
     #[schema(max_length = 1024, write_only)]
     password: String,
-    /// `totp` (an authenticator app, if nothing is said) or `mail` (codes by mail).
-    #[schema(pattern = "^(totp|mail)$", max_length = 8)]
+    /// `totp` (an authenticator app, if nothing is said), `mail` (codes by mail) or `sms` (codes by SMS).
+    #[schema(pattern = "^(totp|mail|sms)$", max_length = 8)]
     method: Option<String>,
+    /// Of `sms`: the number that codes go to, in any usual notation; without its country's code as it is
+    /// written where the tenant's main number is.
+    #[schema(max_length = 64)]
+    mobile: Option<String>,
     /// That the last administrator of a tenant has been warned: nobody there could clear it.
     confirm: Option<bool>,
 }
 
-/// A secret for an authenticator app, shown this once; or where a code was mailed to.
+/// A secret for an authenticator app, shown this once; or where a code was sent to.
 #[derive(Default, Serialize, ToSchema)]
 struct Begun {
     /// Of an app: in base 32, to be typed.
@@ -64,9 +70,11 @@ struct Begun {
     uri: Option<String>,
     /// The address that a code was mailed to.
     email: Option<String>,
+    /// The number that a code was sent to by SMS.
+    mobile: Option<String>,
 }
 
-/// A code of the app.
+/// A code of the app, by mail or by SMS.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Code {
@@ -100,6 +108,7 @@ async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Res
         state: view.state.to_owned(),
         since: view.since.map(crate::base::time::Wall::rfc3339),
         methods: view.methods,
+        mobile: view.mobile,
         recovery_codes_left: view.recovery,
     };
     Ok(answer(StatusCode::OK, &body))
@@ -111,13 +120,20 @@ async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Res
 async fn begin(
     State(api): State<Api>,
     member: Member,
-    Body(Begin { password, method, confirm }): Body<Begin>,
+    Body(Begin { password, method, mobile, confirm }): Body<Begin>,
 ) -> Result<Response, Problem> {
     let last = match confirm {
         Some(true) => LastAdministrator::Warned,
         _ => LastAdministrator::Refuse,
     };
-    let method = if method.as_deref() == Some("mail") { Method::Mail } else { Method::App };
+    let method = match method.as_deref() {
+        None | Some("totp") => Method::App,
+        Some("mail") => Method::Mail,
+        Some("sms") => {
+            Method::Sms(mobile.ok_or_else(|| wrong_field("mobile", "codes by SMS need a number"))?)
+        }
+        Some(_) => return Err(wrong_field("method", "it is none of totp, mail and sms")),
+    };
     let password = Password::new(password);
     let begun = api.desk()?.second_begin(&member.here, member.caller(), password, method, last).await;
     let body = match begun.map_err(with_field("password", NOT_PRESENT))? {
@@ -127,6 +143,7 @@ async fn begin(
             ..Begun::default()
         },
         portal::Begun::Mail(email) => Begun { email: Some(email), ..Begun::default() },
+        portal::Begun::Sms(number) => Begun { mobile: Some(number.to_string()), ..Begun::default() },
     };
     Ok(answer(StatusCode::OK, &body))
 }

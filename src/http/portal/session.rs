@@ -1,7 +1,8 @@
 //! Sessions over HTTP.
 
 use super::super::api::{Body, Source};
-use super::super::problem::{Problem, ProblemBody};
+use super::super::problem::Problem;
+use super::super::refused::{CodeRefused, SignInRefused};
 use super::guard::{Browser, Member, Newcomer, device_line, enter, no_session_line, session_line};
 use super::{Api, answer, nothing};
 use crate::service::admin::Password;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 #[derive(OpenApi)]
-#[openapi(paths(sign_in, second, mail, show, sign_out, list, end_others, end_one))]
+#[openapi(paths(sign_in, second, mail, sms, show, sign_out, list, end_others, end_one))]
 pub(super) struct Doc;
 
 pub(super) fn routes() -> Router<Api> {
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/session", post(sign_in).get(show).delete(sign_out))
         .route("/api/v1/session/second", post(second))
         .route("/api/v1/session/second/mail", post(mail))
+        .route("/api/v1/session/second/sms", post(sms))
         .route("/api/v1/sessions", get(list).delete(end_others))
         .route("/api/v1/sessions/{id}", delete(end_one))
 }
@@ -46,7 +48,7 @@ struct Second {
     /// What the sign-in was answered with.
     #[schema(max_length = 128)]
     pending: String,
-    /// A code of the app or by mail, or a recovery code.
+    /// A code of the app, by mail or by SMS, or a recovery code.
     #[schema(max_length = 64)]
     code: String,
 }
@@ -84,7 +86,7 @@ struct SecondRequired {
     state: &'static str,
     /// What is to be shown with the code, within five minutes.
     pending: String,
-    /// What may be shown: `totp`, `mail`, `recovery`.
+    /// What may be shown: `totp`, `mail`, `sms`, `recovery`.
     methods: Vec<&'static str>,
 }
 
@@ -129,12 +131,7 @@ const fn state(must_change: bool) -> &'static str {
     responses(
         (status = 201, description = "A session; its cookies are set", body = SignedIn),
         (status = 200, description = "A second factor is asked for", body = SecondRequired),
-        (status = 401, description = "The login name or the password is wrong", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Locked after too many failures, until Retry-After; or asked by a page of \
-            another origin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Too many at a time, or the store is away; ask again", body = ProblemBody,
-            content_type = "application/problem+json"),
+        SignInRefused,
     ))]
 /// Sign in
 async fn sign_in(
@@ -162,12 +159,7 @@ async fn sign_in(
 #[utoipa::path(post, path = "/api/v1/session/second", tag = "session", security(()), request_body = Second,
     responses(
         (status = 201, description = "A session; its cookies are set", body = SignedIn),
-        (status = 401, description = "The code is wrong, or the sign-in must begin anew", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Locked after too many failures, until Retry-After; or asked by a page of \
-            another origin", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Too many at a time, or the store is away; ask again", body = ProblemBody,
-            content_type = "application/problem+json"),
+        SignInRefused,
     ))]
 /// Show the second factor of a sign-in
 async fn second(
@@ -187,14 +179,7 @@ async fn second(
     request_body = Pending,
     responses(
         (status = 204, description = "A code is on its way"),
-        (status = 401, description = "The sign-in must begin anew", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Asked by a page of another origin", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 409, description = "Codes by mail are not set up", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The store is away, or no mail can be sent", body = ProblemBody,
-            content_type = "application/problem+json"),
+        CodeRefused,
     ))]
 /// Have a code mailed, as second factor of a sign-in
 async fn mail(
@@ -206,6 +191,26 @@ async fn mail(
     api.admit(source)?;
     let Body(Pending { pending }) = Body::from_request(request, &()).await?;
     api.desk()?.mail_code(&pending, source.0).await?;
+    api.give_back(source);
+    Ok(nothing())
+}
+
+#[utoipa::path(post, path = "/api/v1/session/second/sms", tag = "session", security(()),
+    request_body = Pending,
+    responses(
+        (status = 204, description = "The SMS gateway has taken a code"),
+        CodeRefused,
+    ))]
+/// Have a code sent by SMS, as second factor of a sign-in
+async fn sms(
+    State(api): State<Api>,
+    source: Source,
+    _: Browser,
+    request: Request,
+) -> Result<Response, Problem> {
+    api.admit(source)?;
+    let Body(Pending { pending }) = Body::from_request(request, &()).await?;
+    api.desk()?.text_code(&pending, source.0).await?;
     api.give_back(source);
     Ok(nothing())
 }

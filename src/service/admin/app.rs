@@ -2,7 +2,7 @@
 
 use super::extensions::{checked_email, step};
 use super::view::Response;
-use super::{Admin, By, Carries, Changed, NewPassword, Password, Refusal, check, tenant_of};
+use super::{Admin, By, Carries, Changed, NewPassword, Password, Refusal, check, row, tenant_of};
 use crate::account::life::Event;
 use crate::account::password;
 use crate::account::{LoginName, MailKind};
@@ -33,6 +33,13 @@ impl Admin {
             Ok(Changed { told, credentials: Some(credentials), unlocked: false })
         })
         .await
+    }
+
+    /// A password that satisfies the tenant's policy, whatever that is, and is nobody's yet.
+    pub(super) async fn password_suggest(&self, login: LoginName) -> Result<Response, Refusal> {
+        let row = self.look(move |view| row(&view, &login)).await?;
+        self.terms.scope.saw(row.revision);
+        Ok(Response::Suggested { password: generate(&self.services).expose().to_owned() })
     }
 
     /// Starts a new licence: a new password, and room for new devices. Its person is sent a mail that

@@ -137,6 +137,7 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
             (least, Whom::Extension(login))
         }
         R::ExtensionShow { login }
+        | R::PasswordSuggest { login }
         | R::DeviceHistory { login, .. }
         | R::StationLogin { login, .. }
         | R::StationLogout { login }
@@ -171,3 +172,5 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod tests;
+#[cfg(test)]
+pub(in crate::service) use tests::every_change;

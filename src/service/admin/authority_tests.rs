@@ -80,6 +80,7 @@ rows! {
     ExtensionRemove { login: login() } => ADMINISTRATOR,
     PasswordSet { login: login(), password: NewPassword::Generate } => ADMINISTRATOR,
     PasswordReset { login: login() } => ADMINISTRATOR,
+    PasswordSuggest { login: login() } => USER,
     PinSet { login: login(), pin: Password::new(String::new()) } => USER,
     PinRemove { login: login() } => USER,
     QuestionSet { login: login(), question: String::new(), answer: Password::new(String::new()) } => OWNER,
@@ -122,6 +123,12 @@ rows! {
     SecondShow { login: login() } => USER,
     SecondClear { login: login() } => ADMINISTRATOR,
     Import { csv: Password::new(String::new()) } => OPERATOR,
+}
+
+/// The commands of all requests that change something.
+pub(in crate::service) fn every_change() -> Vec<&'static str> {
+    let requests = rows().into_iter().map(|(request, _)| request).filter(|request| !request.only_looks());
+    requests.map(|request| request.command()).collect()
 }
 
 #[test]

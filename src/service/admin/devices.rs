@@ -4,13 +4,14 @@ use super::view::{BindingView, DeviceView, HistoryView, Response};
 use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
 use crate::base::time::Wall;
+use crate::core::refusal::Refusal as Refused;
 use crate::directory::ExtensionRecord;
 use crate::licence::{Device, DeviceId, Traced};
 use crate::registrar::Binding;
 use crate::registrar::history::{DeviceHistory, Event, Happened, Happening, Kept};
 use crate::service::history;
 use crate::service::tables::account;
-use crate::store::View;
+use crate::store::{Revision, View};
 use std::time::Duration;
 
 impl Admin {
@@ -20,7 +21,7 @@ impl Admin {
         let _ = history::settle(&self.services).await; // what is lost is counted
         let look = move |view: View<'_>| Ok((row(&view, &login)?, history::of(&view, &login)?));
         let (row, history) = self.look(look).await?;
-        self.terms.scope.saw(row.revision);
+        self.terms.scope.saw(Revision(row.value.edited));
         let record = row.value;
         let bindings =
             self.services.directory.with(of.as_str(), |entry| entry.bindings.clone()).unwrap_or_default();
@@ -28,6 +29,7 @@ impl Admin {
         let rows = record.licence.devices.iter().filter(|device| !device.revoked);
         let show = |device: &Device| DeviceView {
             flapping: history.flapping(device.id, now).map(Wall::rfc3339),
+            previous_password: history.previous_password(device.id).map(Wall::rfc3339),
             ..show_device(device, &bindings, expires_max, now)
         };
         Ok(Response::Devices(rows.map(show).collect()))
@@ -158,6 +160,10 @@ fn show_event((device, event): (Option<DeviceId>, Event)) -> HistoryView {
         event: event.what.label().to_owned(),
         address: event.address.map(|address| address.to_string()),
         detail: event.what.detail(),
+        way_out: match &event.what {
+            Kept::Refused { why } => Refused::way_out_of(why).map(str::to_owned),
+            _ => None,
+        },
         times: event.times.into(),
         last: event.last.rfc3339(),
     }
@@ -206,6 +212,7 @@ fn show_device(device: &Device, bindings: &[Binding], expires_max: Duration, now
             .max()
             .unwrap_or(0),
         flapping: None,
+        previous_password: None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
 use crate::service::index;
-use crate::service::tables::{extension, put_extension};
+use crate::service::tables::{extension, put_edited};
 use crate::store::{self, Txn};
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Admin {
         check::name(&name).map_err(|reason| bad("--name", reason))?;
         let email = checked_email(email)?;
         check::room(self.services.directory.len(), 1)?;
-        let (services, scope) = (self.services.clone(), Arc::clone(&self.terms.scope));
+        let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
             let tenant = tenant_of(txn, &login)?;
             if login.is_station() {
@@ -35,14 +35,16 @@ impl Admin {
             if let Some(password) = &password {
                 check::password(tenant.policies.password, password.expose(), login.as_str())?;
             }
-            if extension(txn, &login)?.is_some() {
+            if let Some(row) = extension(txn, &login)? {
+                terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
                 return Err(Refusal::ExtensionExists(login.to_string()));
             }
             let password = password.as_ref().map(Password::expose);
-            let (record, credentials) = services.new_extension(login, name, email, password, txn.now());
+            let (mut record, credentials) = services.new_extension(login, name, email, password, txn.now());
             index::claim(txn, None, &record)?;
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
-            scope.saw(put_extension(txn, &record, store::Expect::Absent)?);
+            terms.scope.seal(&services, &terms.once, txn, &mut record.answered, Response::Done)?;
+            terms.scope.saw(put_edited(txn, &mut record, store::Expect::Absent)?);
             Ok((record, credentials))
         };
         let apply = |directory: &Directory, new: &(ExtensionRecord, Option<Credentials>)| {
@@ -53,8 +55,8 @@ impl Admin {
 
     pub(super) async fn extension_show(&self, login: LoginName) -> Result<Response, Refusal> {
         let row = self.look(move |view| row(&view, &login)).await?;
-        self.terms.scope.saw(row.revision);
-        let view = show(&row.value, row.revision, &self.services.directory, self.now());
+        self.terms.scope.saw(store::Revision(row.value.edited));
+        let view = show(&row.value, &self.services.directory, self.now());
         Ok(Response::Extension(view))
     }
 
@@ -110,7 +112,7 @@ impl Admin {
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = row(txn, &login)?;
-            scope.check(row.revision)?;
+            scope.check(row.value.edited)?;
             by.remove(txn, &row.value)?;
             Ok(login)
         };
@@ -184,18 +186,19 @@ pub(super) fn checked_email(email: Option<String>) -> Result<Option<String>, Ref
     Ok(email)
 }
 
+/// The word for its state.
+pub(super) fn state(record: &ExtensionRecord, directory: &Directory, now: Wall) -> &'static str {
+    let tenant_active = directory.tenant(record.login.tenant()).is_some_and(|tenant| tenant.active);
+    record.life.label(tenant_active, facts(record), now)
+}
+
 /// Until when the last of its locks lasts.
 fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
     let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
     ends.filter(|until| *until > now).max()
 }
 
-pub(super) fn show(
-    record: &ExtensionRecord,
-    revision: store::Revision,
-    directory: &Directory,
-    now: Wall,
-) -> ExtensionView {
+pub(super) fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> ExtensionView {
     let live = directory.with(record.login.as_str(), |entry| {
         entry.bindings.iter().filter(|binding| binding.is_live(now)).count()
     });
@@ -212,13 +215,13 @@ pub(super) fn show(
             Role::Admin => "admin",
         }
         .to_owned(),
-        state: record.life.label(facts(record), now).to_owned(),
+        state: state(record, directory, now).to_owned(),
         invited_until: invited_until(record).map(Wall::rfc3339),
         app: if record.licence.enabled { "enabled" } else { "disabled" }.to_owned(),
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
         station: record.station.as_deref().map(str::to_owned),
         locked_until: locked_until(record, now).map(Wall::rfc3339),
-        revision: revision.0,
+        revision: record.edited,
     }
 }

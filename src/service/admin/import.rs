@@ -12,7 +12,7 @@ use crate::base::limit;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::Services;
 use crate::service::audit::{About, Known, of_extension};
-use crate::service::tables::{TENANTS, extension, put_extension};
+use crate::service::tables::{TENANTS, extension, put_edited};
 use crate::store::{self, Txn, View};
 use csv::StringRecord;
 use std::collections::{HashMap, HashSet};
@@ -44,17 +44,17 @@ impl Admin {
         let mut extensions = 0;
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
-            let group: Vec<New> = rows.by_ref().take(GROUP_ROWS).collect();
+            let mut group: Vec<New> = rows.by_ref().take(GROUP_ROWS).collect();
             let by = by.clone();
             let job = move |txn: &mut Txn<'_>| {
                 for (record, _) in &group {
                     still_possible(txn, &record.login, extensions)?;
                 }
-                for (record, _) in &group {
+                for (record, _) in &mut group {
                     let about = About::Extension(record.login.clone());
                     crate::service::index::claim(txn, None, record)?;
                     by.note(txn, about, &Known::new(), &of_extension(record))?;
-                    put_extension(txn, record, store::Expect::Absent)?;
+                    put_edited(txn, record, store::Expect::Absent)?;
                 }
                 Ok(group)
             };

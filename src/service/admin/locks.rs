@@ -87,6 +87,7 @@ fn show_locks(record: &ExtensionRecord, now: Wall) -> impl Iterator<Item = LockV
         since: Some(lock.since.rfc3339()),
         until: lock.until.rfc3339(),
         source: lock.source.to_string(),
+        device: Some(lock.device.to_string()).filter(|device| !device.is_empty()),
     })
 }
 
@@ -98,5 +99,6 @@ fn show_ban(ban: &Ban) -> LockView {
         since: Some(ban.since.rfc3339()),
         until: ban.until.rfc3339(),
         source: ban.source.to_string(),
+        device: None,
     }
 }

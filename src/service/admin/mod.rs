@@ -17,6 +17,7 @@ mod extensions;
 mod import;
 mod invite;
 mod keys;
+mod lines;
 mod locks;
 mod numbers;
 mod once;
@@ -41,7 +42,9 @@ pub use authority::Actor;
 pub use caller::{Caller, Via, Who};
 pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
+pub use lines::Lines;
 pub use once::Sealed;
+pub(in crate::service) use once::seal_id_of as seal_id_of_answer;
 pub use refusal::{Refusal, RowFault};
 pub use request::{Expect, Narrow, NewPassword, NumberChanges, Password, Peer, Request, TenantSettings};
 pub use scope::{Answer, Condition};
@@ -53,17 +56,18 @@ pub use view::{
 
 use super::audit::{About, Change, Known, note, note_outbox, of_extension};
 use super::index::{self, ClaimError, Indexed};
-use super::tables::{HISTORIES, TENANTS, account, end_sessions, overlay, put_extension, table_of};
+use super::tables::{
+    HISTORIES, TENANTS, account, end_sessions, overlay, put_edited, put_extension, table_of,
+};
 use super::{Services, opens_phones, tables};
-use crate::account::{Life, LoginName, Role, Tenant, TenantCode};
-use crate::base::flow::FlowId;
+use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::record::What;
-use crate::directory::{Credentials, Directory, Entry, ExtensionRecord};
-use crate::licence::DeviceId;
+use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::lockout;
 use crate::registrar::history::Happened;
 use crate::store::{self, Row as Stored, StoreError, Txn, View};
+use lines::{end, may_connect, shut_out};
 use once::Once;
 use scope::{Scope, Terms};
 use std::any::Any;
@@ -100,9 +104,6 @@ pub struct Admin {
     terms: Terms,
     lines: Option<Lines>,
 }
-
-/// Ends a connection over which a phone of this extension registered that may not use it any more.
-pub type Lines = Arc<dyn Fn(FlowId, &LoginName) + Send + Sync>;
 
 /// A change of an extension's record, and what memory must be told besides the record.
 pub(in crate::service) struct Changed<T> {
@@ -206,6 +207,7 @@ impl Admin {
             R::ExtensionInvite { login } => self.extension_invite(by, login).await,
             R::ExtensionRemove { login } => self.extension_remove(by, login).await,
             R::PasswordSet { login, password } => self.password_set(by, login, password).await,
+            R::PasswordSuggest { login } => self.password_suggest(login).await,
             R::PasswordReset { login } => self.password_reset(by, login).await,
             R::PinSet { login, pin } => self.pin_set(by, login, pin).await,
             R::PinRemove { login } => self.pin_remove(by, login).await,
@@ -307,10 +309,12 @@ impl Admin {
         decide: impl FnOnce(&mut ExtensionRecord, &mut Txn<'_>) -> Result<Changed<T>, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let memory = Arc::clone(&self.services.directory);
-        let scope = Arc::clone(&self.terms.scope);
+        let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
+            let scope = &terms.scope;
             let row = account(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
-            scope.check(row.revision)?;
+            scope.recall(&services, txn, row.value.answered.as_deref())?;
+            scope.check(row.value.edited)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
             let (before, bound) = (of_extension(&record), record.bindings.clone());
@@ -322,7 +326,13 @@ impl Admin {
             }
             index::claim(txn, Some(&indexed), &record)?;
             by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
-            scope.saw(put_extension(txn, &record, store::Expect::At(row.revision))?);
+            let expect = store::Expect::At(row.revision);
+            if by.edits() {
+                scope.seal(&services, &terms.once, txn, &mut record.answered, response_to(&changed.told))?;
+                scope.saw(put_edited(txn, &mut record, expect)?);
+            } else {
+                put_extension(txn, &record, expect)?;
+            }
             index::release(txn, &indexed, Some(&record))?;
             Ok((record, changed, news))
         };
@@ -346,10 +356,7 @@ impl Admin {
             }
             end(lines.as_ref(), &record.login, &shut_out);
         };
-        let told = |(_, changed, _): &Done<T>| {
-            let told: &dyn Any = &changed.told;
-            Some(told.downcast_ref().cloned().unwrap_or(Response::Done))
-        };
+        let told = |(_, changed, _): &Done<T>| Some(response_to(&changed.told));
         self.commit_telling(job, apply, told).await.map(|(_, changed, _)| changed.told)
     }
 
@@ -364,6 +371,11 @@ impl Admin {
     fn now(&self) -> Wall {
         self.services.store.view().now()
     }
+}
+
+/// What is answered to a change that tells this.
+fn response_to(told: &dyn Any) -> Response {
+    told.downcast_ref().cloned().unwrap_or(Response::Done)
 }
 
 /// Who changes something, and by which command.
@@ -387,6 +399,12 @@ impl By {
     /// Anybody, from this address.
     pub(super) const fn anybody(from: IpAddr, command: &'static str) -> Self {
         Self { who: Who::Anybody(from), command }
+    }
+
+    /// Whether what they change is an edit, which others may not overwrite unseen. What anybody can cause who
+    /// has shown nothing is none: a code that is asked for, a password said to be forgotten.
+    const fn edits(&self) -> bool {
+        !matches!(self.who, Who::Anybody(_))
     }
 
     /// Writes the line of the audit: before the change itself is written.
@@ -415,28 +433,6 @@ impl By {
         HISTORIES.remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
         table_of(login).remove(txn, &[login.tenant(), login.number()], store::Expect::Any)?;
         index::release(txn, &Indexed::of(record), None)
-    }
-}
-
-/// Whether a device of an extension may have a connection at all: others may sign in anew over theirs.
-fn may_connect(record: &ExtensionRecord, device: DeviceId) -> bool {
-    let activated = || record.licence.device(device).is_some_and(|known| !known.revoked);
-    record.life == Life::Active && record.licence.enabled && activated()
-}
-
-/// The connections of an extension that only devices have which may not.
-fn shut_out(directory: &Directory, login: &LoginName, may: impl Fn(DeviceId) -> bool) -> Vec<FlowId> {
-    let of = |entry: &mut Entry| {
-        let over = |stream: FlowId| entry.bindings.iter().filter(move |known| known.stream == Some(stream));
-        let streams = entry.bindings.iter().filter_map(|binding| binding.stream);
-        streams.filter(|stream| over(*stream).all(|binding| !may(binding.device))).collect()
-    };
-    directory.with(login.as_str(), of).unwrap_or_default()
-}
-
-fn end(lines: Option<&Lines>, login: &LoginName, streams: &[FlowId]) {
-    if let Some(lines) = lines {
-        streams.iter().for_each(|stream| lines(*stream, login));
     }
 }
 

@@ -42,6 +42,24 @@ impl Admin {
         .await
     }
 
+    /// Reads the number that codes by SMS are to go to, as [`Admin::read_numbers`].
+    ///
+    /// # Errors
+    /// As [`Admin::read_numbers`].
+    pub(in crate::service) async fn read_mobile(
+        &self,
+        login: &LoginName,
+        text: &str,
+    ) -> Result<DirectNumber, Refusal> {
+        let (login, text) = (login.clone(), text.to_owned());
+        self.look(move |view| {
+            let plan = tenant_of(&view, &login)?.main_number.and_then(|main| main.plan);
+            let read = DirectNumber::read(&text, plan.as_ref());
+            read.map_err(|fault| bad("mobile", fault.to_string()))
+        })
+        .await
+    }
+
     /// Reads a tenant's main number, if one is given; an empty text is none. As for
     /// [`Admin::read_numbers`] not on the committer.
     ///

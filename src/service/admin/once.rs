@@ -7,11 +7,20 @@
 //! | something else under the same key | refused |
 //! | what was refused the first time | judged anew: nothing had been done |
 //!
-//! The answer is written by the job that makes the change, after it: a crash between the two leaves a
-//! change that nobody was told of, and the request is judged anew.
+//! The answer is written by the job that makes the change, after it. A crash between the two:
+//!
+//! | what was asked to change | asked again after the crash |
+//! |--------------------------|-----------------------------|
+//! | an extension, a station or a tenant | the answer: it stands in the record too, in the change's own write ([`Answered`]); a generated secret is the same |
+//! | something is removed | it is not there (404) |
+//! | a key of an operator | the key of that name gets another secret; nobody was told the former |
+//! | the key of the secrets | there is another one |
+//!
+//! The edit after it moves what stands in the record here, before it takes its place.
 
 use super::Refusal;
 use super::scope::{Answer, Mark};
+use crate::account::Answered;
 use crate::base::limit::{ONCE_KEPT, ONCE_MAX, ONCE_PER_CALLER_MAX};
 use crate::base::rng::Rng;
 use crate::base::time::Wall;
@@ -44,6 +53,25 @@ impl Sealed {
         Self { at: now, request: mark.request, answer: sealed }
     }
 
+    /// As it stands in the record of what was changed.
+    pub(super) fn of(self, mark: &Mark) -> Answered {
+        let Self { at, request, answer } = self;
+        Answered { account: mark.account.as_str().into(), key: mark.key, at, request, sealed: answer }
+    }
+
+    /// The answer.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherRequest`] if something else was asked; [`Refusal::Store`] if it does not open.
+    pub(super) fn open(&self, services: &Services, mark: &Mark) -> Result<Answer, Refusal> {
+        if self.request != mark.request {
+            return Err(Refusal::OtherRequest);
+        }
+        let opened = services.sealer.open(&seal_id(mark), &self.answer);
+        let answer = opened.ok().and_then(|text| serde_json::from_slice(text.expose()).ok());
+        answer.ok_or_else(|| Refusal::Store("what was answered before cannot be read".into()))
+    }
+
     /// Seals it anew if it is sealed with a former key; `account` and `key` are the parts of its key.
     ///
     /// # Errors
@@ -58,8 +86,19 @@ impl Sealed {
     }
 }
 
+impl From<Answered> for Sealed {
+    fn from(answered: Answered) -> Self {
+        Self { at: answered.at, request: answered.request, answer: answered.sealed }
+    }
+}
+
 fn seal_id(mark: &Mark) -> Vec<u8> {
     id_of(&mark.account, &hex(&mark.key))
+}
+
+/// What the seal of an answer that stands in a record is bound to.
+pub(in crate::service) fn seal_id_of(answered: &Answered) -> Vec<u8> {
+    id_of(&answered.account, &hex(&answered.key))
 }
 
 fn id_of(account: &str, key: &str) -> Vec<u8> {
@@ -99,12 +138,21 @@ impl Once {
     /// [`Refusal::OtherRequest`]; as [`View::get`].
     pub(super) fn find(services: &Services, view: &View<'_>, mark: &Mark) -> Result<Option<Answer>, Refusal> {
         let Some(row) = ONCE.get(view, &[&mark.account, &hex(&mark.key)])? else { return Ok(None) };
-        if row.value.request != mark.request {
-            return Err(Refusal::OtherRequest);
+        row.value.open(services, mark).map(Some)
+    }
+
+    /// Keeps an answer that stood in a record, if a crash kept it from being kept, and it still counts.
+    ///
+    /// # Errors
+    /// As [`Txn::put`].
+    pub(super) fn settle(&self, txn: &mut Txn<'_>, answered: Answered) -> Result<(), Refusal> {
+        let (account, key) = (answered.account.to_string(), answered.key);
+        let ended = answered.at + ONCE_KEPT <= txn.now();
+        if ended || ONCE.get(txn, &[&account, &hex(&key)])?.is_some() {
+            return Ok(());
         }
-        let opened = services.sealer.open(&seal_id(mark), &row.value.answer);
-        let answer = opened.ok().and_then(|text| serde_json::from_slice(text.expose()).ok());
-        answer.map(Some).ok_or_else(|| Refusal::Store("what was answered before cannot be read".into()))
+        let mark = Mark { account, key, request: answered.request };
+        self.keep(txn, &mark, &answered.into())
     }
 
     /// Keeps an answer; past the bounds the oldest goes.

@@ -80,6 +80,18 @@ pub enum Refusal {
     /// No mail can be sent as the server is configured.
     #[error("no mail can be sent: {0}")]
     NoMail(String),
+    /// The server has no SMS gateway.
+    #[error("codes by SMS are not offered: sms.url is not set in the server's configuration")]
+    NoTexts,
+    /// No number was confirmed that codes go to.
+    #[error("codes by SMS of extension {0} are not set up")]
+    NoMobile(String),
+    /// The SMS gateway does not take a text.
+    #[error("the SMS gateway refused the number or the text; try another number, or another method")]
+    TextRefused,
+    /// The SMS gateway has not taken a text yet.
+    #[error("the code could not be sent yet, and is tried again until it ends; ask for another in a minute")]
+    TextWaits,
     /// The link of an invitation or a reset does not work, or not any more.
     #[error("the link does not work, or not any more")]
     NoInvitation,

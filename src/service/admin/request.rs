@@ -77,6 +77,9 @@ pub enum Request {
         login: LoginName,
         password: NewPassword,
     },
+    PasswordSuggest {
+        login: LoginName,
+    },
     PasswordReset {
         login: LoginName,
     },
@@ -223,6 +226,7 @@ impl Request {
             Self::ExtensionInvite { .. } => "extension invite",
             Self::ExtensionRemove { .. } => "extension remove",
             Self::PasswordSet { .. } => "password set",
+            Self::PasswordSuggest { .. } => "password suggest",
             Self::PasswordReset { .. } => "password reset",
             Self::PinSet { .. } => "pin set",
             Self::PinRemove { .. } => "pin remove",
@@ -266,6 +270,7 @@ impl Request {
             Self::TenantAdd { .. }
                 | Self::ExtensionAdd { .. }
                 | Self::BanClear { .. }
+                | Self::SecretsRotate
                 | Self::KeyAdd { login: None, .. }
                 | Self::KeyRemove { login: None, .. }
                 | Self::Import { .. }
@@ -291,6 +296,7 @@ impl Request {
                 | Self::StationList { .. }
                 | Self::KeyList { .. }
                 | Self::SecondShow { .. }
+                | Self::PasswordSuggest { .. }
         )
     }
 }

@@ -5,6 +5,7 @@
 
 use super::once::{Once, Sealed};
 use super::{Refusal, Response, Who};
+use crate::account::Answered;
 use crate::base::limit;
 use crate::service::Services;
 use crate::store::{Revision, Txn};
@@ -18,7 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Answer {
     /// What.
     pub response: Response,
-    /// The revision of the tenant or extension that was looked at or changed, if it was one.
+    /// The revision of the tenant, extension or station that was looked at or changed, if it was one: that of
+    /// its last edit ([`crate::service::tables::put_edited`]).
     pub revision: Option<Revision>,
 }
 
@@ -28,6 +30,7 @@ impl Answer {
     pub fn object(&self) -> Value {
         let mut object = match &self.response {
             Response::Generated { login, password } => json!({ "login": login, "password": password }),
+            Response::Suggested { password } => json!({ "password": password }),
             Response::Invited { email, until } => json!({ "email": email, "until": until }),
             Response::Reset { email, until } => json!({ "email": email, "until": until }),
             Response::Imported { extensions } => json!({ "imported": extensions }),
@@ -49,7 +52,7 @@ impl Answer {
 /// What is asked beside the request itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Condition {
-    /// Only if the tenant or extension still has this revision.
+    /// Only if the tenant, extension or station still has this revision.
     pub expect: Option<Revision>,
     /// Once only, under this key of the asker's, of at most [`limit::ONCE_KEY_BYTES_MAX`] bytes.
     pub once: Option<String>,
@@ -72,6 +75,12 @@ pub(super) struct Mark {
     pub(super) key: [u8; 32],
     /// A keyed hash of the request, which may hold a password.
     pub(super) request: [u8; 32],
+}
+
+impl Mark {
+    fn is_of(&self, answered: &Answered) -> bool {
+        *answered.account == *self.account && answered.key == self.key
+    }
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +131,47 @@ impl Scope {
         Err(Refusal::Answered)
     }
 
+    /// Looks whether the last edit of a record was this very request, which a crash kept from being answered.
+    ///
+    /// # Errors
+    /// As [`Scope::begin`].
+    pub(super) fn recall(
+        &self,
+        services: &Services,
+        txn: &Txn<'_>,
+        answered: Option<&Answered>,
+    ) -> Result<(), Refusal> {
+        let (Some(mark), Some(answered)) = (&self.once, answered) else { return Ok(()) };
+        if !mark.is_of(answered) || answered.at + limit::ONCE_KEPT <= txn.now() {
+            return Ok(());
+        }
+        let before = Sealed::from(answered.clone()).open(services, mark)?;
+        self.found().before = Some(before);
+        Err(Refusal::Answered)
+    }
+
+    /// Puts what is answered into the record that is about to be put, in the place of what was answered to
+    /// the edit before it; that is kept by its key first, if it is not yet.
+    ///
+    /// # Errors
+    /// As [`Txn::put`].
+    pub(super) fn seal(
+        &self,
+        services: &Services,
+        kept: &Once,
+        txn: &mut Txn<'_>,
+        answered: &mut Option<Box<Answered>>,
+        response: Response,
+    ) -> Result<(), Refusal> {
+        if let Some(former) = answered.take() {
+            kept.settle(txn, *former)?;
+        }
+        let Some(mark) = &self.once else { return Ok(()) };
+        let answer = Answer { response, revision: Some(Revision(txn.newest().0)) };
+        *answered = Some(Box::new(Sealed::new(services, mark, &answer, txn.now()).of(mark)));
+        Ok(())
+    }
+
     /// Keeps what is answered, for when it is asked again.
     ///
     /// # Errors
@@ -138,13 +188,13 @@ impl Scope {
         kept.keep(txn, mark, &Sealed::new(services, mark, &answer, txn.now()))
     }
 
-    /// The record that is to be changed has this revision.
+    /// What is to be changed is as this edit left it.
     ///
     /// # Errors
     /// [`Refusal::Changed`] if the asker has seen another.
-    pub(super) fn check(&self, revision: Revision) -> Result<(), Refusal> {
+    pub(super) fn check(&self, edited: u64) -> Result<(), Refusal> {
         match self.expect {
-            Some(expect) if expect != revision => Err(Refusal::Changed { revision: revision.0 }),
+            Some(expect) if expect != Revision(edited) => Err(Refusal::Changed { revision: edited }),
             _ => Ok(()),
         }
     }

@@ -1,15 +1,16 @@
 //! Which extensions a list shows: those in a state, those that a text is found in, page by page.
 
-use super::extensions::{facts, show};
+use super::extensions::{show, state};
 use super::view::Response;
 use super::{Admin, Refusal, tenant};
 use crate::account::{LoginName, TenantCode};
 use crate::base::limit;
 use crate::base::time::{Mono, Wall};
-use crate::directory::ExtensionRecord;
+use crate::directory::{Directory, ExtensionRecord};
 use crate::service::tables::{EXTENSIONS, extension};
 use crate::store::{Key, View};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Records read at a time.
 const AT_ONCE: usize = 512;
@@ -44,7 +45,7 @@ pub enum State {
     Expired,
     /// May register and be called.
     Active,
-    /// Keeps everything, may do nothing.
+    /// Keeps everything, may do nothing: itself, or its tenant.
     Disabled,
     /// Locked for new sign-ins, whatever else.
     Locked,
@@ -84,6 +85,7 @@ impl std::str::FromStr for State {
 struct Wanted {
     text: Option<String>,
     state: Option<State>,
+    directory: Arc<Directory>,
 }
 
 impl Wanted {
@@ -98,7 +100,7 @@ impl Wanted {
             && match self.state {
                 None => true,
                 Some(State::Locked) => is_locked(record, now),
-                Some(state) => record.life.label(facts(record), now) == state.label(),
+                Some(wanted) => state(record, &self.directory, now) == wanted.label(),
             }
     }
 }
@@ -119,8 +121,9 @@ impl Admin {
             let reason = format!("it is longer than {} characters", limit::SEARCH_CHARS_MAX);
             return Err(super::check::bad("--search", reason));
         }
-        let wanted = Wanted { text: search.text.map(|text| text.to_lowercase()), state: search.state };
-        let directory = std::sync::Arc::clone(&self.services.directory);
+        let directory = Arc::clone(&self.services.directory);
+        let text = search.text.map(|text| text.to_lowercase());
+        let wanted = Wanted { text, state: search.state, directory: Arc::clone(&directory) };
         // Whoever is locked has failures that memory knows, so that not every record need be read.
         let suspects = (wanted.state == Some(State::Locked)).then(|| self.suspects(of.as_ref()));
         self.look(move |view| {
@@ -131,7 +134,7 @@ impl Admin {
                 Some(suspects) => among(&view, &suspects, &wanted, page.after.as_ref(), most)?,
                 None => scan(&view, of.as_ref(), &wanted, page.after.as_ref(), most)?,
             };
-            let rows = found.iter().map(|(record, revision)| show(record, *revision, &directory, view.now()));
+            let rows = found.iter().map(|record| show(record, &directory, view.now()));
             Ok(Response::Extensions { rows: rows.collect(), next: next.map(|login| login.to_string()) })
         })
         .await
@@ -155,8 +158,8 @@ impl Admin {
     }
 }
 
-/// Records and their revisions, and after which extension to go on.
-type Found = (Vec<(ExtensionRecord, crate::store::Revision)>, Option<LoginName>);
+/// Records, and after which extension to go on.
+type Found = (Vec<ExtensionRecord>, Option<LoginName>);
 
 fn among(
     view: &View<'_>,
@@ -170,10 +173,10 @@ fn among(
         let Some(row) = extension(view, login)? else { continue };
         if wanted.fits(&row.value, view.now()) {
             if found.len() == most {
-                let next = found.last().map(|(record, _): &(ExtensionRecord, _)| record.login.clone());
+                let next = found.last().map(|record: &ExtensionRecord| record.login.clone());
                 return Ok((found, next));
             }
-            found.push((row.value, row.revision));
+            found.push(row.value);
         }
     }
     Ok((found, None))
@@ -196,7 +199,7 @@ fn scan(
         for (key, row) in page {
             let login = row.value.login.clone();
             if wanted.fits(&row.value, view.now()) {
-                found.push((row.value, row.revision));
+                found.push(row.value);
             }
             looked += 1;
             if found.len() == most || looked == limit::SEARCHED_MAX {

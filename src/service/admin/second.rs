@@ -10,13 +10,14 @@ use crate::service::portal::{SecondStanding, factors};
 impl Admin {
     pub(super) async fn second_show(&self, login: LoginName) -> Result<Response, Refusal> {
         let record = self.look(move |view| record(&view, &login)).await?;
-        let standing = SecondStanding::of(record.portal.as_deref());
+        let standing = SecondStanding::of(&record);
         Ok(Response::Second(SecondView {
             login: record.login.to_string(),
             state: standing.state.to_owned(),
             since: standing.since.map(Wall::rfc3339),
             methods: standing.methods.join(" "),
             recovery_codes_left: standing.recovery as u64,
+            mobile: standing.mobile,
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use super::check::{self, bad, within};
 use super::view::TenantView;
-use super::{Defaults, Refusal, Stored, TenantSettings};
+use super::{Defaults, Refusal, TenantSettings};
 use crate::account::password::Policy;
 use crate::account::{MainNumber, Tenant};
 use crate::base::limit;
@@ -88,8 +88,7 @@ fn checked_sender(text: &str) -> Result<Option<&str>, Refusal> {
 }
 
 /// A tenant with what counts for it now.
-pub(super) fn show(row: &Stored<Tenant>, defaults: Defaults) -> TenantView {
-    let Stored { revision, value: tenant } = row;
+pub(super) fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
     let policies = &tenant.policies;
     let lockout = defaults.lockout.of_tenant(policies);
     TenantView {
@@ -110,6 +109,6 @@ pub(super) fn show(row: &Stored<Tenant>, defaults: Defaults) -> TenantView {
         mail_sender: policies.mails.sender.as_deref().map(str::to_owned),
         mail_new_device: policies.mails.new_device,
         mail_locked: policies.mails.locked,
-        revision: revision.0,
+        revision: tenant.edited,
     }
 }

@@ -24,7 +24,7 @@ use crate::account::{Life, LoginName, StationId, TenantCode};
 use crate::base::limit;
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
-use crate::service::tables::{STATIONS, account, extension, overlay, put_extension};
+use crate::service::tables::{STATIONS, account, extension, overlay, put_edited};
 use crate::store::{self, Row as Stored, Txn, View};
 use std::sync::Arc;
 
@@ -42,10 +42,11 @@ impl Admin {
         if !login.is_station() {
             return Err(Refusal::NoSuchStation(login.to_string()));
         }
-        let services = self.services.clone();
+        let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
             tenant_of(txn, &login)?;
-            if account(txn, &login)?.is_some() {
+            if let Some(row) = account(txn, &login)? {
+                terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
                 return Err(Refusal::StationExists(login.to_string()));
             }
             let mut record = ExtensionRecord::new(login, name, None);
@@ -55,7 +56,8 @@ impl Admin {
                 set_password(&services, &mut record, txn, &password, Event::SetPassword)?;
             record.licence.enable();
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
-            put_extension(txn, &record, store::Expect::Absent)?;
+            terms.scope.seal(&services, &terms.once, txn, &mut record.answered, told.clone())?;
+            terms.scope.saw(put_edited(txn, &mut record, store::Expect::Absent)?);
             Ok((record, credentials, told))
         };
         let apply = |directory: &Directory, new: &(ExtensionRecord, Credentials, Response)| {
@@ -67,7 +69,7 @@ impl Admin {
 
     pub(super) async fn station_show(&self, login: LoginName) -> Result<Response, Refusal> {
         let row = self.look(move |view| station(&view, &login)).await?;
-        self.terms.scope.saw(row.revision);
+        self.terms.scope.saw(store::Revision(row.value.edited));
         Ok(Response::Station(self.show_station(&row)))
     }
 
@@ -124,7 +126,7 @@ impl Admin {
         let scope = Arc::clone(&self.terms.scope);
         let job = move |txn: &mut Txn<'_>| {
             let row = station(txn, &login)?;
-            scope.check(row.revision)?;
+            scope.check(row.value.edited)?;
             let desk = row.value;
             let agent = match agent_at(txn, &desk)? {
                 Some(mut agent) => {
@@ -132,7 +134,7 @@ impl Admin {
                     let before = of_extension(&agent);
                     agent.station = None;
                     by.note(txn, About::Extension(agent.login.clone()), &before, &of_extension(&agent))?;
-                    put_extension(txn, &agent, store::Expect::Any)?;
+                    put_edited(txn, &mut agent, store::Expect::Any)?;
                     Some(agent)
                 }
                 None => None,
@@ -160,10 +162,11 @@ impl Admin {
         id: StationId,
     ) -> Result<Response, Refusal> {
         let memory = Arc::clone(&self.services.directory);
-        let scope = Arc::clone(&self.terms.scope);
+        let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
             let row = extension(txn, &login)?.ok_or_else(|| no_extension(txn, &login))?;
-            scope.check(row.revision)?;
+            terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
+            terms.scope.check(row.value.edited)?;
             let mut agent = row.value;
             if agent.life != Life::Active {
                 return Err(Refusal::NotActive(login.to_string()));
@@ -184,8 +187,9 @@ impl Admin {
             agent.station = Some(id.as_str().into());
             by.note(txn, About::Extension(login.clone()), &before, &of_extension(&agent))?;
             desk.station = Some(login.number().into());
-            put_extension(txn, &desk, store::Expect::Any)?;
-            scope.saw(put_extension(txn, &agent, store::Expect::At(row.revision))?);
+            put_edited(txn, &mut desk, store::Expect::Any)?;
+            terms.scope.seal(&services, &terms.once, txn, &mut agent.answered, Response::Done)?;
+            terms.scope.saw(put_edited(txn, &mut agent, store::Expect::At(row.revision))?);
             Ok((desk, agent))
         };
         let apply = |directory: &Directory, (desk, agent): &(ExtensionRecord, ExtensionRecord)| {
@@ -232,7 +236,7 @@ impl Admin {
                 .as_ref()
                 .filter(|lock| lock.until > now)
                 .map(|lock| lock.until.rfc3339()),
-            revision: row.revision.0,
+            revision: record.edited,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::settings::{self, show};
 use super::view::Response;
-use super::{Admin, By, Expect, Refusal, Stored, TenantSettings, end, shut_out, tenant};
-use crate::account::{LoginName, Tenant, TenantCode};
+use super::{Admin, By, Expect, Refusal, TenantSettings, end, shut_out, tenant};
+use crate::account::{DirectNumber, LoginName, Tenant, TenantCode};
 use crate::base::limit;
 use crate::directory::Directory;
 use crate::service::audit::{About, Known, of_tenant};
 use crate::service::index;
-use crate::service::tables::{EXTENSIONS, STATIONS, TENANTS};
+use crate::service::tables::{EXTENSIONS, STATIONS, TENANTS, put_tenant};
 use crate::store::{self, Txn};
 use std::sync::Arc;
 
@@ -25,15 +25,18 @@ impl Admin {
         let mut tenant = Tenant::new(code, "");
         let main = self.read_main(&settings).await?;
         settings::apply(&mut tenant, settings, main)?;
-        let scope = Arc::clone(&self.terms.scope);
+        let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
-            if TENANTS.get(txn, &[tenant.code.as_str()])?.is_some() {
+            if let Some(row) = TENANTS.get(txn, &[tenant.code.as_str()])? {
+                terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
                 return Err(Refusal::TenantExists(tenant.code.to_string()));
             }
             by.note(txn, About::Tenant(tenant.code.clone()), &Known::new(), &of_tenant(&tenant))?;
-            index::renew_main(txn, None, &tenant, |txn| {
-                scope.saw(TENANTS.insert(txn, &[tenant.code.as_str()], &tenant)?);
-                Ok(())
+            let (code, main) = (tenant.code.clone(), main_of(&tenant));
+            index::renew_main(txn, &code, [None, main.as_ref()], |txn| {
+                terms.scope.seal(&services, &terms.once, txn, &mut tenant.answered, Response::Done)?;
+                terms.scope.saw(put_tenant(txn, &mut tenant, store::Expect::Absent)?);
+                Ok::<_, Refusal>(())
             })?;
             Ok(tenant)
         };
@@ -41,8 +44,8 @@ impl Admin {
     }
 
     pub(super) async fn tenant_show(&self, code: TenantCode) -> Result<Response, Refusal> {
-        let found = self.look(move |view| tenant(&view, &code)).await?;
-        self.terms.scope.saw(found.revision);
+        let found = self.look(move |view| tenant(&view, &code)).await?.value;
+        self.terms.scope.saw(store::Revision(found.edited));
         Ok(Response::Tenant(show(&found, self.defaults)))
     }
 
@@ -58,7 +61,7 @@ impl Admin {
             let page = TENANTS.scan(&view, &[], after.as_ref(), most)?;
             let last = page.last().filter(|_| page.len() == most);
             let next = last.map(|(_, row)| row.value.code.to_string());
-            let rows = page.iter().map(|(_, row)| show(row, defaults)).collect();
+            let rows = page.iter().map(|(_, row)| show(&row.value, defaults)).collect();
             Ok(Response::Tenants { rows, next })
         })
         .await
@@ -93,17 +96,19 @@ impl Admin {
         code: TenantCode,
         decide: impl FnOnce(&mut Tenant) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
-        let scope = Arc::clone(&self.terms.scope);
+        let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
-            let Stored { revision, value: mut tenant } = tenant(txn, &code)?;
-            scope.check(revision)?;
-            let (before, main) = (of_tenant(&tenant), tenant.main_number.clone());
+            let mut tenant = tenant(txn, &code)?.value;
+            terms.scope.recall(&services, txn, tenant.answered.as_deref())?;
+            terms.scope.check(tenant.edited)?;
+            let (before, had) = (of_tenant(&tenant), main_of(&tenant));
             decide(&mut tenant)?;
-            let after = of_tenant(&tenant);
-            index::renew_main(txn, main.as_ref().map(|main| &main.number), &tenant, |txn| {
+            let (after, has) = (of_tenant(&tenant), main_of(&tenant));
+            index::renew_main(txn, &code, [had.as_ref(), has.as_ref()], |txn| {
                 by.note(txn, About::Tenant(code.clone()), &before, &after)?;
-                scope.saw(TENANTS.put(txn, &[code.as_str()], &tenant, None, store::Expect::Any)?);
-                Ok(())
+                terms.scope.seal(&services, &terms.once, txn, &mut tenant.answered, Response::Done)?;
+                terms.scope.saw(put_tenant(txn, &mut tenant, store::Expect::Any)?);
+                Ok::<_, Refusal>(())
             })?;
             Ok(tenant)
         };
@@ -122,7 +127,7 @@ impl Admin {
             let scope = Arc::clone(&self.terms.scope);
             let job = move |txn: &mut Txn<'_>| {
                 let tenant = tenant(txn, &code)?;
-                scope.check(tenant.revision)?;
+                scope.check(tenant.value.edited)?;
                 let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
@@ -168,6 +173,10 @@ impl Admin {
             }
         }
     }
+}
+
+fn main_of(tenant: &Tenant) -> Option<DirectNumber> {
+    tenant.main_number.as_ref().map(|main| main.number.clone())
 }
 
 fn put(directory: &Directory, tenant: &Tenant) {

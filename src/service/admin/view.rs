@@ -96,6 +96,11 @@ pub enum Response {
     },
     /// Access keys, without their secrets.
     Keys(Vec<KeyView>),
+    /// A password that would do, for whoever sets one; nothing has changed.
+    Suggested {
+        /// It.
+        password: String,
+    },
 }
 
 /// A flat object as a row of a table.
@@ -189,7 +194,7 @@ view!(
         mail_new_device: bool,
         /// Whether people are told that they are locked out.
         mail_locked: bool,
-        /// The revision of its record.
+        /// The revision of its last edit.
         revision: u64,
     }
 );
@@ -211,7 +216,7 @@ view!(
         numbers: String,
         /// `user` or `admin`.
         role: String,
-        /// `invite`, `pending`, `expired`, `active` or `disabled`.
+        /// `invite`, `pending`, `expired`, `active` or `disabled`; the last also while its tenant is suspended.
         state: String,
         /// When the link of its invitation ends, if it was not used.
         invited_until: Option<String>,
@@ -225,7 +230,7 @@ view!(
         station: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
-        /// The revision of its record.
+        /// The revision of its last edit; what phones do is none.
         revision: u64,
     }
 );
@@ -251,7 +256,7 @@ view!(
         address: Option<String>,
         /// Until when it is locked for new sign-ins.
         locked_until: Option<String>,
-        /// The revision of its record.
+        /// The revision of its last edit; what phones do is none.
         revision: u64,
     }
 );
@@ -265,10 +270,12 @@ view!(
         state: String,
         /// Since when it is on.
         since: Option<String>,
-        /// What may be shown at sign-in: `totp`, `mail`, `recovery`.
+        /// What may be shown at sign-in: `totp`, `mail`, `sms`, `recovery`.
         methods: String,
         /// Recovery codes that were not used.
         recovery_codes_left: u64,
+        /// The last digits of the number that codes by SMS go to.
+        mobile: Option<String>,
     }
 );
 
@@ -293,6 +300,8 @@ view!(
         clones: u64,
         /// Since when it comes and goes, if it does.
         flapping: Option<String>,
+        /// When it last tried the password before the present one, if it was not given the present one since.
+        previous_password: Option<String>,
     }
 );
 
@@ -303,12 +312,14 @@ view!(
         at: String,
         /// The id of the device, if the phone was one.
         device: Option<String>,
-        /// `registered`, `moved`, `expired`, `unregistered`, `removed` or `refused`.
+        /// `registered`, `moved`, `expired`, `unregistered`, `removed`, `refused` or `previous_password`.
         event: String,
         /// Where its phone was.
         address: Option<String>,
-        /// From where it moved, by whom it was removed, why it was refused.
+        /// From where it moved, by whom it was removed, why it was refused, what it calls itself.
         detail: String,
+        /// Of what was refused: what can be done about it.
+        way_out: Option<String>,
         /// How often in a row.
         times: u64,
         /// The last time.
@@ -347,8 +358,10 @@ view!(
         since: Option<String>,
         /// Until when.
         until: String,
-        /// Where the failures came from.
+        /// Where the failure came from that began it.
         source: String,
+        /// What the phone or browser called itself (User-Agent); none for a ban.
+        device: Option<String>,
     }
 );
 
@@ -398,11 +411,24 @@ mod tests {
     fn field_names() {
         assert_eq!(
             DeviceView::COLUMNS,
-            ["id", "name", "model", "instance", "first_seen", "last_seen", "address", "clones", "flapping"]
+            [
+                "id",
+                "name",
+                "model",
+                "instance",
+                "first_seen",
+                "last_seen",
+                "address",
+                "clones",
+                "flapping",
+                "previous_password"
+            ]
         );
+        let history = ["at", "device", "event", "address", "detail", "way_out", "times", "last"];
+        assert_eq!(HistoryView::COLUMNS, history);
         assert_eq!(BindingView::COLUMNS, ["contact", "device", "flow", "expires_s", "state", "heard"]);
         let audit = ["at", "by", "action", "tenant", "extension", "source", "before", "after"];
         assert_eq!(AuditView::COLUMNS, audit);
-        assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source"]);
+        assert_eq!(LockView::COLUMNS, ["tenant", "extension", "scope", "since", "until", "source", "device"]);
     }
 }

@@ -1,13 +1,16 @@
 //! Two-step verification: set up, confirmed, cleared, and asked for at sign-in.
 //!
-//! Whatever weakens it asks for the password once more, and its failures count. A code is used up in the
+//! Whatever weakens it asks for the password once more, and its failures count; so do those of a code that is
+//! to turn it on, or a number could be confirmed by trying them all. A code is used up in the
 //! job that lets its person in, so that no two sign-ins share one.
 
+use super::password::visitor;
 use super::sign_in::{Entry, Opened, Verdict};
+use super::texts::To;
 use super::{Desk, Here, Refused, Visitor, Whose};
 use crate::account::portal::{CodeHash, Enrolling, SecondFactor};
 use crate::account::second::{MAILED_FOR, TotpSecret, Used, mint_mailed, mint_recovery};
-use crate::account::{LoginName, MailKind, Portal, Role, Token, TokenHash};
+use crate::account::{DirectNumber, LoginName, MailKind, Role, Token, TokenHash};
 use crate::base::private::Secret;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
@@ -32,12 +35,14 @@ pub enum LastAdministrator {
 }
 
 /// What is to be set up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Method {
     /// An authenticator app.
     App,
     /// Codes by mail.
     Mail,
+    /// Codes by SMS to this number, as it was typed.
+    Sms(String),
 }
 
 /// What was begun to be set up.
@@ -52,6 +57,8 @@ pub enum Begun {
     },
     /// A code goes to this address.
     Mail(String),
+    /// A code was sent to this number.
+    Sms(DirectNumber),
 }
 
 /// How it stands with a person's two-step verification.
@@ -65,12 +72,15 @@ pub struct SecondStanding {
     pub methods: Vec<&'static str>,
     /// Recovery codes that were not used.
     pub recovery: usize,
+    /// The last digits of the number that codes by SMS go to.
+    pub mobile: Option<String>,
 }
 
 impl SecondStanding {
     /// As a record has it.
     #[must_use]
-    pub fn of(portal: Option<&Portal>) -> Self {
+    pub fn of(record: &ExtensionRecord) -> Self {
+        let portal = record.portal.as_deref();
         let second = portal.and_then(|portal| portal.second.as_ref());
         let since = second.and_then(|second| second.since);
         let state = match (since, second.and_then(|second| second.enrolling.as_ref())) {
@@ -78,20 +88,23 @@ impl SecondStanding {
             (None, Some(_)) => "pending",
             (None, None) => "off",
         };
-        let methods = portal.map(methods).unwrap_or_default();
-        Self { state, since, methods, recovery: portal.map_or(0, |portal| portal.recovery.len()) }
+        let mobile = record.mobile.as_ref().and_then(|mobile| mobile.number()).map(DirectNumber::masked);
+        let recovery = portal.map_or(0, |portal| portal.recovery.len());
+        Self { state, since, methods: methods(record), recovery, mobile }
     }
 }
 
 /// What may be shown at a sign-in.
-pub(super) fn methods(portal: &Portal) -> Vec<&'static str> {
-    let Some(second) = portal.second.as_ref().filter(|second| second.since.is_some()) else {
+pub(super) fn methods(record: &ExtensionRecord) -> Vec<&'static str> {
+    let Some(portal) = record.portal.as_ref().filter(|portal| portal.needs_second()) else {
         return Vec::new();
     };
+    let Some(second) = &portal.second else { return Vec::new() };
     let totp = second.totp.is_some().then_some("totp");
     let mail = second.by_mail.then_some("mail");
+    let sms = record.mobile.as_ref().and_then(|mobile| mobile.number()).map(|_| "sms");
     let recovery = (!portal.recovery.is_empty()).then_some("recovery");
-    totp.into_iter().chain(mail).chain(recovery).collect()
+    totp.into_iter().chain(mail).chain(sms).chain(recovery).collect()
 }
 
 /// What the seal of an app's secret is bound to.
@@ -139,7 +152,7 @@ impl Desk {
         }
     }
 
-    fn pending(&self, pending: &str) -> Result<(TokenHash, Entry), Refused> {
+    pub(super) fn pending(&self, pending: &str) -> Result<(TokenHash, Entry), Refused> {
         let hash = Token::parse(pending).ok_or(Refused::NotPending)?.hash();
         let pendings = self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner);
         let found = pendings.get(&hash, self.now().mono).cloned();
@@ -211,7 +224,8 @@ impl Desk {
         let hash = CodeHash::of(&self.0.code_key, &record.login, code.expose());
         let sealed = record.portal.as_ref()?.second.as_ref()?.totp.as_ref();
         let secret = sealed.and_then(|totp| self.totp_of(&record.login, &totp.sealed));
-        record.portal.as_mut()?.use_code(secret.as_ref(), hash, code.expose(), now)
+        let mobile = record.mobile.as_deref_mut();
+        record.portal.as_mut()?.use_code(mobile, secret.as_ref(), hash, code.expose(), now)
     }
 
     fn totp_of(&self, login: &LoginName, sealed: &[u8]) -> Option<TotpSecret> {
@@ -227,14 +241,16 @@ impl Desk {
     /// Cancel safe.
     pub async fn second(&self, here: &Here) -> Result<SecondStanding, Refused> {
         let record = self.find(Some(here.login())).await?;
-        Ok(SecondStanding::of(record.as_ref().and_then(|record| record.portal.as_deref())))
+        let gone = || Refusal::NoSuchExtension(here.login().to_string());
+        Ok(SecondStanding::of(&record.ok_or_else(gone)?))
     }
 
-    /// Begins to set up an authenticator app, or codes by mail; it counts once [`second_verify`](Self::second_verify) was
+    /// Begins to set up an authenticator app, or codes by mail or SMS; it counts once [`second_verify`](Self::second_verify) was
     /// shown a code of it.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the password is; [`Refusal::LastAdministrator`].
+    /// [`Refused::Wrong`] if the password is; [`Refusal::LastAdministrator`]; [`Refusal::NoTexts`]; as
+    /// [`text_code`](Self::text_code) for a number.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
@@ -252,6 +268,10 @@ impl Desk {
             self.warn_last(&login).await?;
         }
         let by = By::caller(caller, "second begin");
+        if let Method::Sms(text) = &method {
+            let number = self.read_mobile(&login, text).await?;
+            return self.send_text(by, login, To::New(number)).await.map(Begun::Sms);
+        }
         if method == Method::Mail {
             let begin = |second: &mut SecondFactor| {
                 second.enrolling = Some(Enrolling::Mail);
@@ -291,7 +311,8 @@ impl Desk {
     /// Turns on what was set up, if the code is one of it. Gives recovery codes, if there are none.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the code is, or nothing was set up.
+    /// [`Refused::Wrong`] if the code is, or nothing was set up, which counts as a failed sign-in;
+    /// [`Refused::Locked`] after too many.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
@@ -301,9 +322,15 @@ impl Desk {
         caller: Caller,
         code: Password,
     ) -> Result<Vec<Secret<String>>, Refused> {
+        let visitor = visitor(here, caller.from);
+        let _turn = self.0.turns.take(&visitor.whose.name, visitor.browser).await?;
+        if let Some((wait, _)) = self.barred(&visitor) {
+            return Err(Refused::Locked(wait));
+        }
         let (desk, login) = (self.clone(), here.login().clone());
         let (codes, hashes) = self.mint_codes(&login);
         let by = By::caller(caller, "second on");
+        let tells = self.admin().defaults().mailing.carrier == Carries::Mails;
         let verified = self.admin().change(by, login, move |record, txn| {
             let hash = CodeHash::of(&desk.0.code_key, &record.login, code.expose());
             let wrong = || Refusal::Denied("the code is wrong".into());
@@ -311,20 +338,31 @@ impl Desk {
             let enrolling = portal.second.as_ref().and_then(|second| second.enrolling.as_ref());
             let secret = match enrolling {
                 None => return Err(wrong()),
-                Some(Enrolling::Mail) => None,
+                Some(Enrolling::Mail | Enrolling::Sms(_)) => None,
                 Some(Enrolling::Totp(sealed)) => desk.totp_of(&record.login, sealed),
             };
-            if !portal.confirm(secret.as_ref(), hash, code.expose(), txn.now()) {
+            let number = match enrolling {
+                Some(Enrolling::Sms(number)) => Some(number.clone()),
+                _ => None,
+            };
+            let mobile = record.mobile.as_deref_mut();
+            if !portal.confirm(mobile, secret.as_ref(), hash, code.expose(), txn.now()) {
                 return Err(wrong());
             }
             let fresh = portal.recovery.is_empty();
             if fresh {
                 portal.recovery = hashes;
             }
+            if let (Some(number), Some(email), true) = (number, record.email.clone(), tells) {
+                record.mails.owe(txn.now(), email, MailKind::MobileChanged { mobile: number.masked() });
+            }
             Ok(fresh.into())
         });
-        let fresh = verified.await.map_err(denied)?;
-        Ok(if fresh { codes } else { Vec::new() })
+        match verified.await.map_err(denied) {
+            Ok(fresh) => Ok(if fresh { codes } else { Vec::new() }),
+            Err(Refused::Wrong) => Err(self.failed(&visitor, &Verdict::Wrong).await),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// New recovery codes; the old ones are worth nothing.
@@ -380,6 +418,9 @@ impl Desk {
 
 /// Takes the second factor out of a record; whether there was one.
 pub(in crate::service) fn clear(record: &mut ExtensionRecord) -> bool {
+    if let Some(mobile) = &mut record.mobile {
+        mobile.clear();
+    }
     let Some(portal) = &mut record.portal else { return false };
     let had: Option<SecondFactor> = portal.second.take();
     portal.recovery.clear();

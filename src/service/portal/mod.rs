@@ -5,7 +5,7 @@
 //! | sign in: lockout, password, second factor, session | [`sign_in`] |
 //! | sessions: entered, listed, ended | [`sessions`] |
 //! | a new password | [`password`] |
-//! | two-step verification | [`factors`], `pending` |
+//! | two-step verification | [`factors`], [`texts`], `pending` |
 //! | a forgotten password: who asks for a link | [`forgot`] |
 //! | the link is used | [`reset`] |
 //! | the PIN of phone access | [`pin`] |
@@ -25,6 +25,7 @@ pub mod question;
 pub mod reset;
 pub mod sessions;
 pub mod sign_in;
+pub mod texts;
 pub mod turns;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod tests;
 pub use factors::{Begun, LastAdministrator, Method, SecondStanding};
 pub use sessions::{Here, SessionView};
 pub use sign_in::{Entered, Knock, Opened};
+pub use texts::Texting;
 
 use super::Services;
 use super::admin::{Admin, Refusal};
@@ -66,6 +68,8 @@ pub struct Setup {
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// Whether a source is never banned.
     pub origin: Box<dyn Fn(IpAddr) -> Origin + Send + Sync>,
+    /// How codes are sent by SMS; none if they are not.
+    pub texting: Option<Texting>,
 }
 
 /// Where people sign in. Cheap to clone.

@@ -74,14 +74,7 @@ impl Desk {
 
     /// That whoever is here knows the password: its epoch. A failure counts.
     pub(super) async fn prove(&self, here: &Here, shown: &Password, from: IpAddr) -> Result<u32, Refused> {
-        let login = here.login().clone();
-        let visitor = Visitor {
-            whose: Whose { name: login.as_str().into(), login: Some(login) },
-            acquaintance: Acquaintance::Known,
-            from,
-            browser: Some(here.browser()),
-            agent: here.session.agent.clone(),
-        };
+        let visitor = visitor(here, from);
         self.may_knock(&visitor, shown).await?;
         let _turn = self.0.turns.take(&visitor.whose.name, visitor.browser).await?;
         if let Some((wait, _)) = self.barred(&visitor) {
@@ -102,5 +95,17 @@ impl Desk {
         let tenant = self.services().directory.tenant(login.tenant());
         let policy = tenant.map_or_else(password::Policy::default, |tenant| tenant.policies.password);
         Ok(crate::service::admin::check_password(policy, new.expose(), login.as_str())?)
+    }
+}
+
+/// Whoever is here, as somebody who shows a secret once more.
+pub(super) fn visitor(here: &Here, from: IpAddr) -> Visitor {
+    let login = here.login().clone();
+    Visitor {
+        whose: Whose { name: login.as_str().into(), login: Some(login) },
+        acquaintance: Acquaintance::Known,
+        from,
+        browser: Some(here.browser()),
+        agent: here.session.agent.clone(),
     }
 }

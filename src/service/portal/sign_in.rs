@@ -133,15 +133,15 @@ impl Desk {
         let Some(record) = found else { return Err(Refused::Wrong) };
         let entry = Entry {
             code: None,
-            login: record.login,
+            login: record.login.clone(),
             password,
             made,
             browser,
             from,
             agent: visitor.agent.clone(),
         };
-        if let Some(portal) = record.portal.as_deref().filter(|portal| portal.needs_second()) {
-            return Ok(self.ask_second(entry, portal));
+        if record.portal.as_deref().is_some_and(Portal::needs_second) {
+            return Ok(self.ask_second(entry, &record));
         }
         let opened = self.open(entry).await?;
         self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
@@ -149,12 +149,14 @@ impl Desk {
     }
 
     /// Has a sign-in wait for its second factor.
-    fn ask_second(&self, entry: Entry, portal: &Portal) -> Entered {
+    fn ask_second(&self, entry: Entry, record: &ExtensionRecord) -> Entered {
         let token = self.token();
         let mut pendings = self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner);
         pendings.add(token.hash(), entry, self.now().mono);
         let pending = Secret::new(token.expose().to_owned());
-        Entered::Second { pending, methods: super::factors::methods(portal) }
+        let mut methods = super::factors::methods(record);
+        methods.retain(|method| *method != "sms" || self.sends_texts());
+        Entered::Second { pending, methods }
     }
 
     /// What bars a visitor, and for how long.
@@ -310,7 +312,6 @@ impl Desk {
             }
             let browser = portal.remember(entry.browser, device_hash, txn.now());
             let must_change = portal.must_change;
-            put_extension(txn, &record, Expect::At(row.revision))?;
             let session = Session {
                 login: entry.login,
                 password: entry.password,
@@ -324,6 +325,8 @@ impl Desk {
             make_room(txn, &session)?;
             let parts = [session.login.tenant(), session.login.number(), &hash.hex()];
             SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::Absent)?;
+            // Last: if this fails no code is used up, and nobody has the session's cookie.
+            put_extension(txn, &record, Expect::At(row.revision))?;
             Ok((record, session, must_change))
         };
         let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, bool)| {

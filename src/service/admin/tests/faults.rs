@@ -2,6 +2,7 @@
 //! for the same.
 
 use super::invite::Post;
+use super::once::over_http;
 use super::*;
 use crate::account::{MailKind, Typed};
 use crate::store::Store;
@@ -124,4 +125,37 @@ fn a_failure_while_a_link_is_used_leaves_the_old_password_with_its_link_or_the_n
             }
         }
     }
+}
+
+/// The answer is the last write of a change. If that alone fails the change is kept, memory follows it, and
+/// asked again under its key it is answered and not done again.
+#[test]
+fn a_change_whose_answer_could_not_be_kept_is_answered_when_it_is_asked_again() {
+    let (post, faulty) = Post::faulty();
+    post.bench.admin.services.mind_doubts();
+    let change = |key: &str| {
+        let login = login("201-acme");
+        over_http(&post.bench, Request::PasswordSet { login, password: NewPassword::Generate }, Some(key))
+    };
+    let epoch = || post.bench.record("201-acme").unwrap().credentials.unwrap().epoch;
+    let writes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&writes);
+    faulty.follow(move |operation| {
+        counted.fetch_add(u64::from(operation == Operation::Stage), Ordering::Relaxed);
+        Fault::None
+    });
+    change("first").unwrap();
+    assert_eq!(epoch(), 2);
+    let last = writes.load(Ordering::Relaxed) as usize - 1;
+    faulty.follow(once(last, Operation::Stage, Fault::Fails));
+    assert!(matches!(change("second"), Err(Refusal::Store(_))));
+    assert_eq!((epoch(), post.bench.seen("201-acme").unwrap().3), (3, Some(3)), "memory follows the store");
+    let Ok(Answer { response: Response::Generated { password, .. }, .. }) = change("second") else {
+        panic!()
+    };
+    assert_eq!(epoch(), 3, "nothing was done again");
+    let services = &post.bench.admin.services;
+    let kept = services.unseal(&post.bench.record("201-acme").unwrap()).unwrap().unwrap().ha1;
+    let told = crate::digest::Ha1::new("201-acme", &services.realm, &password);
+    assert_eq!(kept.to_bytes().expose(), told.to_bytes().expose(), "the password that is told is the one");
 }

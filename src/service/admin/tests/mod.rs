@@ -4,6 +4,7 @@ mod forgot;
 mod import;
 mod invite;
 mod numbers;
+mod once;
 mod reset;
 
 use super::*;

@@ -2,17 +2,25 @@
 
 use super::*;
 use crate::store::faulty::Operation;
+use std::sync::atomic::AtomicBool;
 
-/// Lets the `number`-th operation of this kind fail in this way, once.
-fn fail(bench: &Bench, kind: Operation, number: u32, fault: Fault) {
-    let mut seen = 0;
+/// Lets the `number`-th operation of this kind fail in this way, once; whether it has come to that.
+pub(super) fn fail(bench: &Bench, kind: Operation, number: u32, fault: Fault) -> Arc<AtomicBool> {
+    let (mut seen, met) = (0, Arc::new(AtomicBool::new(false)));
+    let noted = Arc::clone(&met);
     bench.faulty.follow(move |operation| {
         seen += u32::from(operation == kind);
-        if operation == kind && seen == number { fault } else { Fault::None }
+        if operation == kind && seen == number {
+            noted.store(true, Ordering::Relaxed);
+            fault
+        } else {
+            Fault::None
+        }
     });
+    met
 }
 
-const FAULTS: [(Operation, Fault); 5] = [
+pub(super) const FAULTS: [(Operation, Fault); 5] = [
     (Operation::Read, Fault::Fails),
     (Operation::Stage, Fault::Fails),
     (Operation::Stage, Fault::Lies),
@@ -20,7 +28,7 @@ const FAULTS: [(Operation, Fault); 5] = [
     (Operation::Flush, Fault::Lies),
 ];
 
-fn recover(bench: &Bench) {
+pub(super) fn recover(bench: &Bench) {
     bench.faulty.follow(|_| Fault::None);
     // A flush that failed is tried again with the next one.
     for _ in 0..100 {

@@ -2,10 +2,13 @@
 
 mod factors;
 mod faults;
+mod flows;
+mod halves;
 mod locks;
 mod password;
 mod pins;
 mod sessions;
+mod texts;
 
 use super::argon::Argon;
 use super::*;
@@ -20,6 +23,7 @@ use crate::service::admin::{
     TenantSettings, Via,
 };
 use crate::service::open::{Opening, open};
+use crate::service::texting;
 use crate::store::faulty::{Fault, Faulty};
 use crate::store::memory::Memory;
 use crate::store::{self, Options, Store, StoreUrl, Txn};
@@ -77,6 +81,11 @@ impl Bench {
                 wall: clock(),
             }),
             origin: Box::new(|_| Origin::Foreign),
+            texting: Some(Texting {
+                with: texting::Texting::new(vec!["+1".into()], 100),
+                meters: texting::Meters::register(),
+                patience: Duration::ZERO,
+            }),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
         let bench = Self { desk, faulty, wall, mono, runtime: runtime.unwrap() };
