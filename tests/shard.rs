@@ -17,10 +17,10 @@ mod history;
 mod keep;
 #[path = "shard/loops.rs"]
 mod loops;
-#[path = "shard/passing.rs"]
-mod passing;
 #[path = "shard/moves.rs"]
 mod moves;
+#[path = "shard/passing.rs"]
+mod passing;
 #[path = "shard/phone.rs"]
 mod phone;
 #[path = "shard/probes.rs"]
