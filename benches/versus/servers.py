@@ -156,7 +156,7 @@ class Stationmaster(Server):
         finally:
             connection.close()
 
-    def cpu_s(self):
+    def threads_cpu_s(self):
         """CPU seconds used so far, by the names of the threads."""
         used = {}
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
