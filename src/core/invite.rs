@@ -294,27 +294,8 @@ impl Core {
         let text = |login: &LoginName| Bytes::copy_from_slice(login.as_str().as_bytes());
         if let Some(reason) = found.refusal() {
             let dialled = Uri::parse(self.asked_for(message)).map(|uri| uri.user).unwrap_or_default();
-            let record = CallRecord {
-                caller: text(caller),
-                called: called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text),
-                service: None,
-                began: now.wall,
-                ringing_ms: None,
-                setup_ms: None,
-                talked_ms: 0,
-                end: End::NobodyThere,
-                status: reason.status(),
-                candidates: Vec::new(),
-            };
-            self.call_over(Box::new(record), Some(reason));
-            let host = self.settings.host();
-            return self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
-                if reason == Reason::NotSecure {
-                    // RFC 5630 §5.1.1.
-                    let warning = format!("380 {host} \"SIPS Not Allowed\"");
-                    writer.field(Name::Warning, warning.as_bytes());
-                }
-            });
+            let called = called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text);
+            return self.nobody_rings(now, flow, message, [text(caller), called], reason);
         }
         let Some(called) = called else { return };
         let owner = station.as_ref().unwrap_or(&called).as_str().to_owned();
@@ -429,6 +410,38 @@ impl Core {
             route::at_station(his.then(|| entry.called()), now)
         });
         found.unwrap_or_else(|| route::at_station(None, now))
+    }
+
+    /// Ends a call that nobody rings for: its record, and the refusal that says why.
+    pub(super) fn nobody_rings(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        [caller, called]: [Bytes; 2],
+        reason: Reason,
+    ) {
+        let record = CallRecord {
+            caller,
+            called,
+            service: None,
+            began: now.wall,
+            ringing_ms: None,
+            setup_ms: None,
+            talked_ms: 0,
+            end: End::NobodyThere,
+            status: reason.status(),
+            candidates: Vec::new(),
+        };
+        self.call_over(Box::new(record), Some(reason));
+        let host = self.settings.host();
+        self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
+            if reason == Reason::NotSecure {
+                // RFC 5630 §5.1.1.
+                let warning = format!("380 {host} \"SIPS Not Allowed\"");
+                writer.field(Name::Warning, warning.as_bytes());
+            }
+        });
     }
 
     /// How a phone at the end of this flow reaches us.

@@ -27,7 +27,7 @@ use crate::base::language::Language;
 use crate::base::limit;
 use crate::base::private::Secret;
 use crate::base::time::{Mono, Now};
-use crate::call::{self, CallRecord, CallRef, End, Hosted, Inside};
+use crate::call::{self, CallRef, End, Hosted, Inside};
 use crate::menu::{self, At, Input, Menu, Plan, Service, Whose};
 use crate::route::Reason;
 use crate::rtp::Digit;
@@ -162,36 +162,9 @@ impl Core {
 
     /// There is no menu for this call: something that cannot stand there is behind the code, or it has come
     /// in the clear to a sips URI.
-    fn no_menu(
-        &mut self,
-        now: Now,
-        flow: Flow,
-        message: &Message,
-        [caller, called]: [Bytes; 2],
-        reason: Reason,
-    ) {
+    fn no_menu(&mut self, now: Now, flow: Flow, message: &Message, parties: [Bytes; 2], reason: Reason) {
         self.meters.passed_over(reason);
-        let record = CallRecord {
-            caller,
-            called,
-            service: None,
-            began: now.wall,
-            ringing_ms: None,
-            setup_ms: None,
-            talked_ms: 0,
-            end: End::NobodyThere,
-            status: reason.status(),
-            candidates: Vec::new(),
-        };
-        self.call_over(Box::new(record), Some(reason));
-        let host = self.settings.host();
-        self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
-            if reason == Reason::NotSecure {
-                // RFC 5630 §5.1.1.
-                let warning = format!("380 {host} \"SIPS Not Allowed\"");
-                writer.field(Name::Warning, warning.as_bytes());
-            }
-        });
+        self.nobody_rings(now, flow, message, parties, reason);
     }
 
     /// Something happens in a call to the menu.
