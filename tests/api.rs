@@ -78,12 +78,19 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
     assert_eq!(phone.register().status(), 200);
 
     let generated = api.put("PUT", &format!("{ADA}/app"), &json!({ "generate": true })).is(200);
+    assert_eq!((&generated["email"], &generated["unmailed"]), (&json!("ada@example.test"), &Value::Null));
     phone = Phone::new(&server, "200").with_password(generated["password"].as_str().unwrap()).registered();
     api.ask("DELETE", &format!("{ADA}/app")).is(200);
     assert_eq!((phone.register().status(), shown(&server)["app"].clone()), (403, json!("disabled")));
     api.put("PATCH", ADA, &json!({ "role": "admin", "email": "" })).is(200);
     let found = shown(&server);
     assert_eq!((&found["role"], &found["email"]), (&json!("admin"), &Value::Null));
+    let unmailed = api.put("PUT", &format!("{ADA}/app"), &json!({ "password": PASSWORD })).is(200);
+    let told = json!({
+        "login": "200-acme", "password": null, "email": null,
+        "unmailed": "extension 200-acme has no e-mail", "revision": shown(&server)["revision"],
+    });
+    assert_eq!(unmailed, told);
     assert_eq!(api.ask("DELETE", ACME).problem(409), [""; 0], "it still has an extension");
     api.ask("DELETE", ADA).is(200);
     assert_eq!(api.get(ADA).problem(404), [""; 0]);

@@ -348,6 +348,27 @@ fn an_invitation_is_sent_to_an_address_and_over_a_page() {
     assert_eq!(place.refused("extension invite acme 200", ""), "200-acme: the extension is active already");
 }
 
+/// Who is mailed that the app is enabled, or why nobody is; the password is the last line, as ever.
+#[test]
+fn enabling_the_app_tells_whether_a_mail_goes_out() {
+    let place = Place::with_extension();
+    let none = "extension 200-acme has no e-mail";
+    let line = format!("No mail goes out: {none}.\n");
+    assert_eq!(place.good("app enable acme 200 --password-stdin", PASSWORD), line);
+    let generated = place.good("app enable acme 200 --generate", "");
+    assert!(generated.starts_with(&line) && generated.lines().count() == 3, "{generated}");
+    let told = place.json("app enable acme 200 --generate");
+    assert_eq!(fields(&told), ["email", "login", "password", "revision", "unmailed"]);
+    assert_eq!((&told["email"], &told["unmailed"]), (&Value::Null, &none.into()));
+    assert!(place.refused("password reset acme 200", "").starts_with(none), "the same words");
+
+    let email = "ada@example.test";
+    let told = place.good(&format!("app enable acme 200 --email {email} --password-stdin"), PASSWORD);
+    assert_eq!(told, format!("A mail goes to {email}.\n"));
+    let told = place.json("app enable acme 200 --generate");
+    assert_eq!((&told["email"], &told["unmailed"]), (&email.into(), &Value::Null));
+}
+
 #[test]
 fn passwords_come_by_standard_input_and_are_judged() {
     let place = Place::with_extension();

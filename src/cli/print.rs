@@ -94,8 +94,15 @@ fn array<T: Serialize>(rows: &[T]) -> serde_json::Result<String> {
 fn as_text(response: &Response) -> serde_json::Result<String> {
     Ok(match response {
         Response::Done => String::new(),
-        Response::Generated { login, password } => {
-            format!("The password of {login} is shown this once:\n{password}")
+        Response::Generated { login, password } => generated(login, password),
+        Response::AppEnabled { login, password, email, unmailed } => {
+            let mail = match (email, unmailed) {
+                (Some(email), _) => Some(format!("A mail goes to {email}.")),
+                (None, reason) => reason.as_ref().map(|reason| format!("No mail goes out: {reason}.")),
+            };
+            // The password last, where scripts look for it.
+            let password = password.as_ref().map(|password| generated(login, password));
+            mail.into_iter().chain(password).collect::<Vec<_>>().join("\n")
         }
         Response::Suggested { password } => password.clone(),
         Response::Invited { email, until } => {
@@ -132,6 +139,10 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
         Response::Audit(rows) | Response::AuditPage { rows, .. } => table(rows),
         Response::Keys(rows) => table(rows),
     })
+}
+
+fn generated(login: &str, password: &str) -> String {
+    format!("The password of {login} is shown this once:\n{password}")
 }
 
 /// Columns of a table of tenants: up to their language. What else they set fits on no screen.

@@ -228,7 +228,7 @@ pub enum Pin {
 /// Verbs of `app`.
 #[derive(Debug, Subcommand)]
 pub enum App {
-    /// Start a new licence with a new password and room for new devices
+    /// Start a new licence with a new password and room for new devices; its person is mailed where the app is had
     #[command(group = ArgGroup::new("source").required(true).args(["password_stdin", "generate"]))]
     Enable {
         #[command(flatten)]

@@ -185,6 +185,22 @@ pub(super) struct PasswordSet {
     revision: u64,
 }
 
+/// The app is enabled with a new password.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code)]
+pub(super) struct AppEnabled {
+    /// Whose.
+    login: String,
+    /// The password, shown this once; null if it was not generated.
+    password: Option<String>,
+    /// To which address the mail goes that says where the app is had; null if none does.
+    email: Option<String>,
+    /// Why no mail does; null if one does.
+    unmailed: Option<String>,
+    /// The new revision of the extension.
+    revision: u64,
+}
+
 /// A password that would do; nothing has changed.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code)]

@@ -1,6 +1,6 @@
 //! Extensions over HTTP: their life, their password, their app.
 
-use super::answer::{Answered, Done, Extensions, Invited, PasswordSet, ResetSent, Suggested};
+use super::answer::{Answered, AppEnabled, Done, Extensions, Invited, PasswordSet, ResetSent, Suggested};
 use super::names::{ExtensionPath, OfExtension, OfTenant, TenantPath};
 use super::query::{self, Query};
 use super::{Api, Body};
@@ -354,7 +354,8 @@ async fn remove_pin(
 
 #[utoipa::path(put, path = "/api/v1/tenants/{tenant}/extensions/{number}/app", tag = "extensions",
     params(ExtensionPath), request_body = AppChange,
-    responses((status = 200, description = "There is room for new devices", body = PasswordSet)))]
+    responses((status = 200, description = "There is room for new devices; its person is mailed where the app is had, if that can be",
+        body = AppEnabled)))]
 /// Enable the app: a new licence with a new password
 async fn enable_app(
     State(api): State<Api>,

@@ -43,7 +43,7 @@ impl Admin {
     }
 
     /// Starts a new licence: a new password, and room for new devices. Its person is sent a mail that
-    /// says where the app is had, if there is an address; never the password.
+    /// says where the app is had, never the password; if none can be sent, the answer says why.
     pub(super) async fn app_enable(
         &self,
         by: By,
@@ -59,9 +59,20 @@ impl Admin {
             record.email = email.or_else(|| record.email.take());
             record.licence.enable();
             record.bindings.clear();
-            if mails == Carries::Mails {
-                owe(record, txn, MailKind::AppEnabled);
+            let (email, unmailed) = match (&record.email, mails) {
+                (None, _) => (None, Some(format!("extension {} has no e-mail", record.login))),
+                (Some(_), Carries::Nothing) => (None, Some("mails have nowhere to go".to_owned())),
+                (Some(email), Carries::Mails) => (Some(email.clone()), None),
+            };
+            if let Some(email) = email.clone() {
+                record.mails.owe(txn.now(), email, MailKind::AppEnabled);
             }
+            let login = record.login.to_string();
+            let password = match told {
+                Response::Generated { password, .. } => Some(password),
+                _ => None,
+            };
+            let told = Response::AppEnabled { login, password, email, unmailed };
             Ok(Changed { told, credentials: Some(credentials), unlocked: false })
         })
         .await

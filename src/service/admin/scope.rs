@@ -30,6 +30,9 @@ impl Answer {
     pub fn object(&self) -> Value {
         let mut object = match &self.response {
             Response::Generated { login, password } => json!({ "login": login, "password": password }),
+            Response::AppEnabled { login, password, email, unmailed } => {
+                json!({ "login": login, "password": password, "email": email, "unmailed": unmailed })
+            }
             Response::Suggested { password } => json!({ "password": password }),
             Response::Invited { email, until } => json!({ "email": email, "until": until }),
             Response::Reset { email, until } => json!({ "email": email, "until": until }),

@@ -15,6 +15,17 @@ pub enum Response {
         /// The password.
         password: String,
     },
+    /// The app of an extension is enabled anew; its person is sent a mail that says where it is had.
+    AppEnabled {
+        /// Whose.
+        login: String,
+        /// The new password, if it was generated; it is shown this once.
+        password: Option<String>,
+        /// To which address the mail goes, if one does.
+        email: Option<String>,
+        /// Why none does.
+        unmailed: Option<String>,
+    },
     /// The person of an extension is sent an invitation.
     Invited {
         /// To which address.

@@ -231,14 +231,32 @@ fn a_mail_whose_link_is_dead_is_not_sent_any_more() {
 fn enabling_the_app_mails_where_it_is_had_and_no_password() {
     let post = Post::new();
     let password = NewPassword::Given(Password::new(GOOD.into()));
-    let email = Some("new@example.test".to_owned());
-    post.bench.done(Request::AppEnable { login: login("201-acme"), email, password });
+    let enable = |name, email: Option<&str>| {
+        let email = email.map(str::to_owned);
+        Request::AppEnable { login: login(name), email, password: password.clone() }
+    };
+    let told = |name: &str, email: Option<&str>, unmailed: Option<&str>| {
+        let [email, unmailed] = [email, unmailed].map(|text| text.map(str::to_owned));
+        Ok(Response::AppEnabled { login: name.into(), password: None, email, unmailed })
+    };
+    let new = Some("new@example.test");
+    assert_eq!(post.bench.ask(enable("201-acme", new)), told("201-acme", new, None));
+    let reason = Some("extension 200-acme has no e-mail");
+    assert_eq!(post.bench.ask(enable("200-acme", None)), told("200-acme", None, reason));
+    assert_eq!(post.bench.record("200-acme").unwrap().mails.waiting().len(), 0);
     assert!(post.send_to(&post.spool()));
     let [mail] = <[String; 1]>::try_from(post.mails()).unwrap();
     for part in ["\r\nTo: new@example.test\r\n", "\r\nhttps://x/app\r\n", "201-acme"] {
         assert!(mail.contains(part), "{part}: {mail}");
     }
     assert!(!mail.contains(GOOD), "{mail}");
+
+    let mut admin = post.bench.admin.clone();
+    admin.defaults.mailing.carrier = Carries::Nothing;
+    let answer = admin.execute(enable("201-acme", None), Peer { uid: 0, pid: None });
+    let answer = post.bench.runtime.block_on(answer);
+    assert_eq!(answer, told("201-acme", None, Some("mails have nowhere to go")));
+    assert_eq!(post.owed(), 0);
 }
 
 #[test]

@@ -310,7 +310,8 @@ fn the_app_is_disabled_and_enabled_with_a_new_generation() {
 
     let password = NewPassword::Given(Password::new(GOOD.into()));
     let email = Some("ada@example.test".to_owned());
-    bench.done(Request::AppEnable { login: login("200-acme"), email, password });
+    let told = bench.ask(Request::AppEnable { login: login("200-acme"), email, password });
+    assert!(matches!(told, Ok(Response::AppEnabled { .. })), "{told:?}");
     assert_eq!(bench.seen("200-acme"), Some((Life::Active, true, 0, Some(3))));
     let record = bench.record("200-acme").unwrap();
     assert_eq!((record.licence.generation, record.licence.next_device), (2, 4));

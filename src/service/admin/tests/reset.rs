@@ -110,7 +110,7 @@ fn what_kills_a_link() {
     let set = |post: &Post| post.bench.done(set_password("201-acme", "Third-Horse9"));
     let enable = |post: &Post| {
         let password = NewPassword::Given(Password::new("Third-Horse9".into()));
-        post.bench.done(Request::AppEnable { login: login("201-acme"), email: None, password });
+        post.bench.ask(Request::AppEnable { login: login("201-acme"), email: None, password }).unwrap();
     };
     let disable = |post: &Post| post.bench.done(Request::ExtensionDisable { login: login("201-acme") });
     let suspend = |post: &Post| post.bench.done(Request::TenantSuspend { code: code("acme") });
