@@ -9,6 +9,10 @@ use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The longest that a link works, whatever is configured.
+pub const WORKS_FOR_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Bytes of chance in a token: 160 bits.
 const TOKEN_BYTES: usize = 20;
@@ -20,6 +24,16 @@ pub struct Invitation {
     pub hash: TokenHash,
     /// When the link ends.
     pub until: Wall,
+}
+
+/// Whether a link that ends at `until` works at `now`.
+///
+/// One that was made while the clock was far ahead ends farther away than any configuration puts it
+/// ([`WORKS_FOR_MAX`]). It counts as ended until the clock is near its end, and another one is sent. A
+/// correction by less than that ends no link: it only works so much longer.
+#[must_use]
+pub fn works(until: Wall, now: Wall) -> bool {
+    now < until && until.since(now) <= WORKS_FOR_MAX
 }
 
 /// What a link holds: 40 hex digits, random.
@@ -88,6 +102,21 @@ mod tests {
         assert!(!format!("{token:?}").contains(token.expose()));
         assert!(!token.hash().hex().contains(token.expose()));
         assert_ne!(Token::mint(&mut Rng::from_number(2)).hash(), token.hash());
+    }
+
+    #[test]
+    fn a_link_works_until_its_end_and_from_no_farther_than_the_longest_life() {
+        let until = Wall::from_secs(20_000_000);
+        let day = Duration::from_secs(24 * 3600);
+        for (name, now, good) in [
+            ("in the last second", until - Duration::from_secs(1), true),
+            ("at its end", until, false),
+            ("just made, of the longest", until - WORKS_FOR_MAX, true),
+            ("of a clock that was ahead", until - WORKS_FOR_MAX - Duration::from_secs(1), false),
+            ("of a week, the clock a day ahead", until - 8 * day, true),
+        ] {
+            assert_eq!(works(until, now), good, "{name}");
+        }
     }
 
     #[test]

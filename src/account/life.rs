@@ -22,9 +22,9 @@
 //! | any but disabled | enable      | unchanged | |
 //!
 //! Time alone changes no state: a pending extension whose link has ended is *shown* as expired, and
-//! can be invited again.
+//! can be invited again. When a link works, [`invitation::works`] says.
 
-use super::Life;
+use super::{Life, invitation};
 use crate::base::time::Wall;
 
 /// What happens to an extension.
@@ -112,7 +112,7 @@ impl Life {
             (Invite, Event::SetPassword) => step(Active, Link::Stays, Logins::Stay),
             (Pending, Event::SetPassword) => step(Active, Link::Dies, Logins::Stay),
             (Pending, Event::Accept) => match facts.invited_until {
-                Some(until) if now < until => step(Active, Link::Dies, Logins::Stay),
+                Some(until) if invitation::works(until, now) => step(Active, Link::Dies, Logins::Stay),
                 Some(_) => Err(Refused::Expired),
                 None => Err(Refused::NoInvitation),
             },
@@ -154,7 +154,9 @@ impl Life {
         match self {
             _ if !tenant_active => "disabled",
             Self::Invite => "invite",
-            Self::Pending if facts.invited_until.is_some_and(|until| until <= now) => "expired",
+            Self::Pending if facts.invited_until.is_some_and(|until| !invitation::works(until, now)) => {
+                "expired"
+            }
             Self::Pending => "pending",
             Self::Active => "active",
             Self::Disabled => "disabled",

@@ -1,13 +1,14 @@
 //! `[invitation]`: how long the link of an invitation works.
 
 use super::{Entries, Fault};
+use crate::account::invitation::WORKS_FOR_MAX;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// The longest that a link may work, in days.
-const DAYS_MAX: u32 = 90;
-
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// The longest that a link may work, in days.
+const DAYS_MAX: u32 = (WORKS_FOR_MAX.as_secs() / DAY.as_secs()) as u32;
 
 /// `[invitation]` as written.
 #[derive(Debug, Deserialize)]

@@ -124,6 +124,25 @@ fn a_link_works_for_seven_days() {
     }
 }
 
+#[test]
+fn a_clock_that_was_ahead_gives_no_link_more_than_the_longest_life_and_a_correction_ends_none() {
+    for (ahead, state) in
+        [(DAY, "pending"), (83 * DAY, "pending"), (84 * DAY, "expired"), (365 * DAY, "expired")]
+    {
+        let post = Post::new();
+        post.wait(ahead);
+        let token = post.invite();
+        post.bench.later.store(0, Ordering::Relaxed);
+        assert_eq!(post.state(), state, "{ahead}");
+        assert_eq!(post.accept(&token, GOOD).is_ok(), state == "pending", "{ahead}");
+        if state == "expired" {
+            std::fs::remove_dir_all(post.spool()).unwrap(); // its mail sorts behind the next one
+            let again = post.invite();
+            assert!(post.accept(&again, GOOD).is_ok(), "{ahead}");
+        }
+    }
+}
+
 /// What is done to an invited extension.
 pub(super) type Kill<'a> = &'a dyn Fn(&Post);
 
