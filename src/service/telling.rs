@@ -49,6 +49,7 @@ mod tests {
     use crate::account::{LoginName, TenantCode};
     use crate::base::limit;
     use crate::lockout::Scope;
+    use metrics_exporter_prometheus::PrometheusBuilder;
     use std::time::Duration;
 
     const NOW: Wall = Wall::from_secs(1_000_000);
@@ -98,15 +99,20 @@ mod tests {
     fn an_attacker_floods_no_mailbox() {
         let (mut record, tenant) = (record(Some("a@x")), tenant(true));
         // A lock every quarter of an hour, for a day, each mail sent at once.
+        let recorder = PrometheusBuilder::new().build_recorder();
         let mut sent = 0;
         for quarter in 0..96 {
-            locked(&mut record, Some(&tenant), &lock(NOW + Duration::from_secs(quarter * 900)));
+            let lock = lock(NOW + Duration::from_secs(quarter * 900));
+            metrics::with_local_recorder(&recorder, || locked(&mut record, Some(&tenant), &lock));
             while let Some(number) = record.mails.waiting().first().map(|mail| mail.number) {
                 record.mails.settle(number);
                 sent += 1;
             }
         }
         assert_eq!(sent, 24 * limit::LOCKED_MAILS_PER_HOUR);
+        let withheld = format!("stationmaster_mails_total{{outcome=\"withheld\"}} {}\n", 96 - sent);
+        let page = recorder.handle().render();
+        assert!(page.contains(&withheld), "{page}");
         // And with nobody who takes them away.
         for quarter in 96..192 {
             locked(&mut record, Some(&tenant), &lock(NOW + Duration::from_secs(quarter * 900)));

@@ -5,6 +5,7 @@ use crate::account::Token;
 use crate::mail::{Carrier, Mailbox, Spool, Texts};
 use crate::service::mailing::{Meters, Sender};
 use crate::service::tables::{AUDIT, TOKENS};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -14,11 +15,13 @@ const DAY: u64 = 24 * 3600;
 pub(super) struct Post {
     pub(super) bench: Bench,
     folder: TempDir,
+    recorder: PrometheusRecorder,
 }
 
 impl Post {
     pub(super) fn new() -> Self {
-        let post = Self { bench: Bench::with_extension(), folder: tempfile::tempdir().unwrap() };
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let post = Self { bench: Bench::with_extension(), folder: tempfile::tempdir().unwrap(), recorder };
         let (name, email, password) = ("Zoé".into(), Some("zoe@example.test".into()), None);
         post.bench.done(Request::ExtensionAdd { login: login("201-acme"), name, email, password });
         post
@@ -29,18 +32,31 @@ impl Post {
     }
 
     pub(super) fn send_to(&self, folder: &Path) -> bool {
+        let spool = Carrier::Spool(Spool::new(folder.to_owned()));
+        self.send_by(spool, &self.bench.admin.services)
+    }
+
+    /// Sends what is owed; whether the carrier was good.
+    pub(super) fn send_by(&self, carrier: Carrier, services: &Services) -> bool {
         let sender = Sender {
-            carrier: Carrier::Spool(Spool::new(folder.to_owned())),
+            carrier,
             texts: Language::ALL.map(|language| Texts::load(language, None).unwrap()),
             language: Language::English,
             from: Mailbox::parse("a@example.test").unwrap(),
             base: Some("https://x".into()),
             downloads: vec!["https://x/app".into()],
         };
-        let services = &self.bench.admin.services;
-        let (whose, meters) = (login("201-acme"), Meters::register());
+        let meters = metrics::with_local_recorder(&self.recorder, Meters::register);
+        let whose = login("201-acme");
         let sent = sender.send_all(services, &whose, &meters);
         self.bench.runtime.block_on(sent).is_ok()
+    }
+
+    /// How many mails this came of.
+    pub(super) fn count(&self, outcome: &str) -> usize {
+        let page = self.recorder.handle().render();
+        let name = format!("stationmaster_mails_total{{outcome=\"{outcome}\"}} ");
+        page.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
     }
 
     /// Invites, and sends what is owed; the token of the newest mail.

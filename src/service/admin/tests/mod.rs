@@ -6,6 +6,7 @@ mod invite;
 mod numbers;
 mod once;
 mod reset;
+mod sending;
 
 use super::*;
 use crate::account::Life;

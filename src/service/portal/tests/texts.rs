@@ -3,8 +3,12 @@
 use super::*;
 use crate::account::MailKind;
 use crate::base::limit;
+use crate::base::private::Secret;
 use crate::mail::gateway::{Endpoint, Format, Login, Template};
 use crate::mail::{Gateway, Texts};
+use crate::service::Services;
+use crate::store::seal::Sealer;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 const MOBILE: &str = "+1 604 555 0199";
 
@@ -80,27 +84,52 @@ fn a_code_by_sms_is_good_until_its_end_and_the_text_stands_sealed_in_the_record(
     assert!(bench.shows("201-acme", &bench.texted("201-acme")).is_ok());
 }
 
-#[test]
-fn a_code_that_is_past_its_life_is_not_sent() {
-    let bench = Bench::new();
-    let _ = bench.begin_sms(&bench.here("201-acme"), MOBILE);
+/// The text that 201 is owed goes to nobody; it is counted as this, and is owed no more.
+fn is_not_sent(bench: &Bench, services: &Services, outcome: &str) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let endpoint = Endpoint::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     let (template, second) = (Template::new(Format::Form, "").unwrap(), Duration::from_secs(1));
     let roots = rustls::RootCertStore::empty();
+    let recorder = PrometheusBuilder::new().build_recorder();
     let sender = texting::Sender {
         gateway: Gateway::new(endpoint, template, String::new(), &Login::None, second, roots).unwrap(),
         texts: Language::ALL.map(|language| Texts::load(language, None).unwrap()),
         language: Language::English,
         texting: texting::Texting::new(Vec::new(), 10),
-        meters: texting::Meters::register(),
+        meters: metrics::with_local_recorder(&recorder, texting::Meters::register),
     };
+    let tried = bench.runtime.block_on(sender.send(services, &login("201-acme")));
+    assert_eq!(tried, Ok(texting::Tried::Done), "{outcome}");
+    assert!(listener.accept().is_err(), "{outcome}: nobody came");
+    assert_eq!(bench.record("201-acme").mobile.unwrap().owed(), None, "{outcome}");
+    let page = recorder.handle().render();
+    let counted =
+        page.lines().filter(|line| line.starts_with("stationmaster_texts_total") && !line.ends_with(" 0"));
+    let expected = format!("stationmaster_texts_total{{outcome=\"{outcome}\"}} 1");
+    assert_eq!(counted.collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
+fn a_code_that_is_past_its_life_is_not_sent() {
+    let bench = Bench::new();
+    let _ = bench.begin_sms(&bench.here("201-acme"), MOBILE);
     bench.wait(600);
-    let tried = bench.runtime.block_on(sender.send(bench.desk.services(), &login("201-acme")));
-    assert_eq!(tried, Ok(texting::Tried::Done));
-    assert!(listener.accept().is_err(), "nobody came");
-    assert_eq!(bench.record("201-acme").mobile.unwrap().owed(), None);
+    is_not_sent(&bench, bench.desk.services(), "expired");
+}
+
+/// It opens nothing either, and another one may be asked for at once.
+#[test]
+fn a_code_that_is_sealed_with_a_lost_key_is_not_sent() {
+    let bench = Bench::new();
+    let here = bench.here("201-acme");
+    let _ = bench.begin_sms(&here, MOBILE);
+    let code = bench.texted("201-acme");
+    let mut services = bench.desk.services().clone();
+    services.sealer = Arc::new(Sealer::new(&Secret::new([7; 32])));
+    is_not_sent(&bench, &services, "unreadable");
+    assert_eq!(bench.verify_sms(&here, &code), Err(Refused::Wrong));
+    assert_eq!(bench.begin_sms(&here, MOBILE).unwrap_err(), WAITS);
 }
 
 #[test]
