@@ -13,7 +13,7 @@
 //! answer that is wrong or missing), 429 (too many tries from this source), 503 (the store, no way for
 //! mails, or still starting).
 
-use super::api::{Api, Body, Source};
+use super::api::{Api, Open};
 use super::plain::{page, script};
 use super::problem::{Fault, Problem, ProblemBody};
 use super::refused::LinkRefused;
@@ -22,7 +22,7 @@ use crate::account::strength::strength;
 use crate::service::admin::{Password, Refusal};
 use crate::service::mailing::RESET_PATH;
 use axum::Router;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -130,10 +130,8 @@ pub(super) fn pages() -> Router<Api> {
             body = ProblemBody, content_type = "application/problem+json"),
     ))]
 /// Ask for a link to replace a forgotten password
-async fn forgot(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(forgotten) = Body::from_request(request, &()).await?;
-    let typed = typed(&forgotten).map_err(Problem::faults)?;
+async fn forgot(State(api): State<Api>, Open { source, body }: Open<Forgotten>) -> Result<Response, Problem> {
+    let typed = typed(&body).map_err(Problem::faults)?;
     api.admin()?.forgot(typed, source.0).await?;
     Ok(answer(StatusCode::ACCEPTED, &json!({ "told": TOLD })))
 }
@@ -144,9 +142,10 @@ async fn forgot(State(api): State<Api>, source: Source, request: Request) -> Res
         LinkRefused,
     ))]
 /// See what is behind the link of a reset
-async fn view(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(Link { token }) = Body::from_request(request, &()).await?;
+async fn view(
+    State(api): State<Api>,
+    Open { source, body: Link { token } }: Open<Link>,
+) -> Result<Response, Problem> {
     let view = api.admin()?.reset_view(&token).await.map_err(refused)?;
     api.give_back(source);
     Ok(answer(StatusCode::OK, &json!({ "login": view.login.as_str(), "question": view.question })))
@@ -158,9 +157,10 @@ async fn view(State(api): State<Api>, source: Source, request: Request) -> Resul
         LinkRefused,
     ))]
 /// Use the link of a reset
-async fn reset(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(NewSecret { token, password, answer: said }) = Body::from_request(request, &()).await?;
+async fn reset(
+    State(api): State<Api>,
+    Open { source, body: NewSecret { token, password, answer: said } }: Open<NewSecret>,
+) -> Result<Response, Problem> {
     let password = Password::new(password);
     let used = api.admin()?.reset(&token, password.clone(), said.map(Password::new), source.0).await;
     let login = used.map_err(refused)?;

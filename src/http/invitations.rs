@@ -9,15 +9,14 @@
 //! used and replaced ones have one answer), 408, 413, 415, 422 (each rule that the password breaks; the
 //! link still works), 429 (too many tries from this source), 503 (the store, or still starting).
 
-use super::api::{AGAIN, Api, Body, Source};
+use super::api::{AGAIN, Api, Open};
 use super::plain::{page, script};
 use super::problem::{Fault, Problem};
 use super::refused::LinkRefused;
 use crate::service::admin::{Password, Refusal};
 use crate::service::mailing::INVITATION_PATH;
 use axum::Router;
-use axum::extract::FromRequest;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -64,9 +63,10 @@ pub(super) fn pages() -> Router<Api> {
         LinkRefused,
     ))]
 /// Accept an invitation
-async fn accept(State(api): State<Api>, source: Source, request: Request) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(Acceptance { token, password }) = Body::from_request(request, &()).await?;
+async fn accept(
+    State(api): State<Api>,
+    Open { source, body: Acceptance { token, password } }: Open<Acceptance>,
+) -> Result<Response, Problem> {
     let accepted = api.admin()?.accept(&token, Password::new(password), source.0).await;
     let login = accepted.map_err(|refusal| match refusal {
         Refusal::WeakPassword(rules) => {

@@ -1,9 +1,10 @@
 //! Bodies of requests, judged by the same description that the API's document publishes, so that every
 //! fault is named: fields that are missing, unknown, there twice, of another type, too long.
 
+use super::{Api, Source};
 use crate::base::limit;
 use crate::http::problem::{Fault, Problem};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
@@ -25,6 +26,24 @@ impl<S: Send + Sync, T: DeserializeOwned + PartialSchema> FromRequest<S> for Bod
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
         }
         read(&bytes(request.into_body()).await?).map(Self)
+    }
+}
+
+/// A body of whoever has not signed in: it is counted for its source before it is read.
+pub(in crate::http) struct Open<T> {
+    pub(in crate::http) source: Source,
+    pub(in crate::http) body: T,
+}
+
+impl<T: DeserializeOwned + PartialSchema> FromRequest<Api> for Open<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(source) = Source::from_request_parts(&mut parts, api).await;
+        api.admit(source)?;
+        let Body(body) = Body::from_request(Request::from_parts(parts, body), api).await?;
+        Ok(Self { source, body })
     }
 }
 

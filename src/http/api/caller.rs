@@ -22,10 +22,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let api = Api::from_ref(state);
-        let source = match Source::from_request_parts(parts, state).await {
-            Ok(source) => source,
-            Err(never) => match never {},
-        };
+        let Ok(source) = Source::from_request_parts(parts, state).await;
         let caller = match bearer(&parts.headers) {
             Some(shown) => by_key(&api, source, shown).await?,
             None if shows_session(&parts.headers) => by_session(&api, source, parts).await?,

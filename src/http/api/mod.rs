@@ -31,7 +31,7 @@ mod secrets;
 mod stations;
 mod tenants;
 
-pub(super) use body::Body;
+pub(super) use body::{Body, Open};
 
 use super::problem::Problem;
 use super::rate::Rates;
@@ -105,7 +105,7 @@ impl Api {
     ///
     /// # Errors
     /// 429 if the source has asked too often.
-    pub(super) fn admit(&self, source: Source) -> Result<(), Problem> {
+    fn admit(&self, source: Source) -> Result<(), Problem> {
         self.take(&self.open, source)
     }
 

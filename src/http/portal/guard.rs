@@ -78,7 +78,7 @@ impl FromRequestParts<Api> for Browser {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         refuse_foreign(&parts.method, &parts.headers)?;
-        let from = source(parts, api).await.0;
+        let Ok(Source(from)) = Source::from_request_parts(parts, api).await;
         let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
         let device = cookie(&parts.headers, DEVICE).as_deref().and_then(Token::parse);
         Ok(Self { from, device, agent: String::from_utf8_lossy(agent).into_owned() })
@@ -110,10 +110,10 @@ impl FromRequestParts<Api> for Newcomer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let source = source(parts, api).await;
+        let Ok(Source(from)) = Source::from_request_parts(parts, api).await;
         let here = enter(api, &parts.method, &parts.headers).await?;
         let here = here.ok_or_else(|| unauthorized("you are not signed in, or not any more"))?;
-        Ok(Self(Member { here, from: source.0 }))
+        Ok(Self(Member { here, from }))
     }
 }
 
@@ -163,13 +163,6 @@ fn settled(here: &Here) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the password must be changed first"));
     }
     Ok(())
-}
-
-async fn source(parts: &mut Parts, api: &Api) -> Source {
-    match Source::from_request_parts(parts, api).await {
-        Ok(source) => source,
-        Err(never) => match never {},
-    }
 }
 
 fn changes(method: &Method) -> bool {

@@ -1,6 +1,6 @@
 //! Sessions over HTTP.
 
-use super::super::api::{Body, Source};
+use super::super::api::Open;
 use super::super::problem::Problem;
 use super::super::refused::{CodeRefused, SignInRefused};
 use super::guard::{Browser, Member, Newcomer, device_line, enter, no_session_line, session_line};
@@ -8,7 +8,7 @@ use super::{Api, answer, nothing};
 use crate::service::admin::Password;
 use crate::service::portal::{Entered, Knock, Opened, SessionView};
 use axum::Router;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
@@ -136,12 +136,9 @@ const fn state(must_change: bool) -> &'static str {
 /// Sign in
 async fn sign_in(
     State(api): State<Api>,
-    source: Source,
     browser: Browser,
-    request: Request,
+    Open { source, body: Credentials { login, password } }: Open<Credentials>,
 ) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(Credentials { login, password }) = Body::from_request(request, &()).await?;
     let Browser { from, device, agent } = browser;
     let knock = Knock { name: login, password: Password::new(password), device, from, agent };
     let entered = api.desk()?.sign_in(knock).await?;
@@ -164,12 +161,9 @@ async fn sign_in(
 /// Show the second factor of a sign-in
 async fn second(
     State(api): State<Api>,
-    source: Source,
     _: Browser,
-    request: Request,
+    Open { source, body: Second { pending, code } }: Open<Second>,
 ) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(Second { pending, code }) = Body::from_request(request, &()).await?;
     let opened = api.desk()?.sign_in_second(&pending, Password::new(code), source.0).await?;
     api.give_back(source);
     Ok(opened_answer(&opened))
@@ -184,12 +178,9 @@ async fn second(
 /// Have a code mailed, as second factor of a sign-in
 async fn mail(
     State(api): State<Api>,
-    source: Source,
     _: Browser,
-    request: Request,
+    Open { source, body: Pending { pending } }: Open<Pending>,
 ) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(Pending { pending }) = Body::from_request(request, &()).await?;
     api.desk()?.mail_code(&pending, source.0).await?;
     api.give_back(source);
     Ok(nothing())
@@ -204,12 +195,9 @@ async fn mail(
 /// Have a code sent by SMS, as second factor of a sign-in
 async fn sms(
     State(api): State<Api>,
-    source: Source,
     _: Browser,
-    request: Request,
+    Open { source, body: Pending { pending } }: Open<Pending>,
 ) -> Result<Response, Problem> {
-    api.admit(source)?;
-    let Body(Pending { pending }) = Body::from_request(request, &()).await?;
     api.desk()?.text_code(&pending, source.0).await?;
     api.give_back(source);
     Ok(nothing())
