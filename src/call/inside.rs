@@ -17,14 +17,13 @@
 
 use super::calls::Calls;
 use super::carry;
-use super::desk::{CallRef, Desk, Device, Output, Place, Refused, ReplyTo, Role, User, retry_after};
+use super::desk::{CallRef, Desk, Device, Output, Refused, ReplyTo, retry_after};
 use super::record::End;
-use super::setup::refuse;
-use super::state::{Call, Exchange, Leg, LegState, Side, Stage, State};
-use super::verdict::Verdict;
+use super::setup::Arrival;
+use super::state::{Call, Exchange, LegState, Side, Stage, State};
 use crate::base::flow::Flow;
 use crate::base::time::Now;
-use crate::dialog::{Dialog, Hop, ReplyHead};
+use crate::dialog::{Hop, ReplyHead};
 use crate::menu::Service;
 use crate::rtp::info::{Signal, signal};
 use crate::sdp::{self, Audio, Session};
@@ -32,7 +31,6 @@ use crate::sip::header::Media;
 use crate::sip::reply::ToTag;
 use crate::sip::{Message, Name};
 use bytes::Bytes;
-use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,56 +91,18 @@ impl Calls {
         flow: Flow,
         hosted: Hosted,
     ) -> Result<CallRef, Refused> {
-        if !self.has_room() {
-            self.desk.counts.full += 1;
-            return Err(Refused::Full);
-        }
-        let me = self.next_ref();
-        let desk = &mut self.desk;
-        let tag = desk.mint();
-        let to = desk.open(request, flow, User { call: me, role: Role::Near }, now.mono);
-        let to_tag = || ToTag::Mint(tag.as_bytes());
-        if let Some(status) = refuse(desk, to, request, to_tag(), now.mono) {
-            return Err(Refused::Answered(status));
-        }
-        if let Some(status) = refuse_offer(desk, to, request, to_tag(), hosted.family, now) {
-            return Err(Refused::Answered(status));
-        }
-        let Ok(dialog) = Dialog::of_invite(request, tag) else {
-            desk.reply(to, request, 400, to_tag(), now.mono, |_| {});
-            return Err(Refused::Answered(400));
-        };
-        let head = ReplyHead::new(&mut desk.out, request, flow.remote, to_tag());
-        desk.counts.begun += 1;
-        desk.tags.insert(tag, (me, Place::Near));
-        let hop = Hop { flow, sent_by: hosted.sent_by };
-        let offer = Bytes::copy_from_slice(request.body());
-        let call = Box::new(Call {
-            me,
-            state: State::Ringing,
-            began: now,
-            rang: None,
-            answered: None,
+        let arrival = Arrival {
+            request,
+            hop: Hop { flow, sent_by: hosted.sent_by },
+            caller: hosted.caller,
+            device: hosted.device,
             called: hosted.called,
-            near: Leg { dialog, hop, aor: hosted.caller, device: hosted.device, state: LegState::Open },
-            far: None,
-            winner: None,
-            branches: SmallVec::new(),
-            to,
-            head,
-            cseq: request.cseq().number,
-            offered: !offer.is_empty(),
-            verdict: Verdict::default(),
-            ring_until: now.mono + PICK_UP_MAX,
-            doubt_until: None,
-            trying_at: Some(now.mono + desk.settings.intervals.until_trying()),
-            exchange: None,
-            leftover: None,
-            relays: SmallVec::new(),
-            alarm: None,
-            again: None,
-            within: Some(Box::new(Within { service: hosted.service, offer, session: None })),
-        });
+            ring_max: PICK_UP_MAX,
+        };
+        let mut call = self
+            .begin(now, arrival, |desk, to, tag| refuse_offer(desk, to, request, tag, hosted.family, now))?;
+        let (me, offer) = (call.me, Bytes::copy_from_slice(request.body()));
+        call.within = Some(Box::new(Within { service: hosted.service, offer, session: None }));
         self.insert(call);
         Ok(me)
     }

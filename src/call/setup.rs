@@ -83,6 +83,20 @@ pub struct InviteAccepted {
     pub ring_max: Option<Duration>,
 }
 
+/// An INVITE as it is taken in, whoever is to answer it.
+pub(super) struct Arrival<'m> {
+    pub(super) request: &'m Message,
+    /// Whence it came, and our `host[:port]` there.
+    pub(super) hop: Hop,
+    /// Who calls, for records.
+    pub(super) caller: Bytes,
+    pub(super) device: Option<Arc<Device>>,
+    /// Who is called, for records.
+    pub(super) called: Bytes,
+    /// How long it may wait for an answer.
+    pub(super) ring_max: Duration,
+}
+
 impl Calls {
     /// Makes a call of an INVITE that was new, authenticated and routed: rings the phones. The
     /// caller is told 100 unless it is told more within 200 ms (RFC 3261 §17.2.1).
@@ -96,46 +110,71 @@ impl Calls {
         flow: Flow,
         accepted: InviteAccepted,
     ) -> Result<CallRef, Refused> {
+        let ring_max = ring_time(&self.desk, request, accepted.ring_max);
+        let arrival = Arrival {
+            request,
+            hop: Hop { flow, sent_by: accepted.sent_by },
+            caller: accepted.caller.aor.clone(),
+            device: accepted.device,
+            called: accepted.called.aor.clone(),
+            ring_max,
+        };
+        let mut call = self.begin(now, arrival, |_, _, _| None)?;
+        let (me, desk) = (call.me, &mut self.desk);
+        // Most phones ring at once; who is told that need not be told 100 as well. But who measures the
+        // round trip with it is told at once (§8.2.6.1).
+        if request.field(Name::Timestamp).is_some() {
+            desk.trying(call.to, &call.head, request, now.mono);
+            call.trying_at = None;
+        }
+        if accepted.targets.iter().any(|target| target.suspect) {
+            call.doubt_until = Some(now.mono + desk.settings.intervals.t1 * 4);
+        }
+        call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
+        self.insert(call);
+        Ok(me)
+    }
+
+    /// The call that an INVITE begins, with nobody rung yet. `refuse_more` says what it answered if that
+    /// refuses more than no call can carry.
+    ///
+    /// # Errors
+    /// As [`Calls::invite`].
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        arrival: Arrival<'_>,
+        refuse_more: impl FnOnce(&mut Desk, ReplyTo, ToTag<'_>) -> Option<u16>,
+    ) -> Result<Box<Call>, Refused> {
         if !self.has_room() {
             self.desk.counts.full += 1;
             return Err(Refused::Full);
         }
+        let Arrival { request, hop, caller, device, called, ring_max } = arrival;
         let me = self.next_ref();
         let desk = &mut self.desk;
         let tag = desk.mint();
-        let to = desk.open(request, flow, User { call: me, role: Role::Near }, now.mono);
-        if let Some(status) = refuse(desk, to, request, ToTag::Mint(tag.as_bytes()), now.mono) {
+        let to = desk.open(request, hop.flow, User { call: me, role: Role::Near }, now.mono);
+        let to_tag = || ToTag::Mint(tag.as_bytes());
+        let refused = refuse(desk, to, request, to_tag(), now.mono);
+        if let Some(status) = refused.or_else(|| refuse_more(desk, to, to_tag())) {
             return Err(Refused::Answered(status));
         }
         let Ok(dialog) = Dialog::of_invite(request, tag) else {
-            desk.reply(to, request, 400, ToTag::Mint(tag.as_bytes()), now.mono, |_| {});
+            desk.reply(to, request, 400, to_tag(), now.mono, |_| {});
             return Err(Refused::Answered(400));
         };
-        let head = ReplyHead::new(&mut desk.out, request, flow.remote, ToTag::Mint(tag.as_bytes()));
-        // Most phones ring at once; who is told that need not be told 100 as well. But who measures the
-        // round trip with it is told at once (§8.2.6.1).
-        let at_once = request.field(Name::Timestamp).is_some();
-        if at_once {
-            desk.trying(to, &head, request, now.mono);
-        }
+        let head = ReplyHead::new(&mut desk.out, request, hop.flow.remote, to_tag());
         desk.counts.begun += 1;
         desk.tags.insert(tag, (me, Place::Near));
-        let hop = Hop { flow, sent_by: accepted.sent_by };
-        let doubtful = accepted.targets.iter().any(|target| target.suspect);
-        let mut call = Box::new(Call {
+        Ok(Box::new(Call {
             me,
             state: State::Ringing,
             began: now,
             rang: None,
             answered: None,
-            called: accepted.called.aor.clone(),
-            near: Leg {
-                dialog,
-                hop,
-                aor: accepted.caller.aor.clone(),
-                device: accepted.device,
-                state: LegState::Open,
-            },
+            called,
+            near: Leg { dialog, hop, aor: caller, device, state: LegState::Open },
             far: None,
             winner: None,
             branches: SmallVec::new(),
@@ -144,19 +183,16 @@ impl Calls {
             cseq: request.cseq().number,
             offered: sdp::is_in(request),
             verdict: Verdict::default(),
-            trying_at: (!at_once).then(|| now.mono + desk.settings.intervals.until_trying()),
-            ring_until: now.mono + ring_time(desk, request, accepted.ring_max),
-            doubt_until: doubtful.then(|| now.mono + desk.settings.intervals.t1 * 4),
+            trying_at: Some(now.mono + desk.settings.intervals.until_trying()),
+            ring_until: now.mono + ring_max,
+            doubt_until: None,
             exchange: None,
             leftover: None,
             relays: SmallVec::new(),
             alarm: None,
             again: None,
             within: None,
-        });
-        call.ring(desk, request, [&accepted.caller, &accepted.called], &accepted.targets, now);
-        self.insert(call);
-        Ok(me)
+        }))
     }
 }
 
