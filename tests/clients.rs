@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use support::baresip::{self, Account};
-use support::driven::{Linphone, Pjsua, Softphone, WebPhone};
+use support::driven::{Linphone, Scripted, Softphone};
 use support::relay::Relay;
 use support::secure::Authority;
 use support::server::{DOMAIN, Server, Setup, password};
@@ -92,15 +92,15 @@ impl World {
         Linphone::start(transport, self.address(transport), [&uri, &user, &password], &self.authority)
     }
 
-    fn pjsua(&self, number: &str, transport: &str) -> Pjsua {
+    fn pjsua(&self, number: &str, transport: &str) -> Scripted {
         let (uri, user, password) = account(number);
-        Pjsua::start(transport, self.address(transport), [&uri, &user, &password], &self.authority)
+        Scripted::pjsua(transport, self.address(transport), [&uri, &user, &password], &self.authority)
     }
 
-    fn web(&self, number: &str, transport: &str) -> WebPhone {
+    fn web(&self, number: &str, transport: &str) -> Scripted {
         let (uri, _, password) = account(number);
         let url = format!("{transport}://{}", self.address(transport));
-        WebPhone::start(&url, &uri, &password, Some(&self.authority))
+        Scripted::jssip(&url, &uri, &password, &self.authority)
     }
 
     /// The flow and the last sign of life of the one live binding of an extension, if it can be reached.

@@ -3,38 +3,40 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What leads up to a row, and the step under test, one character each: keys as they are, and
-/// `B` begin, `P` played, `D` the present wait is over, `E` the call has lasted long enough,
+/// What a step stands for: a key as it is, and `B` begin, `P` played, `D` and `E` the time has come,
 /// `y` done, `h` has a PIN, `n` has none, `w` wrong, `l` locked, `u` unknown station, `s` silent,
 /// `t` taken by 202, `o` nobody there, `x` unavailable.
+fn input(step: u8) -> Input {
+    match step {
+        b'B' => Input::Begin,
+        b'P' => Input::Played,
+        b'D' | b'E' => Input::Due,
+        b'y' => Input::Told(Told::Done),
+        b'h' => Input::Told(Told::HasPin),
+        b'n' => Input::Told(Told::HasNoPin),
+        b'w' => Input::Told(Told::Wrong),
+        b'l' => Input::Told(Told::Locked),
+        b'u' => Input::Told(Told::StationUnknown),
+        b's' => Input::Told(Told::StationSilent),
+        b't' => Input::Told(Told::StationTaken("202".into())),
+        b'o' => Input::Told(Told::NobodyThere),
+        b'x' => Input::Told(Told::Unavailable),
+        key => Input::Key(Digit::of_byte(key).unwrap()),
+    }
+}
+
+/// What leads up to a row, and the step under test; `D` when the present wait is over, `E` when the call has
+/// lasted long enough.
 fn run(plan: &Plan, script: &str) -> (Menu, String) {
     let (mut menu, mut now, mut told) = (Menu::new(plan.clone()), Mono::from_secs(1), String::new());
     for step in script.bytes() {
-        let input = match step {
-            b'B' => Input::Begin,
-            b'P' => Input::Played,
-            b'D' => {
-                now = menu.due.unwrap_or(now);
-                Input::Due
-            }
-            b'E' => {
-                now = now.max(Mono::from_secs(1) + limit::MENU_CALL_MAX);
-                Input::Due
-            }
-            b'y' => Input::Told(Told::Done),
-            b'h' => Input::Told(Told::HasPin),
-            b'n' => Input::Told(Told::HasNoPin),
-            b'w' => Input::Told(Told::Wrong),
-            b'l' => Input::Told(Told::Locked),
-            b'u' => Input::Told(Told::StationUnknown),
-            b's' => Input::Told(Told::StationSilent),
-            b't' => Input::Told(Told::StationTaken("202".into())),
-            b'o' => Input::Told(Told::NobodyThere),
-            b'x' => Input::Told(Told::Unavailable),
-            key => Input::Key(Digit::of_byte(key).unwrap()),
-        };
+        match step {
+            b'D' => now = menu.due.unwrap_or(now),
+            b'E' => now = now.max(Mono::from_secs(1) + limit::MENU_CALL_MAX),
+            _ => {}
+        }
         let mut out = Vec::new();
-        menu.handle(now, input, &mut out);
+        menu.handle(now, input(step), &mut out);
         told = out.iter().map(in_words).collect::<Vec<_>>().join("; ");
     }
     (menu, told)
@@ -222,22 +224,10 @@ proptest! {
         };
         step(&mut menu, now, Input::Begin)?;
         for byte in steps.bytes() {
-            let input = match byte {
-                b'P' => Input::Played,
-                b'D' => { now = menu.next_deadline().unwrap_or(now).max(now); Input::Due }
-                b'y' => Input::Told(Told::Done),
-                b'h' => Input::Told(Told::HasPin),
-                b'n' => Input::Told(Told::HasNoPin),
-                b'w' => Input::Told(Told::Wrong),
-                b'l' => Input::Told(Told::Locked),
-                b'u' => Input::Told(Told::StationUnknown),
-                b's' => Input::Told(Told::StationSilent),
-                b't' => Input::Told(Told::StationTaken("202".into())),
-                b'o' => Input::Told(Told::NobodyThere),
-                b'x' => Input::Told(Told::Unavailable),
-                key => Input::Key(Digit::of_byte(key).unwrap()),
-            };
-            step(&mut menu, now, input)?;
+            if byte == b'D' {
+                now = menu.next_deadline().unwrap_or(now).max(now);
+            }
+            step(&mut menu, now, input(byte))?;
         }
         for _ in 0..20 {
             let Some(due) = menu.next_deadline() else { break };

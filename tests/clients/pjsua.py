@@ -22,12 +22,16 @@ def tell(*words):
 
 
 class Call(pj.Call):
+    stood = False
+    ends = "remote"
+
     def onCallState(self, _):
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self.stood = True
             tell("established")
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            tell("ended", info.lastStatusCode)
+            tell("ended " + self.ends if self.stood else "failed", info.lastStatusCode)
 
 
 class Account(pj.Account):
@@ -95,6 +99,7 @@ while True:
         elif command == "dtmf":
             account.call.dialDtmf(argument)
         elif command == "hangup":
+            account.call.ends = "local"
             account.call.hangup(pj.CallOpParam())
         elif command == "quit":
             os._exit(0)

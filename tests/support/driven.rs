@@ -67,12 +67,12 @@ pub(crate) trait Softphone {
     fn is_let_go(&mut self);
 }
 
-/// JsSIP over WebSocket.
-pub(crate) struct WebPhone(Driven);
+/// JsSIP or PJSUA2: a script of ours, and all of them speak alike.
+pub(crate) struct Scripted(Driven);
 
-impl WebPhone {
-    /// Connects to this URL; trusts this authority too.
-    pub(crate) fn start(url: &str, uri: &str, password: &str, authority: Option<&Path>) -> Self {
+impl Scripted {
+    /// JsSIP over WebSocket: connects to this URL; trusts this authority too.
+    pub(crate) fn jssip(url: &str, uri: &str, password: &str, authority: &Path) -> Self {
         let modules = tools().join("clients/node_modules");
         assert!(
             modules.join("jssip").is_dir(),
@@ -81,16 +81,42 @@ impl WebPhone {
         );
         let mut command = Command::new("node");
         command.arg(script("jssip.cjs")).arg(&modules).args([url, uri, password]);
-        if let Some(authority) = authority {
-            command.env("NODE_EXTRA_CA_CERTS", authority);
+        command.env("NODE_EXTRA_CA_CERTS", authority);
+        Self::start("node", "nodejs", &mut command, ">> connected")
+    }
+
+    /// PJSUA2 over `udp`, `tcp` or `tls`, to the server at this address, which has a certificate of this
+    /// authority.
+    pub(crate) fn pjsua(
+        transport: &str,
+        server: SocketAddr,
+        [uri, user, password]: [&str; 3],
+        authority: &Path,
+    ) -> Self {
+        let python = tools().join("clients/python/bin/python");
+        assert!(python.exists(), "PJSUA2 is not installed at {}: scripts/test does", python.display());
+        let proxy = format!("sip:{server};transport={transport};lr");
+        let mut command = Command::new(python);
+        command.arg(script("pjsua.py")).args([transport, uri, user, password, &proxy]);
+        if transport == "tls" {
+            command.arg(authority);
         }
-        let mut phone = Self(Driven::start("node", "nodejs", tempfile::tempdir().unwrap(), &mut command));
-        phone.0.hears(&[">> connected"]);
+        Self::start("python", "python3", &mut command, ">> ready")
+    }
+
+    fn start(name: &str, package: &str, command: &mut Command, ready: &str) -> Self {
+        let mut phone = Self(Driven::start(name, package, tempfile::tempdir().unwrap(), command));
+        phone.0.hears(&[ready]);
         phone
+    }
+
+    /// Presses keys in its call, by events in RTP; PJSUA2 alone has some.
+    pub(crate) fn presses(&mut self, keys: &str) {
+        self.0.say(&format!("dtmf {keys}"));
     }
 }
 
-impl Softphone for WebPhone {
+impl Softphone for Scripted {
     fn registers(&mut self) {
         self.0.say("register");
         assert_eq!(self.0.hears(&[">> registered", ">> refused"]), ">> registered");
@@ -111,63 +137,6 @@ impl Softphone for WebPhone {
 
     fn is_let_go(&mut self) {
         self.0.hears(&[">> ended remote"]);
-    }
-}
-
-/// PJSUA2.
-pub(crate) struct Pjsua(Driven);
-
-impl Pjsua {
-    /// Over `udp`, `tcp` or `tls`, to the server at this address, which has a certificate of this
-    /// authority.
-    pub(crate) fn start(
-        transport: &str,
-        server: SocketAddr,
-        [uri, user, password]: [&str; 3],
-        authority: &Path,
-    ) -> Self {
-        let python = tools().join("clients/python/bin/python");
-        assert!(python.exists(), "PJSUA2 is not installed at {}: scripts/test does", python.display());
-        let proxy = format!("sip:{server};transport={transport};lr");
-        let mut command = Command::new(python);
-        command.arg(script("pjsua.py")).args([transport, uri, user, password, &proxy]);
-        if transport == "tls" {
-            command.arg(authority);
-        }
-        let mut phone = Self(Driven::start("python", "python3", tempfile::tempdir().unwrap(), &mut command));
-        phone.0.hears(&[">> ready"]);
-        phone
-    }
-}
-
-impl Pjsua {
-    /// Presses keys in its call, by events in RTP.
-    pub(crate) fn presses(&mut self, keys: &str) {
-        self.0.say(&format!("dtmf {keys}"));
-    }
-}
-
-impl Softphone for Pjsua {
-    fn registers(&mut self) {
-        self.0.say("register");
-        assert_eq!(self.0.hears(&[">> registered", ">> refused"]), ">> registered");
-    }
-
-    fn calls(&mut self, uri: &str) {
-        self.0.say(&format!("call {uri}"));
-    }
-
-    fn talks(&mut self) {
-        assert_eq!(self.0.hears(&[">> established", ">> ended"]), ">> established");
-    }
-
-    fn hangs_up(&mut self) {
-        self.0.say("hangup");
-        self.0.hears(&[">> ended"]);
-    }
-
-    fn is_let_go(&mut self) {
-        self.0.hears(&[">> ended"]);
     }
 }
 

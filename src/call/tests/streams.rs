@@ -45,6 +45,15 @@ fn ring(w: &mut World) -> (Msg, Msg) {
     (invite, rung)
 }
 
+/// The phone takes a CANCEL, and what was rung is over, over UDP.
+fn cancelled(w: &mut World, cancel: &Msg, rung: &Msg) {
+    w.answer(2, cancel, 200, "");
+    w.answer(2, rung, 487, "");
+    assert_eq!(way(&w.got(2, "ACK")), UDP);
+    w.flush(1);
+    w.ends(End::Cancelled, &[Outcome::Rang]);
+}
+
 #[test]
 fn a_request_is_too_long_for_a_datagram_from_one_byte_on() {
     let mut seen = Vec::new();
@@ -144,11 +153,7 @@ fn an_answer_is_enough_and_what_follows_takes_the_way_that_is_left() {
     w.cancel(1, &invite);
     let cancel = w.got(2, "CANCEL");
     assert_eq!((way(&cancel), cancel.branch()), (UDP, rung.branch()));
-    w.answer(2, &cancel, 200, "");
-    w.answer(2, &rung, 487, "");
-    assert_eq!(way(&w.got(2, "ACK")), UDP);
-    w.flush(1);
-    w.ends(End::Cancelled, &[Outcome::Rang]);
+    cancelled(&mut w, &cancel, &rung);
 }
 
 #[test]
@@ -161,11 +166,7 @@ fn a_cancel_takes_the_way_of_its_invite() {
     assert_eq!((way(&cancel), cancel.branch()), (TCP, rung.branch()));
     unreached(&mut w, 2);
     assert_eq!(way(&w.got(2, "CANCEL")), UDP);
-    w.answer(2, &cancel, 200, "");
-    w.answer(2, &rung, 487, "");
-    assert_eq!(way(&w.got(2, "ACK")), UDP);
-    w.flush(1);
-    w.ends(End::Cancelled, &[Outcome::Rang]);
+    cancelled(&mut w, &cancel, &rung);
 }
 
 #[test]
