@@ -6,11 +6,11 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::{Arc, Mutex};
 use support::phone::Phone;
 use support::server::{Server, Setup, password};
-use support::{free_port, until};
+use support::{Held, until};
 
 /// What a mail server was told, and whom it refuses.
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ struct Told {
 struct MailServer(Arc<Mutex<Told>>);
 
 impl MailServer {
-    fn start(port: u16, refuses: Option<&'static str>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    fn start(place: Held, refuses: Option<&'static str>) -> Self {
+        let listener = place.listen();
         let server = Self(Arc::new(Mutex::new(Told { refuses, ..Told::default() })));
         let heard = server.clone();
         std::thread::spawn(move || {
@@ -104,14 +104,15 @@ fn count(server: &Server, outcome: &str) -> u64 {
 
 #[test]
 fn a_mail_server_that_is_down_loses_no_mail() {
-    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let (place, folder) = (Held::new(), tempfile::tempdir().unwrap());
+    let port = place.port();
     let password = folder.path().join("password");
     fs::write(&password, "Points&Crossings\n").unwrap();
     let login = format!("smtp_user = \"phones\"\nsmtp_password_file = \"{}\"\n", password.display());
     let server = server(&format!("smtp-plain://127.0.0.1:{port}"), &login);
     server.cli(&["extension", "invite", "acme", "200"], "");
     until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
-    let mail_server = MailServer::start(port, None);
+    let mail_server = MailServer::start(place, None);
     let message = mail_server.messages(1).remove(0);
     assert!(message.contains("\nTo: 200@example.test\n"), "{message}");
     assert!(message.contains("/invitation#"), "{message}");
@@ -127,8 +128,9 @@ fn a_mail_server_that_is_down_loses_no_mail() {
 
 #[test]
 fn a_mail_that_is_refused_waits_alone() {
-    let port = free_port();
-    let mail_server = MailServer::start(port, Some("200@"));
+    let place = Held::new();
+    let port = place.port();
+    let mail_server = MailServer::start(place, Some("200@"));
     let server = server(&format!("smtp-plain://127.0.0.1:{port}"), "");
     server.cli(&["extension", "invite", "acme", "200"], "");
     until("it was refused", || (count(&server, "failed") > 0).then_some(()));
@@ -144,8 +146,9 @@ fn a_mail_that_is_refused_waits_alone() {
 
 #[test]
 fn without_tls_nothing_is_told() {
-    let port = free_port();
-    let mail_server = MailServer::start(port, None);
+    let place = Held::new();
+    let port = place.port();
+    let mail_server = MailServer::start(place, None);
     let server = server(&format!("smtp://127.0.0.1:{port}"), "");
     server.cli(&["extension", "invite", "acme", "200"], "");
     until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
@@ -157,7 +160,8 @@ fn without_tls_nothing_is_told() {
 /// What is owed with a reset, an activation and a lock stands in the record of what it tells.
 #[test]
 fn no_mail_of_a_reset_a_new_device_or_a_lock_is_lost_though_both_servers_are_down() {
-    let port = free_port();
+    let place = Held::new();
+    let port = place.port();
     let mut server = server(&format!("smtp-plain://127.0.0.1:{port}"), "");
     server.cli(&["tenant", "set", "acme", "--mail-sender", "Acme <phones@acme.example>"], "");
     server.cli(&["password", "set", "acme", "200", "--stdin"], &password("200"));
@@ -172,7 +176,7 @@ fn no_mail_of_a_reset_a_new_device_or_a_lock_is_lost_though_both_servers_are_dow
     server.kill();
     server.start_again();
     until("it was tried in vain", || (count(&server, "failed") > 0).then_some(()));
-    let mail_server = MailServer::start(port, None);
+    let mail_server = MailServer::start(place, None);
     let mut messages = mail_server.messages(3);
     messages.sort_by_key(|message| {
         ["/reset#", "a new phone or app", "tried too often"].iter().position(|says| message.contains(says))

@@ -19,7 +19,7 @@ use support::http::{Answer, Client};
 use support::mails::mails;
 use support::secure::Authority;
 use support::server::{Server, Setup, password};
-use support::{free_port, until};
+use support::{Held, until};
 
 const MOBILE: &str = "+16045550199";
 const ME: &str = "/api/v1/me/second";
@@ -64,8 +64,8 @@ struct Heard {
 struct SmsGateway(Arc<Mutex<Heard>>);
 
 impl SmsGateway {
-    fn start(port: u16, script: &[Does]) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    fn start(place: Held, script: &[Does]) -> Self {
+        let listener = place.listen();
         let heard = Heard { script: script.iter().copied().collect(), ..Heard::default() };
         let gateway = Self(Arc::new(Mutex::new(heard)));
         let own = gateway.clone();
@@ -175,10 +175,11 @@ fn wrong(code: &str) -> String {
 
 #[test]
 fn a_number_is_confirmed_by_a_code_that_was_sent_there_and_then_asked_at_sign_in() {
-    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let (place, folder) = (Held::new(), tempfile::tempdir().unwrap());
+    let port = place.port();
     let secret = folder.path().join("secret");
     fs::write(&secret, "Points&Crossings\n").unwrap();
-    let gateway = SmsGateway::start(port, &[]);
+    let gateway = SmsGateway::start(place, &[]);
     let more = format!(
         "user = \"AC1\"\nfrom = \"Acme & Co\"\nsecret_file = \"{}\"\nprefixes = [\"+1\"]\n",
         secret.display()
@@ -271,7 +272,8 @@ fn without_a_gateway_codes_by_sms_are_not_offered() {
 
 #[test]
 fn a_gateway_that_is_down_loses_no_code_and_whoever_asked_is_told() {
-    let port = free_port();
+    let place = Held::new();
+    let port = place.port();
     let mut server = server(port, "format = \"json\"\n");
     let ada = member(&server, "201");
     let refused = begin(&ada, "201", MOBILE);
@@ -282,7 +284,7 @@ fn a_gateway_that_is_down_loses_no_code_and_whoever_asked_is_told() {
     server.kill();
     server.start_again();
     until("it was tried again", || (count(&server, "failed") > 0).then_some(()));
-    let gateway = SmsGateway::start(port, &[]);
+    let gateway = SmsGateway::start(place, &[]);
     let posted = gateway.posted(1);
     assert!(posted.head.contains("\r\ncontent-type: application/json\r\n"), "{posted:?}");
     let body: Value = serde_json::from_str(&posted.body).unwrap();
@@ -295,11 +297,12 @@ fn a_gateway_that_is_down_loses_no_code_and_whoever_asked_is_told() {
 
 #[test]
 fn a_gateway_that_fails_is_asked_again_and_one_that_refuses_is_not() {
-    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let (place, folder) = (Held::new(), tempfile::tempdir().unwrap());
+    let port = place.port();
     let secret = folder.path().join("secret");
     fs::write(&secret, "a-token\n").unwrap();
     let script = [500, 429, 302, 200, 400, 200].map(Does::Answer);
-    let gateway = SmsGateway::start(port, &script);
+    let gateway = SmsGateway::start(place, &script);
     let log = "[log]\nlevel = \"trace\"\nshow_private = true\n";
     let server = server(port, &format!("secret_file = \"{}\"\n{log}", secret.display()));
     let ada = member(&server, "201");
@@ -328,8 +331,9 @@ fn a_gateway_that_fails_is_asked_again_and_one_that_refuses_is_not() {
 
 #[test]
 fn a_gateway_that_is_slow_holds_nobody_up() {
-    let port = free_port();
-    let gateway = SmsGateway::start(port, &[Does::Nothing]);
+    let place = Held::new();
+    let port = place.port();
+    let gateway = SmsGateway::start(place, &[Does::Nothing]);
     let server = server(port, "timeout_s = 1\n");
     let ada = member(&server, "201");
     begin(&ada, "201", MOBILE).problem(503);
@@ -341,8 +345,9 @@ fn a_gateway_that_is_slow_holds_nobody_up() {
 
 #[test]
 fn nobody_runs_up_the_bill() {
-    let port = free_port();
-    let gateway = SmsGateway::start(port, &[]);
+    let place = Held::new();
+    let port = place.port();
+    let gateway = SmsGateway::start(place, &[]);
     let server = server(port, "per_hour_max = 2\n");
     for number in ["201", "202"] {
         begin(&member(&server, number), number, MOBILE).is(200);

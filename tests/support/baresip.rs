@@ -208,6 +208,7 @@ fn config(dir: &Path, control_port: u16, account: &Account<'_>) -> String {
         "poll_method epoll\n\
          net_interface {host}\n\
          sip_listen {listen}\n\
+         rtp_ports 10000-12999\n\
          {authority}\
          module_path /usr/lib/baresip/modules\n\
          module g711.so\n\
