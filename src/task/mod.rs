@@ -6,6 +6,8 @@
 //!
 //! It refuses to spawn once the end has been asked for.
 
+pub mod idle;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;

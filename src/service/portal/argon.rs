@@ -1,16 +1,14 @@
-//! Where Argon2 runs: threads of its own, of low priority, so that phones never wait for people's
-//! passwords. It refuses more than [`limit::ARGON_WAITING_MAX`] that wait.
+//! Where Argon2 runs: threads of its own that run only when no other wants the core, so that phones never
+//! wait for people's passwords. It refuses more than [`limit::ARGON_WAITING_MAX`] that wait.
 
 use crate::account::portal::{Cost, PortalPassword};
 use crate::base::limit;
 use crate::base::private::Secret;
+use crate::task::idle::only_when_idle;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
-
-/// How much its threads yield to others, as `nice` counts.
-const NICE: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -138,8 +136,9 @@ fn bump(counter: Option<&metrics::Counter>) {
 }
 
 fn work(inbox: &Mutex<Receiver<Job>>) {
-    // On Linux a thread has a priority of its own. Without the lower one it works as well.
-    let _ = rustix::process::nice(NICE);
+    if let Err(error) = only_when_idle() {
+        tracing::warn!(%error, "passwords of people are judged at the priority of phones");
+    }
     loop {
         let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
