@@ -19,10 +19,12 @@
 //! | its bounds | [`crate::base::limit`]: `MESSAGE_BYTES_MAX` … `URI_PARTS_MAX` |
 //! | how a stream is cut | [`frame`] |
 
+mod class;
 pub mod frame;
 pub mod header;
 pub mod message;
 pub mod method;
+mod near;
 pub mod reply;
 pub mod status;
 pub mod text;

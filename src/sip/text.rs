@@ -1,31 +1,26 @@
 //! Small readers shared by all values: tokens, quoted strings, lists, parameters, numbers.
 
+use super::class::Class;
+use super::near;
 use std::borrow::Cow;
-
-/// Which bytes may stand in a token: looked up, since names and methods are checked byte by byte.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        #[allow(clippy::cast_possible_truncation)]
-        let letter = byte as u8;
-        table[byte] = letter.is_ascii_alphanumeric()
-            || matches!(letter, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
-        byte += 1;
-    }
-    table
-};
 
 /// Whether the byte may stand in a token (RFC 3261 §25.1).
 #[must_use]
-pub const fn is_token(byte: u8) -> bool {
-    TOKEN[byte as usize]
+pub fn is_token(byte: u8) -> bool {
+    Class::Token.has(byte)
 }
 
 /// Whether the text is a token: at least one byte, and only those that may stand in one.
 #[must_use]
 pub fn is_all_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().copied().all(is_token)
+    !text.is_empty() && Class::Token.has_all(text)
+}
+
+/// Whether the text is this word in any case; mostly it is written in the same.
+#[inline]
+#[must_use]
+pub fn is_word(text: &[u8], word: &[u8]) -> bool {
+    text == word || text.eq_ignore_ascii_case(word)
 }
 
 /// The text without white space before it: spaces, tabs and line ends, and no other control (RFC 3261
@@ -66,10 +61,18 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 20 {
         return None;
     }
-    text.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
+    let (mut number, mut good) = (0u64, true);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        good &= digit <= 9;
+        // Only the twentieth digit can be too much.
+        number = if text.len() < 20 {
+            number.wrapping_mul(10).wrapping_add(digit.into())
+        } else {
+            number.checked_mul(10)?.checked_add(digit.into())?
+        };
+    }
+    good.then_some(number)
 }
 
 /// A `delta-seconds` (RFC 3261 §25.1), with values past 2^32-1 taken as that (§20.19).
@@ -105,7 +108,7 @@ pub fn find_bare(text: &[u8], wanted: u8, angles: bool) -> Option<usize> {
         let rest = text.get(at..)?;
         let found = match angles && wanted != b'<' {
             true => memchr::memchr3(wanted, b'"', b'<', rest)?,
-            false => memchr::memchr2(wanted, b'"', rest)?,
+            false => near::find_either(rest, wanted, b'"')?,
         };
         let after = rest.get(found + 1..)?;
         at += found;
@@ -133,7 +136,7 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
 #[must_use]
 pub fn quotes_close(text: &[u8]) -> bool {
     let mut rest = text;
-    while let Some(open) = memchr::memchr(b'"', rest) {
+    while let Some(open) = near::find(rest, b'"') {
         let after = rest.get(open + 1..).unwrap_or_default();
         let Some(close) = closing_quote(after) else { return false };
         rest = after.get(close + 1..).unwrap_or_default();
@@ -213,7 +216,7 @@ impl<'a> Params<'a> {
     /// The parameter of this name (any case): `Some(None)` if it stands without a value.
     #[must_use]
     pub fn get(text: &'a [u8], name: &str) -> Option<Option<&'a [u8]>> {
-        Self::new(text).find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+        Self::new(text).find(|(found, _)| is_word(found, name.as_bytes())).map(|(_, value)| value)
     }
 }
 
@@ -224,7 +227,12 @@ impl<'a> Iterator for Params<'a> {
         loop {
             let start = self.rest.iter().position(|&byte| byte == b';')? + 1;
             let rest = self.rest.get(start..)?;
-            let end = find_bare(rest, b';', false).unwrap_or(rest.len());
+            // Only where a quote comes first it has to be looked whether it hides the next `;`.
+            let end = match near::find_either(rest, b';', b'"') {
+                Some(at) if rest.get(at) == Some(&b'"') => find_bare(rest, b';', false),
+                found => found,
+            };
+            let end = end.unwrap_or(rest.len());
             self.rest = rest.get(end..).unwrap_or_default();
             let param = rest.get(..end).unwrap_or_default().trim_ascii();
             if param.is_empty() {

@@ -1,7 +1,7 @@
 //! Addresses: From, To, Contact, Route and whatever else names somebody (RFC 3261 §20.10).
 
 use crate::sip::text::{self, Params};
-use crate::sip::uri;
+use crate::sip::{near, uri};
 use std::borrow::Cow;
 
 /// A name-addr or addr-spec with its header parameters: From, To, Contact, Route … (§20.10).
@@ -20,22 +20,26 @@ impl<'a> NameAddr<'a> {
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let value = value.trim_ascii();
-        let parsed = match text::find_bare(value, b'<', false) {
+        let open = match value {
+            [b'<', ..] => Some(0), // as it mostly does
+            _ => text::find_bare(value, b'<', false),
+        };
+        let parsed = match open {
             Some(open) => {
-                let close = open + memchr::memchr(b'>', &value[open..])?;
+                let close = open + near::find(&value[open..], b'>')?;
                 let after = value[close + 1..].trim_ascii_start();
                 if !matches!(after.first(), None | Some(b';')) {
                     return None;
                 }
                 let display = value[..open].trim_ascii();
-                if text::find_bare(display, b';', false).is_some() {
+                if !display.is_empty() && text::find_bare(display, b';', false).is_some() {
                     return None;
                 }
                 Self { display, uri: value[open + 1..close].trim_ascii(), params: after }
             }
             // Without angles, what follows the first `;` belongs to the header (§20).
             None => {
-                let end = memchr::memchr(b';', value).unwrap_or(value.len());
+                let end = near::find(value, b';').unwrap_or(value.len());
                 let uri = value[..end].trim_ascii_end();
                 // One with `?` would be ambiguous as well, and must stand in angles.
                 if uri.iter().any(|byte| matches!(byte, b'"' | b' ' | b'\t' | b'?')) {
@@ -44,7 +48,8 @@ impl<'a> NameAddr<'a> {
                 Self { display: b"", uri, params: &value[end..] }
             }
         };
-        (uri::scheme(parsed.uri).is_some() && text::quotes_close(parsed.params)).then_some(parsed)
+        let quotes_close = parsed.params.is_empty() || text::quotes_close(parsed.params);
+        (uri::scheme(parsed.uri).is_some() && quotes_close).then_some(parsed)
     }
 
     /// The display name without its quotes and escapes; empty if there is none.
@@ -56,7 +61,11 @@ impl<'a> NameAddr<'a> {
     /// The tag; `None` if it is missing or empty.
     #[must_use]
     pub fn tag(&self) -> Option<&'a [u8]> {
-        self.param("tag").flatten().filter(|tag| !tag.is_empty())
+        match self.params {
+            // Mostly it is the only parameter.
+            [b';', b't', b'a', b'g', b'=', tag @ ..] if text::is_all_token(tag) => Some(tag),
+            _ => self.param("tag").flatten().filter(|tag| !tag.is_empty()),
+        }
     }
 
     /// A header parameter by name.

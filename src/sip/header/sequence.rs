@@ -18,7 +18,7 @@ impl<'a> CSeq<'a> {
         let end = value.iter().position(u8::is_ascii_whitespace)?;
         let number = text::decimal(&value[..end]).and_then(|number| u32::try_from(number).ok())?;
         let method = value[end..].trim_ascii();
-        let good = number < 1 << 31 && !method.is_empty() && method.iter().copied().all(text::is_token);
+        let good = number < 1 << 31 && text::is_all_token(method);
         good.then_some(Self { number, method })
     }
 

@@ -1,7 +1,7 @@
 //! Via (RFC 3261 §20.42, RFC 3581, RFC 6223).
 
 use crate::sip::text::{self, List, Params};
-use crate::sip::uri;
+use crate::sip::{near, uri};
 use std::net::IpAddr;
 
 /// One Via value (RFC 3261 §20.42).
@@ -25,20 +25,23 @@ impl<'a> Via<'a> {
     /// The first value of a Via field, of any version of SIP: who speaks another one is told so.
     #[must_use]
     pub fn parse(field: &'a [u8]) -> Option<Self> {
-        let raw = List::new(field).next()?;
-        let slash = memchr::memchr(b'/', raw)?;
-        if !raw[..slash].trim_ascii().eq_ignore_ascii_case(b"SIP") {
+        // Mostly it is the only one, and nothing is quoted.
+        let is_plain = memchr::memchr3(b',', b'"', b'<', field).is_none();
+        let raw = if is_plain { field.trim_ascii() } else { List::new(field).next()? };
+        let is_slash = |byte: &u8| *byte == b'/';
+        let (protocol, rest) = raw.split_at(raw.iter().position(is_slash)?);
+        if !text::is_word(protocol.trim_ascii(), b"SIP") {
             return None;
         }
-        let rest = &raw[slash + 1..];
-        let slash = memchr::memchr(b'/', rest)?;
-        let version = rest[..slash].trim_ascii();
-        let rest = rest[slash + 1..].trim_ascii_start();
+        let rest = &rest[1..];
+        let (version, rest) = rest.split_at(rest.iter().position(is_slash)?);
+        let (version, rest) = (version.trim_ascii(), rest[1..].trim_ascii_start());
         let space = rest.iter().position(u8::is_ascii_whitespace)?;
         let (transport, rest) = (&rest[..space], rest[space..].trim_ascii_start());
-        let (sent_by, params) = rest.split_at(memchr::memchr(b';', rest).unwrap_or(rest.len()));
+        let (sent_by, params) = rest.split_at(near::find(rest, b';').unwrap_or(rest.len()));
         let (host, port) = uri::host_port(sent_by)?;
-        if !text::is_all_token(version) || !text::is_all_token(transport) || !text::quotes_close(params) {
+        let quotes_close = is_plain || text::quotes_close(params);
+        if !text::is_all_token(version) || !text::is_all_token(transport) || !quotes_close {
             return None;
         }
         Some(Self { version, transport, host, port, params, raw })

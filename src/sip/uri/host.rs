@@ -1,6 +1,7 @@
 //! Hosts and ports (RFC 3261 §25.1).
 
-use crate::sip::text;
+use crate::sip::class::Class;
+use crate::sip::{near, text};
 use std::net::IpAddr;
 
 /// A `host[:port]`; `None` if the host is empty or has bytes that no host has, or the port is no
@@ -10,16 +11,13 @@ pub(in crate::sip) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let text = text.trim_ascii();
     let host_end = match text.first()? {
         b'[' => memchr::memchr(b']', text)? + 1,
-        _ => memchr::memchr(b':', text).unwrap_or(text.len()),
+        _ => near::find(text, b':').unwrap_or(text.len()),
     };
     let (host, rest) = text.split_at(host_end);
     let host = host.trim_ascii_end();
     let good = match host {
         [b'[', inner @ .., b']'] => is_ipv6(inner),
-        _ => {
-            !host.is_empty()
-                && host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
-        }
+        _ => !host.is_empty() && Class::Host.has_all(host),
     };
     let port = match rest.trim_ascii() {
         [] => None,

@@ -24,6 +24,7 @@ pub use host::ip;
 pub use params::Push;
 pub use tel::Tel;
 
+use crate::sip::class::Class;
 use std::borrow::Cow;
 
 /// The scheme of a URI.
@@ -90,7 +91,7 @@ impl<'a> Uri<'a> {
         let colon = uri.iter().take(5).position(|byte| *byte == b':')?;
         let scheme = Scheme::named(uri.get(..colon)?)?;
         let rest = uri.get(colon + 1..)?;
-        if !is_printable(rest) {
+        if !Class::Uri.has_all(rest) {
             return None;
         }
         if scheme == Scheme::Tel {
@@ -137,16 +138,9 @@ impl<'a> Uri<'a> {
 /// [`Uri::parse`] gives `None`. `None` if the text does not begin with one, or has nothing after it.
 #[must_use]
 pub fn scheme(uri: &[u8]) -> Option<&[u8]> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let (scheme, rest) = uri.split_at(uri.iter().position(|byte| !is_part(byte))?);
+    let (scheme, rest) = uri.split_at(uri.iter().position(|byte| !Class::Scheme.has(*byte))?);
     let named = scheme.first().is_some_and(u8::is_ascii_alphabetic);
     (named && rest.len() > 1 && rest.first() == Some(&b':')).then_some(scheme)
-}
-
-/// Whether no byte would end a URI where it is written. Without an early end, so that it is done by
-/// many bytes at a time.
-fn is_printable(text: &[u8]) -> bool {
-    !text.iter().fold(false, |bad, byte| bad | (*byte <= b' ') | matches!(*byte, b'<' | b'>' | b'"' | 127))
 }
 
 #[cfg(test)]
