@@ -19,6 +19,31 @@ pub(super) fn find_either(text: &[u8], one: u8, other: u8) -> Option<usize> {
     first(text, |word| marks(word, one) | marks(word, other), |far| memchr::memchr2(one, other, far))
 }
 
+/// Where the first control character stands from `at` on: a byte below the space.
+#[inline]
+#[must_use]
+pub(super) fn find_control(text: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(block) = text.get(at..)?.first_chunk::<16>() {
+        // Without an early end, so that it is done by all bytes at once.
+        if block.iter().fold(false, |has, byte| has | (*byte < b' ')) {
+            let block = u128::from_le_bytes(*block);
+            let marks = block.wrapping_sub(u128::from_le_bytes([b' '; 16]))
+                & !block
+                & u128::from_le_bytes([0x80; 16]);
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 16;
+    }
+    text.get(at..)?.iter().position(|byte| *byte < b' ').map(|place| at + place)
+}
+
+/// Where `wanted` first stands in a word, whose bytes are in little-endian order.
+#[inline]
+#[must_use]
+pub(super) fn place(word: u64, wanted: u8) -> Option<usize> {
+    first_mark(marks(word, wanted))
+}
+
 const fn first_mark(marks: u64) -> Option<usize> {
     if marks == 0 { None } else { Some(marks.trailing_zeros() as usize / 8) }
 }
@@ -73,6 +98,7 @@ mod tests {
             let position = |wanted: &dyn Fn(u8) -> bool| text.iter().position(|byte| wanted(*byte));
             prop_assert_eq!(find(&text, b';'), position(&|byte| byte == b';'));
             prop_assert_eq!(find_either(&text, b';', b'"'), position(&|byte| matches!(byte, b';' | b'"')));
+            prop_assert_eq!(find_control(&text, quiet.min(text.len())), position(&|byte| byte < b' '));
         }
     }
 }

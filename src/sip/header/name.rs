@@ -3,6 +3,7 @@
 //! at compile time.
 
 use super::View;
+use crate::sip::near;
 
 /// How many values a header field may have, and how they stand.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -127,72 +128,125 @@ names! {
     HistoryInfo        "History-Info"           0       List   Address,
 }
 
-const NONE: u8 = u8::MAX;
-const SLOTS: usize = 1024;
-const INDEX: [u8; SLOTS] = index();
-const COMPACT: [u8; 26] = compact();
+static INDEX: [Name; 256] = index();
+static KEYS: Keys = Keys(keys());
+static COMPACT: [Name; 26] = compact();
 
-/// Longest name that [`same`] compares.
-const LONG_MAX: usize = 24;
+/// A factor that gives each name a slot of its own, found by trying some thousand random ones.
+const FACTOR: u64 = 0xc709_ca4d_66af_1ca7;
 
-const fn slot(name: &[u8]) -> usize {
-    let (first, last, middle) = (name[0] | 0x20, name[name.len() - 1] | 0x20, name[name.len() / 2] | 0x20);
-    (name.len() * 231 + first as usize * 82 + last as usize * 8 + middle as usize * 6) % SLOTS
+/// What a name is looked up by: its bytes in words, letters small, with zeros behind them and its
+/// length as the last of all.
+#[derive(Clone, Copy)]
+struct Key([u64; 3]);
+
+/// The keys of the table's names, from the beginning of a line of the cache on.
+#[repr(align(64))]
+struct Keys([Key; TABLE.len()]);
+
+impl Key {
+    /// The key of a token; `None` if it has too many bytes.
+    const fn of(token: &[u8]) -> Option<Self> {
+        let (mut words, mut at) = ([0; 3], 0);
+        if token.len() >= size_of_val(&words) {
+            return None;
+        }
+        while at < token.len() {
+            words[at / 8] |= (token[at] as u64) << (at % 8 * 8);
+            at += 1;
+        }
+        Some(Self::new(words, token.len()))
+    }
+
+    /// The key of what stands before the colon of a line, and where the colon stands; `None` if that is
+    /// not in the first whole words.
+    fn before_colon(line: &[u8]) -> Option<(Self, usize)> {
+        let word = |at| line.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word));
+        let before_colon = |word| near::place(word, b':').map(|len| (word & !(u64::MAX << (len * 8)), len));
+        let first = word(0)?;
+        if let Some((first, len)) = before_colon(first) {
+            return Some((Self::new([first, 0, 0], len), len));
+        }
+        let second = word(8)?;
+        if let Some((second, len)) = before_colon(second) {
+            return Some((Self::new([first, second, 0], 8 + len), 8 + len));
+        }
+        let (third, len) = before_colon(word(16)?)?;
+        Some((Self::new([first, second, third], 16 + len), 16 + len))
+    }
+
+    /// Small letters have the bit that tells the case of a letter. It is set only where the bit of all
+    /// letters is, so that no other byte becomes a letter or `-`.
+    const fn new(words: [u64; 3], len: usize) -> Self {
+        const fn small(word: u64) -> u64 {
+            word | (word & 0x4040_4040_4040_4040) >> 1
+        }
+        let [first, second, third] = words;
+        Self([small(first), small(second), small(third) | (len as u64) << 56])
+    }
+
+    /// Where [`INDEX`] has it. The first words are enough to tell all names apart.
+    const fn slot(self) -> usize {
+        let [first, second, _] = self.0;
+        (first.wrapping_add(second.rotate_left(9)).wrapping_mul(FACTOR) >> 56) as usize
+    }
+
+    /// The name of this key.
+    fn name(self) -> Name {
+        let [first, .., third] = self.0;
+        if third == 1 << 56 {
+            let place = first.wrapping_sub(b'a'.into());
+            return COMPACT.get(place as usize).copied().unwrap_or(Name::Other);
+        }
+        let name = INDEX[self.slot()];
+        let is = |key: &Self| {
+            let differs = |at: usize| key.0[at] ^ self.0[at];
+            differs(0) | differs(1) | differs(2) == 0
+        };
+        if KEYS.0.get(name as usize).is_some_and(is) { name } else { Name::Other }
+    }
 }
 
-#[allow(clippy::cast_possible_truncation)]
-const fn index() -> [u8; SLOTS] {
-    let mut slots = [NONE; SLOTS];
+const fn keys() -> [Key; TABLE.len()] {
+    let mut keys = [Key([0; 3]); TABLE.len()];
     let mut at = 0;
     while at < TABLE.len() {
         let long = TABLE[at].long.as_bytes();
-        assert!(long.len() > 1 && long.len() <= LONG_MAX, "a header name is longer than `same` compares");
-        assert!(slots[slot(long)] == NONE, "two header names share a slot: choose other factors");
-        slots[slot(long)] = at as u8;
+        assert!(long.len() > 1, "a long form looks like a compact one");
+        keys[at] = match Key::of(long) {
+            Some(key) => key,
+            None => panic!("a header name is longer than a key"),
+        };
+        at += 1;
+    }
+    keys
+}
+
+const fn index() -> [Name; 256] {
+    let (keys, mut slots) = (keys(), [Name::Other; 256]);
+    let mut at = 0;
+    while at < TABLE.len() {
+        let slot = keys[at].slot();
+        assert!(matches!(slots[slot], Name::Other), "two header names share a slot: choose another factor");
+        slots[slot] = TABLE[at].name;
         at += 1;
     }
     slots
 }
 
-#[allow(clippy::cast_possible_truncation)]
-const fn compact() -> [u8; 26] {
-    let mut letters = [NONE; 26];
+const fn compact() -> [Name; 26] {
+    let mut letters = [Name::Other; 26];
     let mut at = 0;
     while at < TABLE.len() {
         let letter = TABLE[at].compact;
         if letter != 0 {
             let place = (letter - b'a') as usize;
-            assert!(letters[place] == NONE, "two header names share a compact form");
-            letters[place] = at as u8;
+            assert!(matches!(letters[place], Name::Other), "two header names share a compact form");
+            letters[place] = TABLE[at].name;
         }
         at += 1;
     }
     letters
-}
-
-/// Whether a token is this name in any case; both are equally long. By eight bytes at a time: the
-/// names are compared for each line of each message.
-fn same(token: &[u8], long: &[u8]) -> bool {
-    // The bit that tells the case of a letter counts only where the name has a letter.
-    let same8 = |token: &[u8; 8], long: &[u8; 8]| {
-        let (token, long) = (u64::from_le_bytes(*token), u64::from_le_bytes(*long));
-        let case = (long & 0x4040_4040_4040_4040) >> 1;
-        token | case == long | case
-    };
-    match (token.first_chunk(), long.first_chunk(), token.last_chunk(), long.last_chunk()) {
-        (Some(first), Some(long_first), Some(last), Some(long_last)) => {
-            let between = token.len() <= 16
-                || match (
-                    token.get(8..16).and_then(<[u8]>::first_chunk),
-                    long.get(8..16).and_then(<[u8]>::first_chunk),
-                ) {
-                    (Some(token), Some(long)) => same8(token, long),
-                    _ => false,
-                };
-            same8(first, long_first) && same8(last, long_last) && between
-        }
-        _ => token.eq_ignore_ascii_case(long),
-    }
 }
 
 impl Name {
@@ -207,19 +261,17 @@ impl Name {
     /// The name of this token, in long or compact form and any case.
     #[must_use]
     pub fn of(token: &[u8]) -> Self {
-        let (at, is_compact) = match token {
-            [] => return Self::Other,
-            [letter] => {
-                let place = letter.to_ascii_lowercase().wrapping_sub(b'a');
-                (COMPACT.get(usize::from(place)).copied().unwrap_or(NONE), true)
-            }
-            _ => (INDEX[slot(token)], false),
-        };
-        match TABLE.get(usize::from(at)) {
-            Some(row) if is_compact => row.name,
-            Some(row) if row.long.len() == token.len() && same(token, row.long.as_bytes()) => row.name,
-            _ => Self::Other,
+        Key::of(token).map_or(Self::Other, Key::name)
+    }
+
+    /// The name of all that stands before the colon of a line, and where the colon stands; `None` if
+    /// there is none.
+    pub(in crate::sip) fn before_colon(line: &[u8]) -> Option<(Self, usize)> {
+        if let Some((key, colon)) = Key::before_colon(line) {
+            return Some((key.name(), colon));
         }
+        let colon = near::find(line, b':')?;
+        line.get(..colon).map(|token| (Self::of(token), colon))
     }
 
     fn row(self) -> Option<&'static Row> {
@@ -318,6 +370,17 @@ mod tests {
             token[at] = byte;
             let expected = TABLE.iter().find(|row| row.long.as_bytes().eq_ignore_ascii_case(&token));
             prop_assert_eq!(Name::of(&token), expected.map_or(Name::Other, |row| row.name));
+        }
+
+        /// What stands before a colon is the name that it is by itself, however short or long the line.
+        #[test]
+        fn a_name_before_a_colon(row in 0..TABLE.len(), cut in 0..25usize, more in "[a-z-]{0,9}", behind in ".{0,9}") {
+            let (long, compact) = (TABLE[row].long, TABLE[row].name.compact().map(String::from));
+            for token in [long, &long[..cut.min(long.len())], &format!("{long}{more}"), &compact.unwrap_or_default()] {
+                let found = Name::before_colon(format!("{token}:{behind}").as_bytes());
+                prop_assert_eq!(found, Some((Name::of(token.as_bytes()), token.len())), "{}", token);
+            }
+            prop_assert_eq!(Name::before_colon(more.as_bytes()), None);
         }
     }
 }

@@ -21,6 +21,8 @@ struct ViaSpans {
     params: Span,
     raw: Span,
     branch: Span,
+    /// Whether it is of SIP/2.0 and all else in its field are Via values too.
+    is_good: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +34,11 @@ struct AddressSpans {
 }
 
 impl Span {
-    /// Where a part of `whole` stands in it; an empty part has no place.
+    /// Where a part of `whole` stands in it. An empty part may stand elsewhere: its range is any empty
+    /// one.
     fn within(whole: &[u8], part: &[u8]) -> Self {
         let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-        if part.is_empty() || start >= whole.len() {
-            Self::default()
-        } else {
-            Self::new(start..start + part.len())
-        }
+        Self::new(start..start.wrapping_add(part.len()))
     }
 }
 
@@ -61,11 +60,11 @@ impl AddressSpans {
     }
 }
 
-impl Heads {
-    pub(super) fn of(message: &Message) -> Self {
-        let whole = &*message.bytes;
+impl ViaSpans {
+    fn of(whole: &[u8], field: &[u8]) -> Option<Self> {
+        let via = Via::parse(field)?;
         let span = |part| Span::within(whole, part);
-        let via = message.field(Name::Via).and_then(Via::parse).map(|via| ViaSpans {
+        Some(Self {
             version: span(via.version),
             transport: span(via.transport),
             host: span(via.host),
@@ -73,15 +72,21 @@ impl Heads {
             params: span(via.params),
             raw: span(via.raw),
             branch: span(via.branch().unwrap_or_default()),
-        });
-        let address = |name| message.field(name).and_then(|value| AddressSpans::of(whole, value));
-        let cseq = message.field(Name::CSeq).and_then(CSeq::parse);
-        let cseq = cseq.map(|cseq| (cseq.number, span(cseq.method)));
-        Self { via, from: address(Name::From), to: address(Name::To), cseq }
+            is_good: via.is_good_in(field),
+        })
     }
 }
 
 impl Message {
+    /// Reads the heads of a message whose fields are found.
+    pub(super) fn read_heads(&mut self) {
+        let cseq = self.field(Name::CSeq).and_then(CSeq::parse);
+        self.heads.cseq = cseq.map(|cseq| (cseq.number, Span::within(&self.bytes, cseq.method)));
+        self.heads.via = self.field(Name::Via).and_then(|field| ViaSpans::of(&self.bytes, field));
+        self.heads.from = self.field(Name::From).and_then(|value| AddressSpans::of(&self.bytes, value));
+        self.heads.to = self.field(Name::To).and_then(|value| AddressSpans::of(&self.bytes, value));
+    }
+
     /// The topmost Via; `None` only in a message with a fault.
     #[must_use]
     pub fn via(&self) -> Option<Via<'_>> {
@@ -128,7 +133,12 @@ impl Message {
         self.heads.cseq.map(read).unwrap_or_default()
     }
 
-    /// Whether From, To and CSeq could be read.
+    /// Whether the topmost Via, and what stands in its field, could be read.
+    pub(super) fn is_routed(&self) -> bool {
+        self.heads.via.is_some_and(|via| via.is_good)
+    }
+
+    /// Whether From and To could be read.
     pub(super) fn is_addressed(&self) -> bool {
         self.heads.from.is_some() && self.heads.to.is_some()
     }

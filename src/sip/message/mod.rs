@@ -16,6 +16,7 @@ use super::{Method, Name, text};
 use crate::base::limit;
 use bytes::Bytes;
 use heads::Heads;
+use scan::Folds;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -29,7 +30,9 @@ struct Span {
 impl Span {
     fn new(range: Range<usize>) -> Self {
         // The length of the whole is checked once, at the start of the parse.
-        let narrow = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        const { assert!(limit::MESSAGE_BYTES_MAX <= u16::MAX as usize) };
+        #[allow(clippy::cast_possible_truncation)]
+        let narrow = |at: usize| at as u16;
         Self { start: narrow(range.start), end: narrow(range.end) }
     }
 
@@ -58,14 +61,18 @@ struct First([u8; Name::COUNT + 1]);
 
 impl First {
     const NONE: u8 = u8::MAX;
+    /// There is no field.
+    const EMPTY: Self = Self([Self::NONE; Name::COUNT + 1]);
 
     /// Notes that a field of this name stands at `place`; `false` if it is not the first.
     fn note(&mut self, name: Name, place: usize) -> bool {
         // There are at most `limit::HEADERS_MAX` fields.
         const { assert!(limit::HEADERS_MAX < Self::NONE as usize) };
+        #[allow(clippy::cast_possible_truncation)]
+        let place = place as u8;
         match self.0.get_mut(name as usize) {
             Some(first) if *first == Self::NONE => {
-                *first = u8::try_from(place).unwrap_or(Self::NONE);
+                *first = place;
                 true
             }
             _ => false,
@@ -100,34 +107,41 @@ impl Message {
     /// Where not even the start line can be read. All other faults are kept, see
     /// [`fault`](Self::fault).
     pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
-        if bytes.len() > limit::MESSAGE_BYTES_MAX {
-            return Err(ParseError::TooLong);
+        // Not by `?`, which would move the message once more: it is large.
+        let mut parsed = Self::started(bytes);
+        if let Ok(message) = &mut parsed {
+            message.complete();
         }
-        let (mut message, folded) = Self::scan(bytes)?;
-        if folded {
-            message = Self::scan(scan::unfold(&message.bytes))?.0;
+        parsed
+    }
+
+    /// Reads all behind the start line.
+    fn complete(&mut self) {
+        if self.find_fields() == Folds::Yes
+            && let Ok(unfolded) = Self::started(scan::unfold(&self.bytes))
+        {
+            *self = unfolded;
+            self.find_fields();
         }
-        message.heads = Heads::of(&message);
-        if message.fault.is_none() {
-            message.fault = message.semantic_fault();
+        self.read_heads();
+        if self.fault.is_none() {
+            self.fault = self.semantic_fault();
         }
-        Ok(message)
     }
 
     /// What every message must have, checked once so that those who use it need not.
     fn semantic_fault(&self) -> Option<Fault> {
-        let (Some(via), Some(_), Some(_)) =
-            (self.field(Name::Via), self.field(Name::From), self.field(Name::To))
-        else {
+        let stands = |name| self.first.of(name) < self.fields.len();
+        if !(stands(Name::Via) && stands(Name::From) && stands(Name::To)) {
             return Some(Fault::Missing);
-        };
-        if !self.via().is_some_and(|topmost| topmost.is_good_in(via)) {
+        }
+        if !self.is_routed() {
             return Some(Fault::Via);
         }
         if !self.is_addressed() {
             return Some(Fault::FromTo);
         }
-        if self.field(Name::CallId).is_none_or(<[u8]>::is_empty) || self.field(Name::CSeq).is_none() {
+        if self.field(Name::CallId).is_none_or(<[u8]>::is_empty) || !stands(Name::CSeq) {
             return Some(Fault::Missing);
         }
         if !self.is_numbered() || self.is_request() && self.cseq().method != self.method_token() {

@@ -3,69 +3,77 @@
 use super::heads::Heads;
 use super::{Fault, Field, First, Message, ParseError, Span, Start};
 use crate::base::limit;
+use crate::sip::class::Class;
 use crate::sip::header::Stands;
-use crate::sip::{Method, Name, text};
+use crate::sip::{Method, Name, near, text};
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::ops::Range;
+
+/// Whether a message has lines that continue the one before (§7.3.1).
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Folds {
+    No,
+    /// It has to be read again from [`unfold`].
+    Yes,
+}
 
 impl Message {
-    /// Reads the frame of a message; also tells whether lines are folded, in which case it has to be
-    /// read again from [`unfold`].
-    pub(super) fn scan(bytes: Bytes) -> Result<(Self, bool), ParseError> {
+    /// A message of which the start line is read, with the rest of it for its body.
+    pub(super) fn started(bytes: Bytes) -> Result<Self, ParseError> {
+        if bytes.len() > limit::MESSAGE_BYTES_MAX {
+            return Err(ParseError::TooLong);
+        }
         let line = line_at(&bytes, start(&bytes)).ok_or(ParseError::StartLine)?;
-        let (start, mut fault) = start_line(&bytes, &line)?;
-        let mut at = line.next;
+        let (start, fault) = start_line(&line)?;
+        Ok(Self {
+            start,
+            fields: SmallVec::new(),
+            first: First::EMPTY,
+            body: Span::new(line.next..bytes.len()),
+            heads: Heads::default(),
+            fault,
+            bytes,
+        })
+    }
 
-        let mut fields: SmallVec<[Field; 20]> = SmallVec::new();
-        let mut first = First([First::NONE; Name::COUNT + 1]);
-        let (mut folded, mut ended) = (false, false);
-        let mut note = |found: Fault| fault = fault.or(Some(found));
-        while let Some(line) = line_at(&bytes, at) {
+    /// Finds the header fields and the body behind the start line.
+    pub(super) fn find_fields(&mut self) -> Folds {
+        let Self { bytes, fields, first, fault, .. } = self;
+        let (mut folds, mut ended) = (Folds::No, false);
+        let mut note = |found: Fault| *fault = fault.or(Some(found));
+        let bytes = &**bytes;
+        let mut at = usize::from(self.body.start);
+        while let Some(line) = line_at(bytes, at) {
             at = line.next;
-            if line.text.is_empty() {
-                ended = true;
-                break;
-            }
-            if matches!(bytes.get(line.text.start), Some(b' ' | b'\t')) {
-                folded = true;
-                continue;
-            }
-            if fields.len() == limit::HEADERS_MAX {
-                note(Fault::TooManyHeaders);
-                continue;
-            }
-            match field(&bytes, &line) {
-                Ok(field) => {
-                    if !first.note(field.name, fields.len()) && field.name.stands() == Stands::Once {
-                        note(Fault::Duplicate);
-                    }
-                    fields.push(field);
+            match line.text {
+                [] => {
+                    ended = true;
+                    break;
                 }
-                Err(found) => note(found),
+                [b' ' | b'\t', ..] => folds = Folds::Yes,
+                _ if fields.len() == limit::HEADERS_MAX => note(Fault::TooManyHeaders),
+                _ => match field(&line) {
+                    Ok(field) => {
+                        if !first.note(field.name, fields.len()) && field.name.stands() == Stands::Once {
+                            note(Fault::Duplicate);
+                        }
+                        fields.push(field);
+                    }
+                    Err(found) => note(found),
+                },
             }
         }
         if !ended {
             note(Fault::Truncated);
             at = bytes.len();
         }
-        let length = fields.get(first.of(Name::ContentLength)).map(|field| field.value.of(&bytes));
+        let length = fields.get(first.of(Name::ContentLength)).map(|field| field.value.of(bytes));
         let body = body(bytes.len() - at, length).unwrap_or_else(|| {
             note(Fault::ContentLength);
             bytes.len() - at
         });
-        Ok((
-            Self {
-                start,
-                fields,
-                first,
-                body: Span::new(at..at + body),
-                heads: Heads::default(),
-                fault,
-                bytes,
-            },
-            folded,
-        ))
+        self.body = Span::new(at..at + body);
+        folds
     }
 }
 
@@ -81,40 +89,40 @@ fn start(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
-struct Line {
+struct Line<'a> {
+    start: usize,
     /// Without its end.
-    text: Range<usize>,
+    text: &'a [u8],
     /// Where the next one begins.
     next: usize,
     /// Whether a CR stands in it, which ends no line.
     has_cr: bool,
 }
 
-/// The line that begins at `at`; `None` if no line end comes.
-fn line_at(bytes: &[u8], at: usize) -> Option<Line> {
-    let (mut from, mut has_cr) = (at, false);
+/// The line that begins at `start`; `None` if no line end comes.
+#[inline(always)] // it is the loop over the lines
+fn line_at(bytes: &[u8], start: usize) -> Option<Line<'_>> {
+    let (mut from, mut has_cr) = (start, false);
     loop {
-        let end = from + memchr::memchr2(b'\r', b'\n', bytes.get(from..)?)?;
-        let next = match (bytes.get(end), bytes.get(end + 1)) {
-            (Some(b'\n'), _) => end + 1,
-            (_, Some(b'\n')) => end + 2,
-            _ => {
-                (from, has_cr) = (end + 1, true);
+        // Line ends are the control characters that mostly come.
+        let end = near::find_control(bytes, from)?;
+        let next = match bytes.get(end)? {
+            b'\n' => end + 1,
+            b'\r' if bytes.get(end + 1) == Some(&b'\n') => end + 2,
+            control => {
+                (from, has_cr) = (end + 1, has_cr || *control == b'\r');
                 continue;
             }
         };
-        return Some(Line { text: at..end, next, has_cr });
+        return Some(Line { start, text: bytes.get(start..end)?, next, has_cr });
     }
 }
 
-fn start_line(bytes: &[u8], line: &Line) -> Result<(Start, Option<Fault>), ParseError> {
-    let text = bytes.get(line.text.clone()).unwrap_or_default();
-    let is_response = text.get(..8).is_some_and(|version| version.eq_ignore_ascii_case(b"SIP/2.0 "));
-    let (start, fault) = if is_response {
-        (status_line(text, line.text.start)?, None)
-    } else {
-        request_line(text, line.text.start)?
-    };
+fn start_line(line: &Line<'_>) -> Result<(Start, Option<Fault>), ParseError> {
+    let text = line.text;
+    let is_response = text.get(..8).is_some_and(|version| text::is_word(version, b"SIP/2.0 "));
+    let (start, fault) =
+        if is_response { (status_line(text, line.start)?, None) } else { request_line(text, line.start)? };
     let fault = fault
         .or((text.len() > limit::LINE_BYTES_MAX).then_some(Fault::LineTooLong))
         .or(line.has_cr.then_some(Fault::BareCr));
@@ -134,21 +142,22 @@ fn status_line(text: &[u8], at: usize) -> Result<Start, ParseError> {
 }
 
 fn request_line(text: &[u8], at: usize) -> Result<(Start, Option<Fault>), ParseError> {
-    let method_end = memchr::memchr(b' ', text).ok_or(ParseError::StartLine)?;
-    let version_start = memchr::memrchr(b' ', text.trim_ascii_end()).ok_or(ParseError::StartLine)?;
+    let is_space = |byte: &u8| *byte == b' ';
+    let method_end = text.iter().position(is_space).ok_or(ParseError::StartLine)?;
+    let version_start = text.trim_ascii_end().iter().rposition(is_space).ok_or(ParseError::StartLine)?;
     let token = &text[..method_end];
     let version = text[version_start..].trim_ascii();
-    let is_sip = version.get(..4).is_some_and(|sip| sip.eq_ignore_ascii_case(b"SIP/"));
+    let is_2_0 = text::is_word(version, b"SIP/2.0");
+    let is_sip = is_2_0 || version.get(..4).is_some_and(|sip| text::is_word(sip, b"SIP/"));
     if !text::is_all_token(token) || version_start <= method_end || !is_sip {
         return Err(ParseError::StartLine);
     }
     let uri = &text[method_end + 1..version_start];
-    let is_bad = |byte: &u8| *byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 127);
-    let fault = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+    let fault = if !is_2_0 {
         Some(Fault::Version)
     } else if uri.len() > limit::REQUEST_URI_BYTES_MAX {
         Some(Fault::RequestUriTooLong)
-    } else if uri.is_empty() || uri.iter().any(is_bad) {
+    } else if uri.is_empty() || !Class::Uri.has_all(uri) {
         Some(Fault::RequestUri)
     } else {
         None
@@ -161,16 +170,19 @@ fn request_line(text: &[u8], at: usize) -> Result<(Start, Option<Fault>), ParseE
     Ok((start, fault))
 }
 
-fn field(bytes: &[u8], line: &Line) -> Result<Field, Fault> {
-    let (start, text) = (line.text.start, bytes.get(line.text.clone()).unwrap_or_default());
+fn field(line: &Line<'_>) -> Result<Field, Fault> {
+    let (start, text) = (line.start, line.text);
     if text.len() > limit::LINE_BYTES_MAX {
         return Err(Fault::LineTooLong);
     }
-    let colon = text.iter().position(|&byte| byte == b':').ok_or(Fault::Line)?;
-    let token = text::trim_end(&text[..colon]);
-    let name = Name::of(token);
-    if name == Name::Other && !text::is_all_token(token) {
-        return Err(Fault::Line);
+    let (mut name, colon) = Name::before_colon(text).ok_or(Fault::Line)?;
+    let mut token = &text[..colon];
+    if name == Name::Other {
+        token = text::trim_end(token);
+        name = Name::of(token);
+        if name == Name::Other && !text::is_all_token(token) {
+            return Err(Fault::Line);
+        }
     }
     if line.has_cr {
         return Err(Fault::BareCr);
@@ -194,7 +206,7 @@ pub(super) fn unfold(bytes: &Bytes) -> Bytes {
                 // It folds no field, so it is made one without a name, which is a fault.
                 copy[line.next] = b':';
             } else {
-                copy[line.text.end..line.next].fill(b' ');
+                copy[at + line.text.len()..line.next].fill(b' ');
             }
         }
         (at, is_start_line) = (line.next, false);
