@@ -276,7 +276,7 @@ impl<U: Copy> Clients<U> {
         if let Some(client) = self.get(id)
             && client.acks.len() < ACKS_MAX
         {
-            let kept = Bytes::copy_from_slice(&ack);
+            let kept = shared.keep_briefly(&ack);
             client.acks.push(Acked { tag, ack: kept, flow, otherwise: otherwise.map(Box::new) });
             self.by_way.extend(Way::of(&flow).map(|way| (way, id)));
         }
@@ -331,7 +331,7 @@ impl<U: Copy> Clients<U> {
                         shared.sends.push_back(Send { flow: client.flow, bytes: bytes.clone() });
                     }
                 }
-                Output::Keep => client.keep(given.as_deref()),
+                Output::Keep => client.keep(given.as_deref(), shared),
                 Output::Repeat => {
                     shared.counts.repeats_sent += 1;
                     shared.sends.push_back(Send { flow: client.flow, bytes: client.kept.clone() });
@@ -470,11 +470,13 @@ impl<U> Client<U> {
 
     /// Keeps a request: where it may have to be sent again, and an INVITE always, since its ACK and
     /// CANCEL are made from it.
-    fn keep(&mut self, request: Option<&[u8]>) {
+    fn keep<V>(&mut self, request: Option<&[u8]>, shared: &mut Shared<V>) {
         let again = !self.flow.transport.is_reliable() || self.otherwise.is_some();
-        if self.method == Method::Invite || again {
-            self.kept = request.map(Bytes::copy_from_slice).unwrap_or_default();
-        }
+        self.kept = match request {
+            Some(invite) if self.method == Method::Invite => Bytes::copy_from_slice(invite),
+            Some(request) if again => shared.keep_briefly(request),
+            _ => return,
+        };
     }
 
     /// Sends the ACK to a 3xx–6xx answer, which is made once.
@@ -483,7 +485,7 @@ impl<U> Client<U> {
             let Some(answer) = answer else { return };
             let Ok(invite) = Message::parse(self.kept.clone()) else { return };
             let ack = derive::ack(&mut shared.out, &invite, answer);
-            self.kept = Bytes::copy_from_slice(&ack);
+            self.kept = shared.keep_briefly(&ack);
             self.acknowledged = true;
         }
         shared.sends.push_back(Send { flow: self.flow, bytes: self.kept.clone() });

@@ -280,7 +280,12 @@ impl<U: Copy> Servers<U> {
                     }
                 }
                 Output::Keep => {
-                    server.kept = given.as_deref().map(Bytes::copy_from_slice).unwrap_or_default();
+                    let is_final = matches!(input, Input::Respond(200..));
+                    server.kept = match &given {
+                        Some(answer) if is_final => shared.keep_briefly(answer),
+                        Some(answer) => Bytes::copy_from_slice(answer),
+                        None => Bytes::new(),
+                    };
                 }
                 Output::Repeat => {
                     if !server.kept.is_empty() {
