@@ -22,19 +22,23 @@ pub(super) fn find_either(text: &[u8], one: u8, other: u8) -> Option<usize> {
 /// Where the first control character stands from `at` on: a byte below the space.
 #[inline]
 #[must_use]
-pub(super) fn find_control(text: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(block) = text.get(at..)?.first_chunk::<16>() {
+pub(super) fn find_control(text: &[u8], at: usize) -> Option<usize> {
+    let mut rest = text.get(at..)?;
+    let place = loop {
+        let Some((block, after)) = rest.split_first_chunk::<16>() else {
+            break rest.iter().position(|byte| *byte < b' ')?;
+        };
         // Without an early end, so that it is done by all bytes at once.
         if block.iter().fold(false, |has, byte| has | (*byte < b' ')) {
             let block = u128::from_le_bytes(*block);
             let marks = block.wrapping_sub(u128::from_le_bytes([b' '; 16]))
                 & !block
                 & u128::from_le_bytes([0x80; 16]);
-            return Some(at + marks.trailing_zeros() as usize / 8);
+            break marks.trailing_zeros() as usize / 8;
         }
-        at += 16;
-    }
-    text.get(at..)?.iter().position(|byte| *byte < b' ').map(|place| at + place)
+        rest = after;
+    };
+    Some(text.len() - rest.len() + place)
 }
 
 /// Where `wanted` first stands in a word, whose bytes are in little-endian order.
