@@ -247,12 +247,12 @@ impl<U: Copy> Clients<U> {
     ) -> bool {
         let tag = self.hash.hash_one(response.to_tag().unwrap_or_default());
         let Some(client) = self.get(id) else { return false };
-        if matches!(response.status(), 200..=299) {
-            if let Some(Acked { ack, flow, .. }) = client.acks.iter().find(|acked| acked.tag == tag) {
-                shared.counts.repeats_absorbed += 1;
-                shared.sends.push_back(Send { flow: *flow, bytes: ack.clone() });
-                return false;
-            }
+        if matches!(response.status(), 200..=299)
+            && let Some(Acked { ack, flow, .. }) = client.acks.iter().find(|acked| acked.tag == tag)
+        {
+            shared.counts.repeats_absorbed += 1;
+            shared.sends.push_back(Send { flow: *flow, bytes: ack.clone() });
+            return false;
         }
         let up = self.run(id, Input::Response(response.status()), None, Some(response), shared, now);
         if !up {
