@@ -17,6 +17,7 @@ use crate::directory::Kind;
 use crate::licence::DeviceId;
 use crate::registrar::{Binding, Options, Telling};
 use crate::sip::{Message, Name};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Core {
@@ -37,7 +38,7 @@ impl Core {
         // Only GRUUs need either.
         let (host, random) = match &gruus {
             Some(_) => (settings.host(), self.rng.bits()),
-            None => (String::new(), 0),
+            None => (Cow::Borrowed(""), 0),
         };
         let cseq = message.cseq().number;
         self.answer(message, flow, 200, None, |writer| {

@@ -160,15 +160,15 @@ impl Core {
             }
             Consequence::Locked(lock) => {
                 self.meters.lock_started(LockScope::Identity);
-                self.out.push_back(Output::Event(Event::Locked {
+                self.out.push_back(Output::Event(Box::new(Event::Locked {
                     login: login.clone().into_owned(),
                     lock: lock.clone(),
-                }));
+                })));
                 Durable::Locked { role, login: LoginName::of_account(&login).ok(), lock }
             }
             Consequence::Banned(begun) => {
                 self.meters.lock_started(LockScope::Source);
-                self.out.push_back(Output::Event(Event::Banned(begun.ban)));
+                self.out.push_back(Output::Event(Box::new(Event::Banned(begun.ban))));
                 Durable::Banned { role, begun }
             }
         };

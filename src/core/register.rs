@@ -229,7 +229,7 @@ impl Core {
         self.meters.register(outcome_of(refusal));
         if let Ok(login) = LoginName::of_account(login) {
             self.tell_refused(now, &login, flow, refusal);
-            self.out.push_back(Output::Event(Event::RegisterRefused { login, refusal, flow }));
+            self.out.push_back(Output::Event(Box::new(Event::RegisterRefused { login, refusal, flow })));
         }
         self.refuse(flow, message, refusal);
     }

@@ -79,8 +79,8 @@ fn log(event: &Event) {
             "source banned after failed sign-ins at many identities"
         ),
         Event::Call { record, reason } => tracing::info!(
-            caller = %Private(String::from_utf8_lossy(&record.caller)),
-            called = %Private(String::from_utf8_lossy(&record.called)),
+            caller = %Private(&record.caller),
+            called = %Private(&record.called),
             service = record.service.map(crate::menu::Service::label),
             end = record.end.label(),
             status = record.status,
