@@ -130,9 +130,8 @@ impl Core {
     ) {
         let nonce = self.nonces.mint(self.shard, now.mono, &flow);
         let offered = self.settings.algorithms.offer(request.field(Name::UserAgent), sha256);
-        let settings = std::sync::Arc::clone(&self.settings);
-        self.answer(request, flow, role.status(), None, |writer| {
-            challenge::write(writer, role, &settings.realm, &nonce, offered, stale);
+        self.answer_by(request, flow, role.status(), None, |core, writer| {
+            challenge::write(writer, role, &core.settings.realm, &nonce, offered, stale);
         });
     }
 

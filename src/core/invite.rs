@@ -209,14 +209,12 @@ impl Core {
             }
         };
         let username = fresh.credentials.username.text();
-        let settings = Arc::clone(&self.settings);
-        let attempt = fresh.attempt(message, &username, flow, &settings);
-        let directory = Arc::clone(&self.directory);
-        let verdict = directory.sign_in(
+        let attempt = fresh.attempt(message, &username, flow, &self.settings);
+        let verdict = self.directory.sign_in(
             now,
             &attempt,
             |entry| calling_device(entry, message, flow, now.wall),
-            |entry, who| may_call(entry, who, message, &username, wants, &settings, now.wall),
+            |entry, who| may_call(entry, who, message, &username, wants, &self.settings, now.wall),
         );
         let verdict = match verdict {
             Verdict::Good(Ok(caller)) => Verdict::Good(self.as_agent(caller, &username, wants)),
