@@ -15,6 +15,7 @@ use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
 };
+use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -93,7 +94,7 @@ impl UdpPort {
 impl Datagrams for UdpPort {
     fn try_recv(&self, into: &mut [u8]) -> io::Result<Received> {
         self.socket.try_io(Interest::READABLE, |socket| match &self.asked {
-            None => socket.recv_from(into).map(|(length, from)| Received { length, from, to: None }),
+            None => receive(socket, into),
             Some(asked) => receive_asked(socket, into, &mut asked.borrow_mut()),
         })
     }
@@ -101,10 +102,18 @@ impl Datagrams for UdpPort {
     fn try_send(&self, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
         let socket = self.socket.get_ref();
         match from {
-            None => socket.send_to(bytes, to).map(drop),
+            None => Ok(sendto(socket, bytes, SendFlags::NOSIGNAL, &to).map(drop)?),
             Some(from) => send_from(socket, bytes, to, from),
         }
     }
+}
+
+/// Receives on a socket of one address. By the system call itself, as sending does: the C library's functions
+/// are points where threads are cancelled, which costs more than their work.
+fn receive(socket: &UdpSocket, into: &mut [u8]) -> io::Result<Received> {
+    let (length, _, from) = recvfrom(socket, into, RecvFlags::empty())?;
+    let from = from.and_then(|from| SocketAddr::try_from(from).ok()).ok_or(ErrorKind::AddrNotAvailable)?;
+    Ok(Received { length, from, to: None })
 }
 
 /// Receives with the address that was asked.

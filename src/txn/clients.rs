@@ -12,9 +12,10 @@ use crate::base::token::Token;
 use crate::sip::{Message, Method};
 use ahash::RandomState;
 use bytes::Bytes;
+use hashbrown::HashTable;
 use slab::Slab;
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// A client transaction. A number is not used again soon: one that outlives its transaction names
 /// nothing.
@@ -112,8 +113,8 @@ impl Machine {
 /// An ACK to a 2xx.
 #[derive(Debug)]
 struct Acked {
-    /// The To tag of that 2xx.
-    tag: Bytes,
+    /// The hash of the To tag of that 2xx.
+    tag: u64,
     ack: Bytes,
     flow: Flow,
     otherwise: Option<Box<Flow>>,
@@ -142,8 +143,9 @@ struct Client<U> {
 #[derive(Debug)]
 pub(super) struct Clients<U> {
     slab: Slab<Client<U>>,
-    /// By branch, and whether it is the CANCEL that shares the branch of its INVITE.
-    by_branch: HashMap<(Token, bool), u32, RandomState>,
+    /// Slots, found by branch, and whether it is the CANCEL that shares the branch of its INVITE.
+    by_branch: HashTable<u32>,
+    hash: RandomState,
     /// Those over connections, so that the end of one is heard by those it concerns.
     by_way: BTreeSet<(Way, ClientTxnId)>,
 }
@@ -153,7 +155,7 @@ const ACKS_MAX: usize = 8;
 
 impl<U: Copy> Clients<U> {
     pub(super) fn new(hash: RandomState) -> Self {
-        Self { slab: Slab::new(), by_branch: HashMap::with_hasher(hash), by_way: BTreeSet::new() }
+        Self { slab: Slab::new(), by_branch: HashTable::new(), hash, by_way: BTreeSet::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -163,6 +165,13 @@ impl<U: Copy> Clients<U> {
     #[cfg(test)]
     pub(super) fn leaves_nothing(&self) -> bool {
         self.slab.is_empty() && self.by_branch.is_empty() && self.by_way.is_empty()
+    }
+
+    /// The place of the transaction with this branch.
+    fn slot(&self, branch: &Token, is_cancel: bool) -> Option<u32> {
+        let is_it = |client: &Client<U>| client.branch == *branch && client.is_cancel() == is_cancel;
+        let has_it = |slot: &u32| self.slab.get(*slot as usize).is_some_and(is_it);
+        self.by_branch.find(self.hash.hash_one(branch), has_it).copied()
     }
 
     fn get(&mut self, id: ClientTxnId) -> Option<&mut Client<U>> {
@@ -180,8 +189,7 @@ impl<U: Copy> Clients<U> {
         shared: &mut Shared<U>,
         now: Mono,
     ) -> Option<ClientTxnId> {
-        let key = (branch, method == Method::Cancel);
-        if self.by_branch.contains_key(&key) {
+        if self.slot(&branch, method == Method::Cancel).is_some() {
             return None;
         }
         let Ways { flow, otherwise } = ways;
@@ -203,7 +211,9 @@ impl<U: Copy> Clients<U> {
         });
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
         let id = ClientTxnId { slot, number };
-        self.by_branch.insert(key, slot);
+        let (slab, hash) = (&self.slab, &self.hash);
+        let hash_of = |slot: &u32| slab.get(*slot as usize).map_or(0, |client| hash.hash_one(client.branch));
+        self.by_branch.insert_unique(hash.hash_one(branch), slot, hash_of);
         self.by_way.extend(Way::of(&flow).map(|way| (way, id)));
         self.run(id, Input::Begin, Some(request), None, shared, now);
         if flow.is_to_open()
@@ -222,7 +232,7 @@ impl<U: Copy> Clients<U> {
     pub(super) fn find(&self, response: &Message) -> Option<(ClientTxnId, U)> {
         let branch = Token::of_branch(response.branch()?)?;
         let method = response.method();
-        let slot = *self.by_branch.get(&(branch, method == Method::Cancel))?;
+        let slot = self.slot(&branch, method == Method::Cancel)?;
         let client = self.slab.get(slot as usize).filter(|client| client.method == method)?;
         Some((ClientTxnId { slot, number: client.number }, client.user))
     }
@@ -235,9 +245,9 @@ impl<U: Copy> Clients<U> {
         shared: &mut Shared<U>,
         now: Mono,
     ) -> bool {
+        let tag = self.hash.hash_one(response.to_tag().unwrap_or_default());
         let Some(client) = self.get(id) else { return false };
         if matches!(response.status(), 200..=299) {
-            let tag = response.to_tag().unwrap_or_default();
             if let Some(Acked { ack, flow, .. }) = client.acks.iter().find(|acked| acked.tag == tag) {
                 shared.counts.repeats_absorbed += 1;
                 shared.sends.push_back(Send { flow: *flow, bytes: ack.clone() });
@@ -262,10 +272,11 @@ impl<U: Copy> Clients<U> {
     ) {
         let Ways { flow, otherwise } = ways;
         let ack = if flow.is_to_open() { ways::over(&ack, &flow) } else { ack };
+        let tag = self.hash.hash_one(tag);
         if let Some(client) = self.get(id)
             && client.acks.len() < ACKS_MAX
         {
-            let (tag, kept) = (Bytes::copy_from_slice(tag), Bytes::copy_from_slice(&ack));
+            let kept = shared.keep_briefly(&ack);
             client.acks.push(Acked { tag, ack: kept, flow, otherwise: otherwise.map(Box::new) });
             self.by_way.extend(Way::of(&flow).map(|way| (way, id)));
         }
@@ -320,7 +331,7 @@ impl<U: Copy> Clients<U> {
                         shared.sends.push_back(Send { flow: client.flow, bytes: bytes.clone() });
                     }
                 }
-                Output::Keep => client.keep(given.as_deref()),
+                Output::Keep => client.keep(given.as_deref(), shared),
                 Output::Repeat => {
                     shared.counts.repeats_sent += 1;
                     shared.sends.push_back(Send { flow: client.flow, bytes: client.kept.clone() });
@@ -346,7 +357,10 @@ impl<U: Copy> Clients<U> {
         }
         if client.machine.is_over() {
             let client = self.slab.remove(id.slot as usize);
-            self.by_branch.remove(&(client.branch, client.method == Method::Cancel));
+            let hash = self.hash.hash_one(client.branch);
+            if let Ok(found) = self.by_branch.find_entry(hash, |slot| *slot == id.slot) {
+                found.remove();
+            }
             for way in client.acks.iter().map(|acked| &acked.flow).chain([&client.flow]).filter_map(Way::of) {
                 self.by_way.remove(&(way, id));
             }
@@ -441,6 +455,11 @@ impl<U: Copy> Clients<U> {
 }
 
 impl<U> Client<U> {
+    /// Whether it is a CANCEL, which has the branch of its INVITE.
+    fn is_cancel(&self) -> bool {
+        self.method == Method::Cancel
+    }
+
     /// The timer that would have it repeated.
     const fn timer(&self) -> Timer {
         match self.machine {
@@ -451,11 +470,13 @@ impl<U> Client<U> {
 
     /// Keeps a request: where it may have to be sent again, and an INVITE always, since its ACK and
     /// CANCEL are made from it.
-    fn keep(&mut self, request: Option<&[u8]>) {
+    fn keep<V>(&mut self, request: Option<&[u8]>, shared: &mut Shared<V>) {
         let again = !self.flow.transport.is_reliable() || self.otherwise.is_some();
-        if self.method == Method::Invite || again {
-            self.kept = request.map(Bytes::copy_from_slice).unwrap_or_default();
-        }
+        self.kept = match request {
+            Some(invite) if self.method == Method::Invite => Bytes::copy_from_slice(invite),
+            Some(request) if again => shared.keep_briefly(request),
+            _ => return,
+        };
     }
 
     /// Sends the ACK to a 3xx–6xx answer, which is made once.
@@ -464,7 +485,7 @@ impl<U> Client<U> {
             let Some(answer) = answer else { return };
             let Ok(invite) = Message::parse(self.kept.clone()) else { return };
             let ack = derive::ack(&mut shared.out, &invite, answer);
-            self.kept = Bytes::copy_from_slice(&ack);
+            self.kept = shared.keep_briefly(&ack);
             self.acknowledged = true;
         }
         shared.sends.push_back(Send { flow: self.flow, bytes: self.kept.clone() });

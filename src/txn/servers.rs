@@ -10,6 +10,7 @@ use crate::base::time::Mono;
 use crate::sip::{Message, Method, reply};
 use ahash::RandomState;
 use bytes::Bytes;
+use hashbrown::HashTable;
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -100,7 +101,9 @@ impl Machine {
 struct Server<U> {
     number: u32,
     machine: Machine,
-    key: Bytes,
+    key: Box<[u8]>,
+    /// Of the key.
+    hash: u64,
     /// Where the answers go.
     flow: Flow,
     /// The port that they go to when that connection is gone, if they can.
@@ -119,17 +122,21 @@ struct Server<U> {
 #[derive(Debug)]
 pub(super) struct Servers<U> {
     slab: Slab<Server<U>>,
-    by_key: HashMap<Bytes, u32, RandomState>,
+    /// Slots, found by the keys that stand there: a table of numbers stays in the near caches.
+    by_key: HashTable<u32>,
     by_origin: HashMap<u64, u32, RandomState>,
     /// Those whose answers have another way when their connection is gone.
     by_stream: BTreeSet<(FlowId, u32)>,
+    /// The key that was sought last; kept for its room.
     key: Vec<u8>,
+    hash: RandomState,
 }
 
 impl<U: Copy> Servers<U> {
     pub(super) fn new(hash: RandomState) -> Self {
-        let (by_origin, by_stream) = (HashMap::with_hasher(hash.clone()), BTreeSet::new());
-        Self { slab: Slab::new(), by_key: HashMap::with_hasher(hash), by_origin, by_stream, key: Vec::new() }
+        let by_origin = HashMap::with_hasher(hash.clone());
+        let (slab, by_key, by_stream, key) = (Slab::new(), HashTable::new(), BTreeSet::new(), Vec::new());
+        Self { slab, by_key, by_origin, by_stream, key, hash }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -158,7 +165,9 @@ impl<U: Copy> Servers<U> {
     fn find_as(&mut self, request: &Message, method: Method, to_tag: &[u8]) -> Option<(ServerTxnId, U)> {
         self.key.clear();
         key::write(&mut self.key, request, method, to_tag);
-        let slot = *self.by_key.get(self.key.as_slice())?;
+        let (slab, key) = (&self.slab, self.key.as_slice());
+        let has_key = |slot: &u32| slab.get(*slot as usize).is_some_and(|server| *server.key == *key);
+        let slot = *self.by_key.find(self.hash.hash_one(key), has_key)?;
         let server = self.slab.get(slot as usize)?;
         Some((ServerTxnId { slot, number: server.number }, server.user))
     }
@@ -184,7 +193,7 @@ impl<U: Copy> Servers<U> {
     fn origin(&self, request: &Message) -> Option<u64> {
         let tag = request.from_tag().unwrap_or_default();
         let same = (tag, request.call_id(), request.cseq().number, request.method_token());
-        request.to_tag().is_none().then(|| self.by_origin.hasher().hash_one(same))
+        request.to_tag().is_none().then(|| self.hash.hash_one(same))
     }
 
     /// Adds the transaction of a request; `None` if it stands already.
@@ -204,14 +213,15 @@ impl<U: Copy> Servers<U> {
             Method::Invite => Machine::Invite(ServerInvite::new(reliable, shared.intervals)),
             _ => Machine::Other(ServerNonInvite::new(reliable, shared.intervals)),
         };
-        let key = Bytes::copy_from_slice(&self.key);
+        let hash = self.hash.hash_one(self.key.as_slice());
         let number = shared.number();
         let origin = self.origin(request);
         let back = reply::way_back(request, &flow).map(|back| back.port());
         let slot = self.slab.insert(Server {
             number,
             machine,
-            key: key.clone(),
+            key: self.key.as_slice().into(),
+            hash,
             flow,
             back,
             kept: Bytes::new(),
@@ -222,7 +232,9 @@ impl<U: Copy> Servers<U> {
             user,
         });
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-        self.by_key.insert(key, slot);
+        let slab = &self.slab;
+        let hash_of = |slot: &u32| slab.get(*slot as usize).map_or(0, |server| server.hash);
+        self.by_key.insert_unique(hash, slot, hash_of);
         if let Some(origin) = origin {
             self.by_origin.entry(origin).or_insert(slot);
         }
@@ -268,7 +280,12 @@ impl<U: Copy> Servers<U> {
                     }
                 }
                 Output::Keep => {
-                    server.kept = given.as_deref().map(Bytes::copy_from_slice).unwrap_or_default();
+                    let is_final = matches!(input, Input::Respond(200..));
+                    server.kept = match &given {
+                        Some(answer) if is_final => shared.keep_briefly(answer),
+                        Some(answer) => Bytes::copy_from_slice(answer),
+                        None => Bytes::new(),
+                    };
                 }
                 Output::Repeat => {
                     if !server.kept.is_empty() {
@@ -295,7 +312,9 @@ impl<U: Copy> Servers<U> {
         }
         if server.machine.is_over() {
             let server = self.slab.remove(id.slot as usize);
-            self.by_key.remove(&server.key);
+            if let Ok(found) = self.by_key.find_entry(server.hash, |slot| *slot == id.slot) {
+                found.remove();
+            }
             shared.released.extend(server.claim);
             if let Some(stream) = server.flow.stream {
                 self.by_stream.remove(&(stream, id.slot));

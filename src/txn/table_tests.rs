@@ -449,3 +449,18 @@ fn a_cancel_finds_a_request_of_any_method() {
         assert_eq!(bench.txns.receive_request(&cancel, at(0)), Received::Cancel(Some((id, 7))), "{method}");
     }
 }
+
+/// What may stay for minutes must not hold a block that others share.
+#[test]
+fn only_what_ends_soon_is_kept_in_a_shared_block() {
+    let mut bench = bench();
+    for method in [Method::Bye, Method::Invite, Method::Bye] {
+        bench.client(method, udp());
+    }
+    while bench.txns.poll_send().is_some() {}
+    bench.run(500);
+    let again: Vec<Bytes> = std::iter::from_fn(|| bench.txns.poll_send()).map(|send| send.bytes).collect();
+    let [first, invite, second] = again.as_slice() else { panic!("{again:?}") };
+    assert_eq!(first.as_ptr_range().end, second.as_ptr_range().start, "side by side");
+    assert!(invite.starts_with(b"INVITE"));
+}
