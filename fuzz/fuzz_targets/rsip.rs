@@ -64,21 +64,33 @@ fn compare(bytes: &[u8]) -> bool {
         }
         rsip::SipMessage::Response(response) => assert_eq!(response.status_code.code(), ours.status()),
     }
-    fields(&ours, &theirs);
+    if !fields(&ours, &theirs) {
+        return false;
+    }
     typed(&ours, &theirs);
     assert!(theirs.body().starts_with(ours.body()));
     true
 }
 
-/// Whether lines end in CRLF and nothing else looks like an end.
+/// Whether a message is of the plain kind that both read alike: lines end in CRLF and nothing else looks like
+/// an end, no other control characters, ASCII only, no folds, no space around the name of a field.
 fn lines_are_clear(bytes: &[u8]) -> bool {
-    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end + 4]);
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end + 2]);
     let lone = |pair: &[u8]| (pair[0] == b'\r') != (pair[1] == b'\n');
-    !head.windows(2).any(lone) && !head.starts_with(b"\n")
+    let odd = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\r' | b'\n');
+    let named =
+        |line: &[u8]| line.iter().take_while(|byte| **byte != b':').all(|byte| byte.is_ascii_graphic());
+    !head.windows(2).any(lone)
+        && !head.starts_with(b"\n")
+        && !head.iter().any(odd)
+        && head
+            .split(|byte| *byte == b'\n')
+            .skip(1)
+            .all(|line| named(line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
-/// Every field stands in both, in the same order.
-fn fields(ours: &Message, theirs: &rsip::SipMessage) {
+/// Every field stands in both, in the same order; `false` if one of them has not read them all.
+fn fields(ours: &Message, theirs: &rsip::SipMessage) -> bool {
     let theirs: Vec<(String, String)> = theirs
         .headers()
         .iter()
@@ -92,12 +104,19 @@ fn fields(ours: &Message, theirs: &rsip::SipMessage) {
         })
         .collect();
     let here: Vec<_> = ours.all_fields().collect();
-    assert_eq!(here.len(), theirs.len(), "{:?}", here.iter().map(|field| field.0).collect::<Vec<_>>());
+    // Without folds each line is a field. At one that it cannot read, rsip leaves off.
+    let whole = ours.bytes();
+    let head = whole.windows(4).position(|four| four == b"\r\n\r\n").map_or(&whole[..], |end| &whole[..end]);
+    assert_eq!(here.len(), head.split(|byte| *byte == b'\n').count() - 1);
+    if theirs.len() != here.len() {
+        return false;
+    }
     for ((name, token, value), (their_name, their_value)) in here.iter().zip(&theirs) {
         let token = String::from_utf8_lossy(token).to_ascii_lowercase();
         assert!(token == *their_name || *name == Name::of(their_name.as_bytes()), "{token} {their_name}");
         assert_eq!(String::from_utf8_lossy(value), *their_value, "{token}");
     }
+    true
 }
 
 /// What both understand of the fields that name a transaction and a dialog.
@@ -111,8 +130,10 @@ fn typed(ours: &Message, theirs: &rsip::SipMessage) {
             && !first.iter().any(|byte| matches!(byte, b',' | b'"' | b'\\' | b'\t'))
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // rsip keeps spaces at a value's end, and writes one that ends in a colon with a space behind it.
     if let Ok(call_id) = theirs.call_id_header() {
-        assert_eq!(call_id.to_string(), format!("Call-ID: {}", text(ours.call_id())));
+        let written = call_id.to_string();
+        assert_eq!(written.trim_end(), format!("Call-ID: {}", text(ours.call_id())));
     }
     if let Ok(Ok(cseq)) = theirs.cseq_header().map(|header| header.typed()) {
         assert_eq!(cseq.seq, ours.cseq().number);
@@ -141,13 +162,18 @@ fn typed(ours: &Message, theirs: &rsip::SipMessage) {
             assert_eq!(tag.map(|tag| tag.to_string()), here.tag().map(text), "{}", text(here.params));
             // Without angles the parameters are the field's; rsip gives them to both.
             let written = uri.to_string().to_ascii_lowercase();
+            let written = written.trim_start(); // rsip keeps a space behind the angle
             assert!(written.starts_with(&text(here.uri).to_ascii_lowercase()), "{written}");
         }
     }
     if let Ok(Ok(via)) = theirs.via_header().map(|header| header.typed())
         && is_simple(Name::Via)
+        // With another space than the one before the host, rsip leaves the parameters out.
+        && ours.fields(Name::Via).next().is_some_and(|value| value.iter().filter(|byte| **byte == b' ').count() == 1)
         && let Some(here) = ours.via()
         && params_are_clear(here.params)
+        // A single word before a colon it takes for a scheme.
+        && here.host.contains(&b'.')
     {
         assert_eq!(via.branch().map(ToString::to_string), here.branch().map(text));
         assert_eq!(via.transport.to_string(), text(here.transport).to_ascii_uppercase());
@@ -155,10 +181,13 @@ fn typed(ours: &Message, theirs: &rsip::SipMessage) {
     }
 }
 
-/// Whether parameters have only what both read alike: of a second `=` in one rsip drops what follows.
+/// Whether parameters have only what both read alike: of a second `=` in one rsip drops what follows, and
+/// without a value behind the `=` it reads an empty one, which the grammar does not know.
 fn params_are_clear(params: &[u8]) -> bool {
     params.iter().all(|byte| byte.is_ascii_alphanumeric() || b";=.-".contains(byte))
-        && params.split(|byte| *byte == b';').all(|one| one.iter().filter(|byte| **byte == b'=').count() <= 1)
+        && params
+            .split(|byte| *byte == b';')
+            .all(|one| one.iter().filter(|byte| **byte == b'=').count() <= 1 && !one.ends_with(b"="))
 }
 
 /// One URI, read by both.
