@@ -127,7 +127,8 @@ pub fn dial(tenant: &TenantCode, dialled: &[u8]) -> Result<LoginName, DialError>
     if let Ok(number) = Number::parse(user) {
         return Ok(LoginName::of(&number, tenant));
     }
-    let login = LoginName::parse(&user.to_ascii_lowercase()).map_err(|_| DialError::Unreadable)?;
+    let small = |_| LoginName::parse(&user.to_ascii_lowercase());
+    let login = LoginName::parse(user).or_else(small).map_err(|_| DialError::Unreadable)?;
     if login.tenant() == tenant.as_str() { Ok(login) } else { Err(DialError::OtherTenant) }
 }
 

@@ -197,6 +197,9 @@ pub const REFRESHES_UNWRITTEN_MAX: usize = 500_000;
 /// Events of one shard that wait to be logged; more are dropped and counted.
 pub const EVENTS_MAX: usize = 65_536;
 
+/// Lines of the log that are written together, in bytes: the line that reaches it is the last of them.
+pub const LINES_TOGETHER_BYTES: usize = 65_536;
+
 /// Phones that one shard asks in a second, after a start, whether they are still there.
 pub const PROBES_PER_SECOND: usize = 500;
 

@@ -12,6 +12,10 @@
 //! never sent, since no extension is carried; what is required is refused with 420.
 
 use crate::sip::{Message, Name, Writer, text};
+use smallvec::SmallVec;
+
+/// Who calls or is called, as it is written; an ordinary one is no heap block.
+pub(super) type AddrText = SmallVec<[u8; 96]>;
 
 /// The methods that a call carries, for Allow.
 pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
@@ -88,8 +92,8 @@ fn demanded(request: &Message) -> impl Iterator<Item = &[u8]> {
 /// A name-addr without a tag: the display name quoted, `user` and `host` as they are.
 ///
 /// Control characters are taken out of the display name, so that it cannot end its line.
-pub(super) fn name_addr(display: &[u8], user: &[u8], host: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(display.len() + user.len() + host.len() + 12);
+pub(super) fn name_addr(display: &[u8], user: &[u8], host: &[u8]) -> AddrText {
+    let mut out = AddrText::with_capacity(display.len() + user.len() + host.len() + 12);
     if !display.is_empty() {
         out.push(b'"');
         for &byte in display.iter().filter(|byte| !byte.is_ascii_control()) {
@@ -182,7 +186,10 @@ mod tests {
             ("Ann", "\"Ann\" <sip:201@s>"),
             ("A\"\\\r\nB: é", "\"A\\\"\\\\B: é\" <sip:201@s>"),
         ] {
-            assert_eq!(String::from_utf8(name_addr(display.as_bytes(), b"201", b"s")).unwrap(), addr);
+            assert_eq!(
+                String::from_utf8(name_addr(display.as_bytes(), b"201", b"s").to_vec()).unwrap(),
+                addr
+            );
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::sip::{Message, Name, Writer};
 use crate::txn::{Intervals, ServerTxnId, Transactions};
 use ahash::RandomState;
 use bytes::{Bytes, BytesMut};
+use compact_str::CompactString;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ pub struct LegView<'a> {
     /// Where its requests should come from.
     pub flow: Flow,
     /// Whose it is.
-    pub aor: &'a [u8],
+    pub aor: &'a str,
     /// Which it is, if it is reached by a connection of its own.
     pub device: Option<&'a Device>,
 }
@@ -145,7 +146,7 @@ pub enum Output {
         bytes: Bytes,
     },
     /// A call is over.
-    Ended(Box<CallRecord>),
+    Ended(CallRecord),
     /// Something happens in a call that ends here.
     Inside {
         /// Which.
@@ -156,7 +157,7 @@ pub enum Output {
     /// A phone did not answer at all, or its connection broke: its contact is suspect.
     Unreachable {
         /// Whose.
-        aor: Bytes,
+        aor: CompactString,
         /// The number of its binding.
         binding: u32,
         /// By which way it was called.
@@ -165,7 +166,7 @@ pub enum Output {
     /// A phone whose contact was suspect answered.
     Reached {
         /// Whose.
-        aor: Bytes,
+        aor: CompactString,
         /// The number of its binding.
         binding: u32,
         /// By which way it was called.

@@ -31,6 +31,7 @@ use crate::sip::header::Media;
 use crate::sip::reply::ToTag;
 use crate::sip::{Message, Name};
 use bytes::Bytes;
+use compact_str::CompactString;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,11 +56,11 @@ pub enum Inside {
 #[derive(Clone, Debug)]
 pub struct Hosted {
     /// Who calls, for records.
-    pub caller: Bytes,
+    pub caller: CompactString,
     /// Its phone, if it registered by a connection.
     pub device: Option<Arc<Device>>,
     /// What was dialled, for records.
-    pub called: Bytes,
+    pub called: CompactString,
     /// Our `host[:port]` as the caller reaches us.
     pub sent_by: Bytes,
     /// The address where sound will be heard, as far as its family goes.

@@ -3,7 +3,8 @@
 
 use crate::base::time::Wall;
 use crate::menu::Service;
-use bytes::Bytes;
+use compact_str::CompactString;
+use smallvec::SmallVec;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -112,20 +113,20 @@ impl Outcome {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Candidate {
     /// Whose it is.
-    pub aor: Bytes,
+    pub aor: CompactString,
     /// The number of its binding.
     pub binding: u32,
     /// What became of it.
     pub outcome: Outcome,
 }
 
-/// One call, told when it is over.
+/// One call, told when it is over. One with a phone is no heap block, as long as names are ordinary.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CallRecord {
     /// Who called.
-    pub caller: Bytes,
+    pub caller: CompactString,
     /// Whom.
-    pub called: Bytes,
+    pub called: CompactString,
     /// What of ours was called, if it was no phone.
     pub service: Option<Service>,
     /// When the INVITE came.
@@ -141,5 +142,5 @@ pub struct CallRecord {
     /// The final answer to the caller's INVITE.
     pub status: u16,
     /// The phones that were rung, in the order in which they were given.
-    pub candidates: Vec<Candidate>,
+    pub candidates: SmallVec<[Candidate; 1]>,
 }

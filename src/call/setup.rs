@@ -1,7 +1,7 @@
 //! The beginning: an INVITE that was accepted becomes a call with a branch to each phone.
 
 use super::calls::Calls;
-use super::carry;
+use super::carry::{self, AddrText};
 use super::desk::{CallRef, Desk, Device, Place, Refused, ReplyTo, Role, User};
 use super::record::{End, Outcome};
 use super::state::{Branch, Call, Leg, LegState, Progress, State, Why};
@@ -14,6 +14,7 @@ use crate::sdp;
 use crate::sip::reply::ToTag;
 use crate::sip::{Message, Method, Name, text};
 use bytes::Bytes;
+use compact_str::CompactString;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,15 +25,15 @@ const BREADTH: usize = 60;
 
 /// Who calls or is called, as it is told to others.
 #[derive(Clone, Debug)]
-pub struct Party {
+pub struct Party<'a> {
     /// The address-of-record, for records.
-    pub aor: Bytes,
+    pub aor: CompactString,
     /// The name that phones show, as plain text; may be empty.
-    pub display: Bytes,
+    pub display: &'a [u8],
     /// The user part of the URI that phones show, escaped as URIs are.
-    pub user: Bytes,
+    pub user: &'a [u8],
     /// Its host.
-    pub host: Bytes,
+    pub host: &'a [u8],
 }
 
 /// A phone to ring.
@@ -47,7 +48,7 @@ pub struct Target {
     /// Our `host[:port]` as it reaches us, for Via and Contact.
     pub sent_by: Bytes,
     /// Whose it is.
-    pub aor: Bytes,
+    pub aor: CompactString,
     /// Which phone it is, if it is reached by a connection of its own.
     pub device: Option<Arc<Device>>,
     /// The number of its binding, for who hears of it.
@@ -62,23 +63,23 @@ pub struct Target {
 #[derive(Debug)]
 pub(super) struct Again {
     invite: Message,
-    from: Vec<u8>,
-    to: Vec<u8>,
+    from: AddrText,
+    to: AddrText,
 }
 
 /// What was decided about an INVITE: who calls whom, and which phones ring.
 #[derive(Clone, Debug)]
-pub struct InviteAccepted {
+pub struct InviteAccepted<'a> {
     /// From on the far legs.
-    pub caller: Party,
+    pub caller: Party<'a>,
     /// To on the far legs.
-    pub called: Party,
+    pub called: Party<'a>,
     /// Our `host[:port]` as the caller reaches us.
     pub sent_by: Bytes,
     /// Which phone calls, if it is reached by a connection of its own.
     pub device: Option<Arc<Device>>,
     /// The phones, at most [`limit::FORKS_MAX`] of which are rung. None: 480.
-    pub targets: Vec<Target>,
+    pub targets: SmallVec<[Target; 1]>,
     /// How long they may ring, if not as long as set.
     pub ring_max: Option<Duration>,
 }
@@ -89,10 +90,10 @@ pub(super) struct Arrival<'m> {
     /// Whence it came, and our `host[:port]` there.
     pub(super) hop: Hop,
     /// Who calls, for records.
-    pub(super) caller: Bytes,
+    pub(super) caller: CompactString,
     pub(super) device: Option<Arc<Device>>,
     /// Who is called, for records.
-    pub(super) called: Bytes,
+    pub(super) called: CompactString,
     /// How long it may wait for an answer.
     pub(super) ring_max: Duration,
 }
@@ -108,7 +109,7 @@ impl Calls {
         now: Now,
         request: &Message,
         flow: Flow,
-        accepted: InviteAccepted,
+        accepted: InviteAccepted<'_>,
     ) -> Result<CallRef, Refused> {
         let ring_max = ring_time(&self.desk, request, accepted.ring_max);
         let arrival = Arrival {
@@ -202,11 +203,11 @@ impl Call {
         &mut self,
         desk: &mut Desk,
         request: &Message,
-        parties: [&Party; 2],
+        parties: [&Party<'_>; 2],
         targets: &[Target],
         now: Now,
     ) {
-        let [from, to] = parties.map(|party| carry::name_addr(&party.display, &party.user, &party.host));
+        let [from, to] = parties.map(|party| carry::name_addr(party.display, party.user, party.host));
         // What may be forked is divided among the branches; with less than there are phones, the last
         // are not rung (RFC 5393 §5.3.3.1).
         let breadth = breadth(request);

@@ -12,6 +12,7 @@ use crate::dialog::{Dialog, Hop, ReplyHead};
 use crate::sip::{Method, Writer};
 use crate::txn::{ClientTxnId, Ways};
 use bytes::Bytes;
+use compact_str::CompactString;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub(super) enum LegState {
 pub(super) struct Leg {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
-    pub(super) aor: Bytes,
+    pub(super) aor: CompactString,
     pub(super) device: Option<Arc<Device>>,
     pub(super) state: LegState,
 }
@@ -105,7 +106,7 @@ pub(super) enum Progress {
 pub(super) struct Branch {
     pub(super) dialog: Dialog,
     pub(super) hop: Hop,
-    pub(super) aor: Bytes,
+    pub(super) aor: CompactString,
     pub(super) device: Option<Arc<Device>>,
     pub(super) binding: u32,
     /// Whether it was in doubt that its phone is there, and nothing was heard of it since.
@@ -222,7 +223,7 @@ pub(super) struct Call {
     pub(super) rang: Option<Mono>,
     pub(super) answered: Option<Mono>,
     /// The address-of-record that was called.
-    pub(super) called: Bytes,
+    pub(super) called: CompactString,
     pub(super) near: Leg,
     /// The branch that answered.
     pub(super) far: Option<Leg>,
@@ -349,7 +350,7 @@ impl Call {
             binding: branch.binding,
             outcome: branch.outcome,
         });
-        desk.told.push_back(Output::Ended(Box::new(CallRecord {
+        desk.told.push_back(Output::Ended(CallRecord {
             caller: self.near.aor.clone(),
             called: self.called.clone(),
             service: self.within.as_ref().map(|within| within.service),
@@ -360,7 +361,7 @@ impl Call {
             end,
             status,
             candidates: candidates.collect(),
-        })));
+        }));
     }
 }
 

@@ -17,7 +17,6 @@ use crate::directory::Kind;
 use crate::licence::DeviceId;
 use crate::registrar::{Binding, Options, Telling};
 use crate::sip::{Message, Name};
-use std::sync::Arc;
 
 impl Core {
     /// 200 with the present bindings, but for those that memory cannot answer for. `device` is the
@@ -32,17 +31,13 @@ impl Core {
     ) {
         self.registered_over(flow, login);
         let options = Options::of(message);
-        let (directory, settings) = (Arc::clone(&self.directory), Arc::clone(&self.settings));
-        let gruus = options.gruu.then(|| Arc::clone(&self.gruus));
-        // Only GRUUs need either.
-        let (host, random) = match &gruus {
-            Some(_) => (settings.host(), self.rng.bits()),
-            None => (String::new(), 0),
-        };
+        let random = if options.gruu { self.rng.bits() } else { 0 };
         let cseq = message.cseq().number;
-        self.answer(message, flow, 200, None, |writer| {
+        self.answer_by(message, flow, 200, None, |core, writer| {
+            let gruus = options.gruu.then_some(&*core.gruus);
+            let host = gruus.map(|_| core.settings.host()).unwrap_or_default();
             let mut has_flow = false;
-            directory.with(login, |entry| {
+            core.directory.with(login, |entry| {
                 let told = |binding: &&Binding| {
                     binding.is_live(now.wall)
                         && !(entry.doubt.is_open() && entry.doubt.touches(binding.number))
@@ -52,7 +47,7 @@ impl Core {
                     licence: &entry.licence,
                     to: device,
                     // A station is rung for its agent only, so it has no address of its own.
-                    gruus: gruus.as_deref().filter(|_| entry.kind == Kind::Extension),
+                    gruus: gruus.filter(|_| entry.kind == Kind::Extension),
                     host: &host,
                     random,
                     now: now.wall,
@@ -67,7 +62,7 @@ impl Core {
             for value in message.fields(Name::Path) {
                 writer.field(Name::Path, value);
             }
-            for hop in &settings.service_route {
+            for hop in &core.settings.service_route {
                 writer.begin(Name::ServiceRoute).bytes(b"<").text(hop).bytes(b">").end();
             }
             if options.outbound && has_flow {

@@ -23,11 +23,24 @@ impl Core {
         reason: Option<&[u8]>,
         more: impl FnOnce(&mut Writer<'_>),
     ) {
+        self.answer_by(request, flow, code, reason, |_, writer| more(writer));
+    }
+
+    /// The same, where `more` must know what the shard knows.
+    pub(super) fn answer_by(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        code: u16,
+        reason: Option<&[u8]>,
+        more: impl FnOnce(&Self, &mut Writer<'_>),
+    ) {
         let tag = self.stateless_tag(request);
-        let mut writer =
-            reply::begin(&mut self.scratch, request, flow.remote, code, reason, ToTag::Mint(&tag));
-        more(&mut writer);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut writer = reply::begin(&mut scratch, request, flow.remote, code, reason, ToTag::Mint(&tag));
+        more(self, &mut writer);
         let bytes = writer.finish();
+        self.scratch = scratch;
         self.out.push_back(Output::Send { flow: reply::destination(request, flow), bytes });
     }
 

@@ -130,9 +130,8 @@ impl Core {
     ) {
         let nonce = self.nonces.mint(self.shard, now.mono, &flow);
         let offered = self.settings.algorithms.offer(request.field(Name::UserAgent), sha256);
-        let settings = std::sync::Arc::clone(&self.settings);
-        self.answer(request, flow, role.status(), None, |writer| {
-            challenge::write(writer, role, &settings.realm, &nonce, offered, stale);
+        self.answer_by(request, flow, role.status(), None, |core, writer| {
+            challenge::write(writer, role, &core.settings.realm, &nonce, offered, stale);
         });
     }
 
@@ -160,15 +159,15 @@ impl Core {
             }
             Consequence::Locked(lock) => {
                 self.meters.lock_started(LockScope::Identity);
-                self.out.push_back(Output::Event(Event::Locked {
+                self.out.push_back(Output::Event(Box::new(Event::Locked {
                     login: login.clone().into_owned(),
                     lock: lock.clone(),
-                }));
+                })));
                 Durable::Locked { role, login: LoginName::of_account(&login).ok(), lock }
             }
             Consequence::Banned(begun) => {
                 self.meters.lock_started(LockScope::Source);
-                self.out.push_back(Output::Event(Event::Banned(begun.ban)));
+                self.out.push_back(Output::Event(Box::new(Event::Banned(begun.ban))));
                 Durable::Banned { role, begun }
             }
         };

@@ -68,7 +68,7 @@ pub enum Output {
     /// Make this durable, then answer with [`Inbound::Settled`].
     Commit(Commit),
     /// Tell the log.
-    Event(Event),
+    Event(Box<Event>),
     /// See to the sound of a call to the phone menu.
     Voice {
         /// Whose.
@@ -193,7 +193,7 @@ pub enum Event {
     /// A call is over, or nobody rang for it.
     Call {
         /// What is told of it.
-        record: Box<CallRecord>,
+        record: CallRecord,
         /// Why nobody rang.
         reason: Option<Reason>,
     },

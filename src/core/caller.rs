@@ -9,11 +9,12 @@ use crate::base::time::Wall;
 use crate::directory::{Entry, Kind};
 use crate::licence::{DeviceId, Rung, Who};
 use crate::sip::{Contacts, Message, Name, Uri};
+use compact_str::CompactString;
 
 /// The caller, as the directory knows it.
 pub(super) struct Caller {
     pub(super) device: DeviceId,
-    pub(super) display: Box<str>,
+    pub(super) display: CompactString,
     pub(super) anonymous: bool,
     /// Whose call it is, if it is a station's: the agent's who is logged in there.
     pub(super) agent: Option<LoginName>,
@@ -35,8 +36,8 @@ impl Caller {
     }
 
     /// Whether it is this party of a call; `username` is that of the credentials.
-    pub(super) fn is(&self, username: &[u8], peer: &[u8]) -> bool {
-        self.agent.as_ref().map_or(username, |agent| agent.as_str().as_bytes()) == peer
+    pub(super) fn is(&self, username: &[u8], peer: &str) -> bool {
+        self.agent.as_ref().map_or(username, |agent| agent.as_str().as_bytes()) == peer.as_bytes()
     }
 }
 
@@ -113,5 +114,5 @@ pub(super) fn may_call(
     if !own && !anonymous {
         return Err(Refusal::NotYours);
     }
-    Ok(Caller { device, display: entry.name.clone(), anonymous, agent: agent.cloned() })
+    Ok(Caller { device, display: (*entry.name).into(), anonymous, agent: agent.cloned() })
 }

@@ -42,6 +42,8 @@ use crate::route::{self, Agent, Reason, Route, Which, route_to};
 use crate::sip::uri::percent_decoded;
 use crate::sip::{Message, Method, Name, NameAddr, Scheme, Uri};
 use bytes::Bytes;
+use compact_str::CompactString;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A GRUU of ours that is called (RFC 5627).
@@ -110,12 +112,12 @@ impl Core {
         }
     }
 
-    pub(super) fn call_over(&mut self, record: Box<CallRecord>, reason: Option<Reason>) {
+    pub(super) fn call_over(&mut self, record: CallRecord, reason: Option<Reason>) {
         self.meters.call(record.end);
         if let Some(setup_ms) = record.setup_ms {
             self.meters.call_set_up_after(std::time::Duration::from_millis(setup_ms));
         }
-        self.out.push_back(Output::Event(Event::Call { record, reason }));
+        self.out.push_back(Output::Event(Box::new(Event::Call { record, reason })));
     }
 
     /// A request in a dialog is taken from the leg's peer only. A foreign request that gives the
@@ -135,7 +137,7 @@ impl Core {
         if !matches!(message.method(), Method::Invite | Method::Update | Method::Refer) {
             return self.answer(message, flow, 481, None, |_| {});
         }
-        let peer = view.aor.to_vec();
+        let peer = CompactString::from(view.aor);
         let Some((fresh, verdict)) = self.judge_caller(now, flow, message, Wants::Call) else { return };
         let settled = |core: &Self, outcome| core.nonces.settle(fresh.nonce, fresh.hash, outcome);
         match verdict {
@@ -207,14 +209,12 @@ impl Core {
             }
         };
         let username = fresh.credentials.username.text();
-        let settings = Arc::clone(&self.settings);
-        let attempt = fresh.attempt(message, &username, flow, &settings);
-        let directory = Arc::clone(&self.directory);
-        let verdict = directory.sign_in(
+        let attempt = fresh.attempt(message, &username, flow, &self.settings);
+        let verdict = self.directory.sign_in(
             now,
             &attempt,
             |entry| calling_device(entry, message, flow, now.wall),
-            |entry, who| may_call(entry, who, message, &username, wants, &settings, now.wall),
+            |entry, who| may_call(entry, who, message, &username, wants, &self.settings, now.wall),
         );
         let verdict = match verdict {
             Verdict::Good(Ok(caller)) => Verdict::Good(self.as_agent(caller, &username, wants)),
@@ -230,7 +230,7 @@ impl Core {
         let display = self.directory.with(agent.as_str(), |entry| {
             let here = entry.paired.as_ref().is_some_and(|paired| paired.as_str() == station);
             if here {
-                entry.may_sign_in().map(|()| entry.name.clone()).map_err(Refusal::from)
+                entry.may_sign_in().map(|()| (*entry.name).into()).map_err(Refusal::from)
             } else {
                 Err(Refusal::NoAgent)
             }
@@ -291,36 +291,31 @@ impl Core {
         for passed in &found.passed_over {
             self.meters.passed_over(passed.reason);
         }
-        let text = |login: &LoginName| Bytes::copy_from_slice(login.as_str().as_bytes());
+        let text = |login: &LoginName| CompactString::from(login.as_str());
         if let Some(reason) = found.refusal() {
             let dialled = Uri::parse(self.asked_for(message)).map(|uri| uri.user).unwrap_or_default();
-            let called = called.as_ref().map_or_else(|| Bytes::copy_from_slice(dialled), text);
+            let called = called.as_ref().map_or_else(|| CompactString::from_utf8_lossy(dialled), text);
             return self.nobody_rings(now, flow, message, [text(caller), called], reason);
         }
         let Some(called) = called else { return };
-        let owner = station.as_ref().unwrap_or(&called).as_str().to_owned();
-        let host = Bytes::copy_from_slice(self.settings.host().as_bytes());
-        let party = |login: &LoginName, display: &str| Party {
-            aor: text(login),
-            display: Bytes::copy_from_slice(display.as_bytes()),
-            user: Bytes::copy_from_slice(login.number().as_bytes()),
-            host: host.clone(),
-        };
-        let mut from = party(caller, &known.display);
-        from.user = self.directory.shown_elsewhere(caller, &called).unwrap_or(from.user);
+        let owner = station.as_ref().unwrap_or(&called).as_str();
+        let host = self.settings.host();
+        let shown = self.directory.shown_elsewhere(caller, &called);
+        let user = shown.as_deref().unwrap_or(caller.number().as_bytes());
+        let (display, host) = (known.display.as_bytes(), host.as_bytes());
+        let mut from = Party { aor: text(caller), display, user, host };
         if known.anonymous {
-            from.display = Bytes::from_static(b"Anonymous");
-            from.user = Bytes::from_static(b"anonymous");
-            from.host = Bytes::from_static(b"anonymous.invalid");
+            (from.display, from.user, from.host) = (b"Anonymous", b"anonymous", b"anonymous.invalid");
         }
-        let aor = text(&called);
-        let targets = found.targets.iter().map(|target| self.target(target, &aor, &owner));
+        let (display, user) = (name.as_bytes(), called.number().as_bytes());
+        let to = Party { aor: text(&called), display, user, host };
+        let targets = found.targets.into_iter().map(|target| self.target(target, &to.aor, owner));
         let accepted = InviteAccepted {
             caller: from,
-            called: party(&called, &name),
+            targets: targets.collect(),
+            called: to,
             sent_by: self.sent_by(flow),
             device,
-            targets: targets.collect(),
             ring_max: None,
         };
         if self.calls.invite(now, message, flow, accepted) == Err(call::Refused::Full) {
@@ -339,17 +334,17 @@ impl Core {
     }
 
     /// A phone that rings, and its other flows; `owner` is the account it registered with.
-    fn target(&self, target: &route::Target, aor: &Bytes, owner: &str) -> Target {
+    fn target(&self, target: route::Target, aor: &CompactString, owner: &str) -> Target {
         Target {
-            contact: Bytes::copy_from_slice(&target.contact),
-            routes: Bytes::copy_from_slice(&target.routes),
+            contact: target.contact.into(),
+            routes: target.routes.into(),
             flow: target.flow,
             sent_by: self.sent_by(target.flow),
             aor: aor.clone(),
             device: registered(owner, target.device, target.flow),
             binding: target.number,
             suspect: target.suspect,
-            spares: target.spares.iter().map(|spare| self.target(spare, aor, owner)).collect(),
+            spares: target.spares.into_iter().map(|spare| self.target(spare, aor, owner)).collect(),
         }
     }
 
@@ -380,7 +375,7 @@ impl Core {
         called: Option<&LoginName>,
         gruu: Option<&Gruu>,
         now: Wall,
-    ) -> (Route, Box<str>, Option<LoginName>) {
+    ) -> (Route, CompactString, Option<LoginName>) {
         let found = called.and_then(|login| {
             self.directory.with(login.as_str(), |entry| {
                 let which = gruu.map_or(Which::All, |gruu| gruu.which(entry, now));
@@ -391,7 +386,7 @@ impl Core {
                         Agent::Refused(refused) => (refused, None),
                     },
                 };
-                (found, station, entry.name.clone())
+                (found, station, CompactString::from(&*entry.name))
             })
         });
         match (found, called) {
@@ -399,7 +394,7 @@ impl Core {
                 (passed.and(self.station_rings(&station, agent, now)), name, Some(station))
             }
             (Some((found, _, name)), _) => (found, name, None),
-            (None, _) => (route_to(None, Which::All, now), Box::default(), None),
+            (None, _) => (route_to(None, Which::All, now), CompactString::default(), None),
         }
     }
 
@@ -418,7 +413,7 @@ impl Core {
         now: Now,
         flow: Flow,
         message: &Message,
-        [caller, called]: [Bytes; 2],
+        [caller, called]: [CompactString; 2],
         reason: Reason,
     ) {
         let record = CallRecord {
@@ -431,9 +426,9 @@ impl Core {
             talked_ms: 0,
             end: End::NobodyThere,
             status: reason.status(),
-            candidates: Vec::new(),
+            candidates: SmallVec::new(),
         };
-        self.call_over(Box::new(record), Some(reason));
+        self.call_over(record, Some(reason));
         let host = self.settings.host();
         self.calls.refuse(now, message, flow, reason.status(), None, |writer| {
             if reason == Reason::NotSecure {

@@ -222,12 +222,9 @@ impl Core {
     }
 
     /// A call could not reach a binding: it is in doubt, and asked until something is heard of it.
-    pub(super) fn unreachable(&mut self, now: Now, login: &[u8], number: u32, flow: Flow) {
+    pub(super) fn unreachable(&mut self, now: Now, login: &str, number: u32, flow: Flow) {
         self.meters.unreachable();
-        let Some(login) = std::str::from_utf8(login).ok().and_then(|login| LoginName::of_account(login).ok())
-        else {
-            return;
-        };
+        let Ok(login) = LoginName::of_account(login) else { return };
         let new = self.directory.doubt_reach(login.as_str(), number, flow);
         if !new || flow.transport != Transport::Udp || self.settings.keep_alive.is_zero() {
             return;
@@ -244,10 +241,8 @@ impl Core {
     }
 
     /// A call reached a binding that was in doubt.
-    pub(super) fn reached(&mut self, now: Now, login: &[u8], number: u32, flow: Flow) {
-        if let Ok(login) = std::str::from_utf8(login) {
-            self.directory.prove(login, number, flow, now.wall);
-        }
+    pub(super) fn reached(&mut self, now: Now, login: &str, number: u32, flow: Flow) {
+        self.directory.prove(login, number, flow, now.wall);
         self.heard_from(now, flow);
     }
 

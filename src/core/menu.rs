@@ -32,13 +32,13 @@ use crate::menu::{self, At, Input, Menu, Plan, Service, Whose};
 use crate::route::Reason;
 use crate::rtp::Digit;
 use crate::sip::{Message, Name, Scheme, Uri};
-use bytes::Bytes;
+use compact_str::CompactString;
 use std::collections::BTreeMap;
 
 /// A code that was dialled.
 pub(super) struct Dialled {
     service: Service,
-    code: Bytes,
+    code: CompactString,
     /// What stands behind it, if it may.
     rest: Option<Secret<String>>,
 }
@@ -94,7 +94,7 @@ impl Core {
         let dialled = self.settings.menu.codes.dialled(std::str::from_utf8(&user).ok()?)?;
         Some(Dialled {
             service: dialled.service,
-            code: Bytes::copy_from_slice(dialled.code.as_bytes()),
+            code: dialled.code.into(),
             rest: dialled.rest.map(|rest| Secret::new(rest.to_owned())),
         })
     }
@@ -111,7 +111,7 @@ impl Core {
     ) {
         let Dialled { service, code, rest } = dialled;
         let whose = caller.agent.as_ref().unwrap_or(account);
-        let whose = Bytes::copy_from_slice(whose.as_str().as_bytes());
+        let whose = CompactString::from(whose.as_str());
         let sips = Scheme::of(self.asked_for(message)) == Some(Scheme::Sips);
         if sips && !flow.transport.is_secure() {
             return self.no_menu(now, flow, message, [whose, code], Reason::NotSecure);
@@ -162,7 +162,14 @@ impl Core {
 
     /// There is no menu for this call: something that cannot stand there is behind the code, or it has come
     /// in the clear to a sips URI.
-    fn no_menu(&mut self, now: Now, flow: Flow, message: &Message, parties: [Bytes; 2], reason: Reason) {
+    fn no_menu(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        parties: [CompactString; 2],
+        reason: Reason,
+    ) {
         self.meters.passed_over(reason);
         self.nobody_rings(now, flow, message, parties, reason);
     }

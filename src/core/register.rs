@@ -118,17 +118,18 @@ impl Core {
 
     fn judge_register(&mut self, now: Now, flow: Flow, message: &Message, fresh: &Fresh<'_>) {
         let username = fresh.credentials.username.text();
-        let settings = Arc::clone(&self.settings);
-        let directory = Arc::clone(&self.directory);
-        let asked = Asked::of(message, &settings.terms);
-        let attempt = fresh.attempt(message, &username, flow, &settings);
-        let request = Request { message, flow, asked: &asked, attempt: &attempt, settings: &settings };
-        let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
-        let recognise = |entry: &Entry| entry.identify(&evidence, now.wall);
         let jitter = self.jitter();
-        let verdict = directory.sign_in(now, &attempt, recognise, |entry, who| {
-            (request.decide(entry, who, jitter, now.wall), entry.revision)
-        });
+        let verdict = {
+            let settings = &*self.settings;
+            let asked = Asked::of(message, &settings.terms);
+            let attempt = fresh.attempt(message, &username, flow, settings);
+            let request = Request { message, flow, asked: &asked, attempt: &attempt, settings };
+            let evidence = evidence(message, asked.as_ref().ok(), flow, fresh.device);
+            let recognise = |entry: &Entry| entry.identify(&evidence, now.wall);
+            self.directory.sign_in(now, &attempt, recognise, |entry, who| {
+                (request.decide(entry, who, jitter, now.wall), entry.revision)
+            })
+        };
         match verdict {
             Verdict::Good((Decision::Done { device, refreshed, cloned, moved, news }, _)) => {
                 self.tell_news(&username, news);
@@ -229,7 +230,7 @@ impl Core {
         self.meters.register(outcome_of(refusal));
         if let Ok(login) = LoginName::of_account(login) {
             self.tell_refused(now, &login, flow, refusal);
-            self.out.push_back(Output::Event(Event::RegisterRefused { login, refusal, flow }));
+            self.out.push_back(Output::Event(Box::new(Event::RegisterRefused { login, refusal, flow })));
         }
         self.refuse(flow, message, refusal);
     }

@@ -10,6 +10,7 @@ use crate::registrar::Terms;
 use crate::sip::{Message, Name, Uri, Via};
 use crate::txn::Intervals;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -73,9 +74,9 @@ pub struct Settings {
 impl Settings {
     /// The host of the URIs that we write for extensions: the first domain, else where we are.
     #[must_use]
-    pub fn host(&self) -> String {
-        let address = || self.listeners.first().map(|listener| listener.advertised.ip().to_string());
-        self.domains.first().cloned().or_else(address).unwrap_or_default()
+    pub fn host(&self) -> Cow<'_, str> {
+        let address = || self.listeners.first().map(|listener| listener.advertised.ip().to_string().into());
+        self.domains.first().map(|domain| domain.into()).or_else(address).unwrap_or_default()
     }
 
     /// Whether a URI's host is one of ours: a domain, or an address that we listen on or advertise.

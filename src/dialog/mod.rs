@@ -10,21 +10,34 @@ mod state;
 pub use reply_head::ReplyHead;
 pub use state::{Dialog, DialogError, Hop};
 
-use bytes::Bytes;
+use smallvec::SmallVec;
+use std::sync::Arc;
 
-/// Copies texts, each made of pieces, into one allocation and returns them one by one.
-fn pack<const N: usize>(texts: [&[&[u8]]; N]) -> [Bytes; N] {
-    let length = texts.iter().flat_map(|pieces| pieces.iter()).map(|piece| piece.len()).sum();
-    let mut all = Vec::with_capacity(length);
-    let ends = texts.map(|pieces| {
-        pieces.iter().for_each(|piece| all.extend_from_slice(piece));
-        all.len()
-    });
-    let all = Bytes::from(all);
-    let mut start = 0;
-    ends.map(|end| {
-        let text = all.slice(start..end);
-        start = end;
-        text
-    })
+/// Texts in one block of memory, which clones share.
+#[derive(Clone, Debug)]
+struct Texts<const N: usize> {
+    all: Arc<[u8]>,
+    ends: [u32; N],
+}
+
+impl<const N: usize> Texts<N> {
+    /// Copies texts, each made of pieces.
+    fn of(texts: [&[&[u8]]; N]) -> Self {
+        let mut all: SmallVec<[u8; 512]> = SmallVec::new();
+        let ends = texts.map(|pieces| {
+            pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+            u32::try_from(all.len()).unwrap_or(u32::MAX) // a message is much shorter
+        });
+        Self { all: all.as_slice().into(), ends }
+    }
+
+    /// Each of them.
+    fn each(&self) -> [&[u8]; N] {
+        let mut start = 0;
+        self.ends.map(|end| {
+            let text = self.all.get(start..end as usize).unwrap_or_default();
+            start = end as usize;
+            text
+        })
+    }
 }

@@ -10,7 +10,7 @@
 //! The dialog of an INVITE that came in is confirmed from the start as far as its state goes: the
 //! caller's tag, target and routes are all in the INVITE (§12.1.1).
 
-use super::pack;
+use super::Texts;
 use crate::base::flow::{Flow, Transport};
 use crate::base::limit;
 use crate::base::token::{COOKIE, Token};
@@ -43,20 +43,19 @@ pub enum DialogError {
 /// One dialog, from our side.
 #[derive(Clone, Debug)]
 pub struct Dialog {
-    call_id: Bytes,
     local_tag: Token,
-    /// Empty until it is known, and for a peer of RFC 2543 that has none.
-    remote_tag: Bytes,
-    /// From of our requests, with our tag.
-    local: Bytes,
-    /// To of our requests, with the remote tag once it is known.
-    remote: Bytes,
-    /// The remote target: the Request-URI of our requests.
-    target: Bytes,
-    /// The first router, if it is a strict one: then it is the Request-URI. Else empty.
-    strict: Bytes,
-    /// The route set as lines of Route, without a strict first router.
-    routes: Bytes,
+    /// In this order:
+    ///
+    /// | text | |
+    /// | --- | --- |
+    /// | Call-ID | |
+    /// | remote tag | empty until it is known, and for a peer of RFC 2543 that has none |
+    /// | local | From of our requests, with our tag |
+    /// | remote | To of our requests, with the remote tag once it is known |
+    /// | target | the remote target: the Request-URI of our requests |
+    /// | strict | the first router, if it is a strict one: then it is the Request-URI; else empty |
+    /// | routes | the route set as lines of Route, without a strict first router |
+    texts: Texts<7>,
     local_cseq: u32,
     /// The highest CSeq that came; `None` before the first.
     remote_cseq: Option<u32>,
@@ -75,7 +74,7 @@ impl Dialog {
         let Routes { strict, lines } = routes(invite, false).ok_or(DialogError::Routes)?;
         let from = invite.field(Name::From).unwrap_or_default();
         let to = invite.field(Name::To).unwrap_or_default();
-        let [call_id, remote_tag, local, remote, target, strict, routes] = pack([
+        let texts = Texts::of([
             &[invite.call_id()],
             &[invite.from_tag().unwrap_or_default()],
             &[to, b";tag=", tag.as_bytes()],
@@ -86,14 +85,8 @@ impl Dialog {
         ]);
         let remote_cseq = Some(invite.cseq().number);
         Ok(Self {
-            call_id,
             local_tag: tag,
-            remote_tag,
-            local,
-            remote,
-            target,
-            strict,
-            routes,
+            texts,
             local_cseq: 0,
             remote_cseq,
             confirmed: true,
@@ -106,33 +99,25 @@ impl Dialog {
     #[must_use]
     pub fn of_ours(call_id: Token, tag: Token, from: &[u8], to: &[u8], target: &[u8]) -> Self {
         let secure = Scheme::of(target) == Some(Scheme::Sips);
-        let [call_id, local, remote, target] = pack([
+        let texts = Texts::of([
             &[call_id.as_bytes()],
+            &[],
             &[from, b";tag=", tag.as_bytes()],
             &[to],
             &[without_headers(target)],
+            &[],
+            &[],
         ]);
-        Self {
-            call_id,
-            local_tag: tag,
-            remote_tag: Bytes::new(),
-            local,
-            remote,
-            target,
-            strict: Bytes::new(),
-            routes: Bytes::new(),
-            local_cseq: 0,
-            remote_cseq: None,
-            confirmed: false,
-            secure,
-        }
+        Self { local_tag: tag, texts, local_cseq: 0, remote_cseq: None, confirmed: false, secure }
     }
 
     /// The same over these hops until it is answered: lines of Route, as [`crate::sip`] writes them.
     #[must_use]
     pub fn routed(mut self, lines: &[u8]) -> Self {
         if !lines.is_empty() {
-            self.routes = Bytes::copy_from_slice(lines);
+            let [call_id, remote_tag, local, remote, target, strict, _] = self.texts.each();
+            self.texts =
+                Texts::of([&[call_id], &[remote_tag], &[local], &[remote], &[target], &[strict], &[lines]]);
         }
         self
     }
@@ -143,25 +128,26 @@ impl Dialog {
     /// leaves that empty: it must be acknowledged all the same.
     pub fn answered(&mut self, response: &Message) {
         let Routes { strict, lines } = routes(response, true).unwrap_or_default();
-        let target = contact(response).unwrap_or(&self.target);
-        let [remote_tag, remote, target, strict, routes] = pack([
+        let [call_id, _, local, _, target, ..] = self.texts.each();
+        self.texts = Texts::of([
+            &[call_id],
             &[response.to_tag().unwrap_or_default()],
+            &[local],
             &[response.field(Name::To).unwrap_or_default()],
-            &[target],
+            &[contact(response).unwrap_or(target)],
             &[strict],
             &[&lines],
         ]);
-        (self.remote_tag, self.remote, self.target) = (remote_tag, remote, target);
-        (self.strict, self.routes) = (strict, routes);
         self.confirmed = true;
     }
 
     /// Whether a request belongs to this dialog: Call-ID and both tags (§12.2.2).
     #[must_use]
     pub fn owns(&self, request: &Message) -> bool {
+        let [call_id, remote_tag, ..] = self.texts.each();
         self.confirmed
-            && self.call_id == request.call_id()
-            && self.remote_tag == request.from_tag().unwrap_or_default()
+            && call_id == request.call_id()
+            && remote_tag == request.from_tag().unwrap_or_default()
             && request.to_tag() == Some(self.local_tag.as_bytes())
     }
 
@@ -185,13 +171,16 @@ impl Dialog {
     /// accepted (RFC 6141 §4.6): [`move_to`](Self::move_to).
     #[must_use]
     pub fn target_in(&self, message: &Message) -> Option<Bytes> {
-        contact(message).filter(|target| self.target != target).map(Bytes::copy_from_slice)
+        let [.., present, _, _] = self.texts.each();
+        contact(message).filter(|target| *target != present).map(Bytes::copy_from_slice)
     }
 
     /// Takes a new remote target, if there is one.
     pub fn move_to(&mut self, target: Option<Bytes>) {
         if let Some(target) = target {
-            self.target = target;
+            let [call_id, remote_tag, local, remote, _, strict, routes] = self.texts.each();
+            self.texts =
+                Texts::of([&[call_id], &[remote_tag], &[local], &[remote], &[&target], &[strict], &[routes]]);
         }
     }
 
@@ -215,22 +204,24 @@ impl Dialog {
 
     /// The peer's tag; empty while it is not known.
     #[must_use]
-    pub const fn remote_tag(&self) -> &Bytes {
-        &self.remote_tag
+    pub fn remote_tag(&self) -> &[u8] {
+        let [_, remote_tag, ..] = self.texts.each();
+        remote_tag
     }
 
     /// The address that our requests are for by their first route, else by the remote target; `None` if that
     /// names a host, or wants TLS.
     #[must_use]
     pub fn next_hop(&self) -> Option<SocketAddr> {
+        let [.., target, strict, routes] = self.texts.each();
         let first = || {
-            let value = self.routes.strip_prefix(b"Route: ")?;
+            let value = routes.strip_prefix(b"Route: ")?;
             Some(NameAddr::parse(value.get(..memchr::memchr(b'\r', value)?)?)?.uri)
         };
-        let uri = match (self.strict.is_empty(), self.routes.is_empty()) {
-            (false, _) => &self.strict,
+        let uri = match (strict.is_empty(), routes.is_empty()) {
+            (false, _) => strict,
             (true, false) => first()?,
-            (true, true) => &self.target[..],
+            (true, true) => target,
         };
         let uri = Uri::parse(uri).filter(|uri| uri.scheme == Scheme::Sip)?;
         Some(SocketAddr::new(ip(uri.host)?.to_canonical(), uri.port.unwrap_or(5060)))
@@ -254,7 +245,8 @@ impl Dialog {
         hops_left: u8,
     ) -> Writer<'a> {
         // A strict router takes the next Route for the Request-URI, so the target is the last of them.
-        let uri = if self.strict.is_empty() { &self.target } else { &self.strict };
+        let [call_id, _, local, remote, target, strict, routes] = self.texts.each();
+        let uri = if strict.is_empty() { target } else { strict };
         let mut writer = Writer::request(out, method.as_bytes(), uri);
         writer
             .begin(Name::Via)
@@ -264,14 +256,11 @@ impl Dialog {
             .bytes(&hop.sent_by);
         writer.bytes(b";rport;branch=").bytes(COOKIE).bytes(branch.as_bytes()).end();
         writer.begin(Name::MaxForwards).number(hops_left.into()).end();
-        writer.bytes(&self.routes);
-        if !self.strict.is_empty() {
-            writer.begin(Name::Route).bytes(b"<").bytes(&self.target).bytes(b">").end();
+        writer.bytes(routes);
+        if !strict.is_empty() {
+            writer.begin(Name::Route).bytes(b"<").bytes(target).bytes(b">").end();
         }
-        writer
-            .field(Name::From, &self.local)
-            .field(Name::To, &self.remote)
-            .field(Name::CallId, &self.call_id);
+        writer.field(Name::From, local).field(Name::To, remote).field(Name::CallId, call_id);
         writer.begin(Name::CSeq).number(cseq.into()).bytes(b" ").text(method).end();
         writer
     }

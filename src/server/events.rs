@@ -3,6 +3,7 @@
 //! A shard only puts its events down; a task of the slow half makes lines of them, so that whoever
 //! reads the log cannot hold a call up.
 
+use super::logging;
 use crate::base::limit;
 use crate::base::private::Private;
 use crate::core::boundary::Event;
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 /// How long an event may lie before it is logged.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// For so many events a place keeps its room, once it had it.
+const ROOM: usize = 1_024;
 
 /// Where one shard puts its events. Clones share the place.
 #[derive(Clone)]
@@ -38,20 +42,24 @@ impl Events {
         }
     }
 
-    fn log_all(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.iter().for_each(log);
+    /// Logs what waits; `room` is empty, before and after.
+    fn log_all(&self, room: &mut Vec<Event>) {
+        std::mem::swap(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner), room);
+        room.iter().for_each(log);
+        room.clear();
+        room.shrink_to(ROOM);
     }
 }
 
 /// Logs what shards put down, until `stop`, and then the rest.
 pub async fn run(places: Vec<Events>, stop: Stop) {
+    let mut room = Vec::new();
     loop {
         let ending = tokio::select! {
             () = stop.stopped() => true,
             () = tokio::time::sleep(INTERVAL) => false,
         };
-        places.iter().for_each(Events::log_all);
+        logging::together(|| places.iter().for_each(|place| place.log_all(&mut room)));
         if ending {
             return;
         }
@@ -79,8 +87,8 @@ fn log(event: &Event) {
             "source banned after failed sign-ins at many identities"
         ),
         Event::Call { record, reason } => tracing::info!(
-            caller = %Private(String::from_utf8_lossy(&record.caller)),
-            called = %Private(String::from_utf8_lossy(&record.called)),
+            caller = %Private(&record.caller),
+            called = %Private(&record.called),
             service = record.service.map(crate::menu::Service::label),
             end = record.end.label(),
             status = record.status,
@@ -90,5 +98,45 @@ fn log(event: &Event) {
             rung = record.candidates.len(),
             "call"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Wall;
+    use crate::lockout::Ban;
+
+    fn banned(number: u32) -> Event {
+        let (since, until) = (Wall::from_secs(1), Wall::from_secs(2));
+        Event::Banned(Ban { source: std::net::Ipv4Addr::from_bits(number).into(), since, until })
+    }
+
+    fn waiting(place: &Events) -> Vec<u32> {
+        let number = |event: &Event| match event {
+            Event::Banned(Ban { source: std::net::IpAddr::V4(ip), .. }) => ip.to_bits(),
+            other => panic!("{other:?}"),
+        };
+        place.waiting.lock().unwrap().iter().map(number).collect()
+    }
+
+    #[test]
+    fn as_many_wait_as_there_is_room_for_and_the_rest_is_dropped() {
+        let place = Events::new(NetMeters::default());
+        for number in 0..=limit::EVENTS_MAX as u32 {
+            place.tell(banned(number));
+        }
+        assert_eq!(waiting(&place), (0..limit::EVENTS_MAX as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn room_for_a_few_is_kept_and_room_for_many_is_not() {
+        let (place, mut room) = (Events::new(NetMeters::default()), Vec::new());
+        for told in [ROOM, 1, ROOM * 2, 0] {
+            (0..told as u32).for_each(|number| place.tell(banned(number)));
+            place.log_all(&mut room);
+            assert_eq!((waiting(&place).len(), room.len()), (0, 0));
+            assert!((told.min(ROOM)..=ROOM).contains(&room.capacity()), "{} after {told}", room.capacity());
+        }
     }
 }

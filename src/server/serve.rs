@@ -401,7 +401,7 @@ fn effect(
         }
         Output::Event(event) => {
             if let Some(tray) = &tray {
-                tray.events.tell(event);
+                tray.events.tell(*event);
             }
         }
         Output::Commit(commit) => {

@@ -237,8 +237,11 @@ impl Bench {
                 Output::Letter { .. } => panic!("a letter from the only shard"),
                 Output::Voice { line, order } => self.orders.push_back((line, order)),
                 Output::Enquire(enquiry) => self.asked.push_back(*enquiry),
-                Output::Event(Event::Call { record, .. }) => self.records.push(*record),
-                Output::Event(_) => {}
+                Output::Event(event) => {
+                    if let Event::Call { record, .. } = *event {
+                        self.records.push(record);
+                    }
+                }
             }
         }
     }

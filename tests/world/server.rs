@@ -252,7 +252,7 @@ impl Server {
                 self.wrongs.push("a call to a phone menu that is off".to_owned());
             }
             Output::Event(event) => {
-                self.records += usize::from(matches!(event, boundary::Event::Call { .. }));
+                self.records += usize::from(matches!(*event, boundary::Event::Call { .. }));
                 self.notes.push(format!("{event:?}"));
             }
         }

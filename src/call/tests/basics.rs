@@ -50,7 +50,7 @@ fn a_plain_call() {
 
     w.ends(End::CalledHungUp, &[Outcome::Answered]);
     let record = &w.records[0];
-    assert_eq!((&record.caller[..], &record.called[..]), (&b"201-acme"[..], &b"p2-acme"[..]));
+    assert_eq!((&*record.caller, &*record.called), ("201-acme", "p2-acme"));
     assert_eq!(record.began, Wall::from_secs(1_800_000_001));
     assert_eq!((record.ringing_ms, record.setup_ms, record.talked_ms), (Some(100), Some(1000), 60_000));
     assert_eq!((record.status, record.candidates[0].binding), (200, 2));

@@ -36,7 +36,7 @@ fn is_over(w: &mut World, end: End) {
     assert_eq!(w.inside.last(), Some(&Inside::Over));
     let record = w.records.pop().expect("a record");
     assert_eq!((record.end, record.service), (end, Some(Service::Menu)));
-    assert_eq!((&record.called[..], record.candidates.len()), (&b"*55"[..], 0));
+    assert_eq!((&*record.called, record.candidates.len()), ("*55", 0));
     assert!(w.records.is_empty());
     w.run_ms(64_000);
     assert!(w.calls.is_empty(), "the call is left");

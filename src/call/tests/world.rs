@@ -12,6 +12,7 @@ use crate::call::{
 use crate::licence::DeviceId;
 use crate::sip::{Message, Method};
 use bytes::Bytes;
+use compact_str::format_compact;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -226,11 +227,11 @@ impl World {
         let own = user.strip_prefix('p').and_then(|number| number.parse().ok());
         let phones = self.rings.get(&user).cloned().unwrap_or_else(|| own.into_iter().collect());
         let caller = (1..=u8::MAX).find(|phone| addr(*phone).ip() == flow.remote.ip());
-        let party = |display: &str, user: &str| Party {
-            aor: Bytes::from(format!("{user}-acme")),
-            display: Bytes::from(display.to_owned()),
-            user: Bytes::from(user.to_owned()),
-            host: Bytes::from_static(b"sm.test"),
+        let party = |display: &'static str, user| Party {
+            aor: format_compact!("{user}-acme"),
+            display: display.as_bytes(),
+            user: str::as_bytes(user),
+            host: b"sm.test",
         };
         let target = |phone: &u8, spares| Target {
             contact: Bytes::from(format!("sip:line2@{}", host(*phone))),
@@ -238,7 +239,7 @@ impl World {
             spares,
             flow: self.flow(*phone),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
-            aor: Bytes::from(format!("{user}-acme")),
+            aor: format_compact!("{user}-acme"),
             device: self.device(*phone),
             binding: u32::from(*phone),
             suspect: self.suspects.contains(phone),
@@ -271,8 +272,8 @@ impl World {
     fn host(&mut self, message: &Message, flow: Flow) {
         let hosted = Hosted {
             device: None,
-            caller: Bytes::from_static(b"201-acme"),
-            called: Bytes::from_static(b"*55"),
+            caller: "201-acme".into(),
+            called: "*55".into(),
             sent_by: Bytes::from_static(SERVER.as_bytes()),
             family: [203, 0, 113, 7].into(),
             service: crate::menu::Service::Menu,
@@ -290,7 +291,7 @@ impl World {
                     self.ways.push(flow);
                     self.boxes.entry(flow.remote).or_default().push_back(Msg::read(&bytes));
                 }
-                Output::Ended(record) => self.records.push(*record),
+                Output::Ended(record) => self.records.push(record),
                 Output::Inside { what, .. } => self.inside.push(what),
                 Output::Unreachable { binding, .. } => self.unreachable.push(binding),
                 Output::Reached { binding, .. } => self.reached.push(binding),
