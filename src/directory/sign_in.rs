@@ -192,7 +192,8 @@ fn labelled_mac<'a>(message: &'a Message, contact: Option<&'a [u8]>) -> &'a [u8]
     if let Some((_, _, value)) = fields.find(|(name, token, _)| *name == Name::Other && named(token)) {
         return value;
     }
-    let uri = contact.filter(|uri| memchr::memmem::find(uri, b"user_uid").is_some()).and_then(Uri::parse);
+    let has_it = |uri: &&[u8]| uri.windows(8).any(|name| name == b"user_uid");
+    let uri = contact.filter(has_it).and_then(Uri::parse);
     uri.and_then(|uri| uri.param("user_uid").flatten()).unwrap_or_default()
 }
 
