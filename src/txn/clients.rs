@@ -245,9 +245,10 @@ impl<U: Copy> Clients<U> {
         shared: &mut Shared<U>,
         now: Mono,
     ) -> bool {
-        let tag = self.hash.hash_one(response.to_tag().unwrap_or_default());
+        let is_accepted = matches!(response.status(), 200..=299);
+        let tag = is_accepted.then(|| self.hash.hash_one(response.to_tag().unwrap_or_default()));
         let Some(client) = self.get(id) else { return false };
-        if matches!(response.status(), 200..=299)
+        if let Some(tag) = tag
             && let Some(Acked { ack, flow, .. }) = client.acks.iter().find(|acked| acked.tag == tag)
         {
             shared.counts.repeats_absorbed += 1;
