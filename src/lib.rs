@@ -15,7 +15,7 @@
 //! |   | [`menu`], [`call`] | the phone menu; the B2BUA machine |
 //! | 4 | [`directory`] | what shards share: one entry per extension behind its lock |
 //! |   | [`core`] | one shard: a message comes in, what must be done comes out |
-//! |   | [`task`], [`store`], [`net`], [`media`], [`mail`] | named tasks, and threads that run only when nothing else does; the seam for state; sockets; ports for sound and prompts; messages to people |
+//! |   | [`task`], [`store`], [`net`], [`media`], [`mail`] | named tasks, and work that makes way for phones; the seam for state; sockets; ports for sound and prompts; messages to people |
 //! | 5 | [`service`] | the slow half by use case: what must wait for the store |
 //! |   | [`http`], [`config`], [`cli`] | pages and the HTTP API; the configuration; commands |
 //! | 6 | [`server`] | the running program: its start, its shards, its end |

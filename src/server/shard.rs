@@ -4,7 +4,8 @@
 //! most [`limit::DATAGRAMS_PER_TURN`] datagrams each), its connections. Timers come before
 //! arrivals, so a flood cannot delay a retransmission. A turn that emptied everything waits; one
 //! that did not lets the runtime look at its connections and goes on. The wait ends with whatever
-//! comes first, and no packet costs a task, a channel or a timer.
+//! comes first, and no packet costs a task, a channel or a timer. While turns are taken, the judging of
+//! people's passwords makes pauses.
 
 use super::clock::Clock;
 use super::driver::{Driver, Ports, ShardCore};
@@ -17,6 +18,7 @@ use crate::net::meters::Tally;
 use crate::net::stun::Allowance;
 use crate::net::tcp::{SWEEP_EVERY, Streams};
 use crate::net::udp::{Receiver, UdpPort};
+use crate::task::pauses;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future as _, poll_fn};
@@ -124,6 +126,7 @@ impl<C: ShardCore> Shard<C> {
     /// One turn of the loop.
     fn turn(&mut self) -> Left {
         let now = self.clock.now();
+        pauses::at_work(now.mono);
         let mut more = self.driver.ports.streams.grant_handshakes();
         more |= self.open_mail(now);
         self.driver.fire(now);

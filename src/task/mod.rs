@@ -7,6 +7,7 @@
 //! It refuses to spawn once the end has been asked for.
 
 pub mod idle;
+pub mod pauses;
 
 use std::collections::HashMap;
 use std::fmt;

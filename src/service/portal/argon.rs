@@ -1,10 +1,12 @@
-//! Where Argon2 runs: threads of its own that run only when no other wants the core, so that phones never
-//! wait for people's passwords. It refuses more than [`limit::ARGON_WAITING_MAX`] that wait.
+//! Where Argon2 runs: threads of its own that run only when no other wants the core, and pause while shards
+//! are at work, so that phones never wait for people's passwords. It refuses more than
+//! [`limit::ARGON_WAITING_MAX`] that wait.
 
 use crate::account::portal::{Cost, PortalPassword};
 use crate::base::limit;
 use crate::base::private::Secret;
 use crate::task::idle::only_when_idle;
+use crate::task::pauses::Pauses;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,10 +141,15 @@ fn work(inbox: &Mutex<Receiver<Job>>) {
     if let Err(error) = only_when_idle() {
         tracing::warn!(%error, "passwords of people are judged at the priority of phones");
     }
+    let refused = |error: &_| tracing::warn!(%error, "judging people's passwords makes no pauses for phones");
+    let mut pauses = Pauses::of_this_thread().inspect_err(refused).ok();
     loop {
         let job = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Ok(job) => job(),
+            Ok(job) => match &mut pauses {
+                Some(pauses) => pauses.during(job),
+                None => job(),
+            },
             Err(mpsc::RecvError) => return,
         }
     }
