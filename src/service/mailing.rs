@@ -2,8 +2,12 @@
 //!
 //! A mail is owed with the change it tells of, in one record. Here it is written, handed over, and then
 //! leaves the record: a crash between the two hands the same message over again, under the same name,
-//! and loses none. While the carrier fails, all mails wait; it is tried again with growing pauses. A mail
-//! that a mail server refuses by itself waits alone, and is given up after three days.
+//! and loses none.
+//!
+//! | what fails | then |
+//! |------------|------|
+//! | the carrier, or the store | all wait, with growing pauses; after each it is another extension's turn |
+//! | the mail server refuses one mail | its extension waits alone, with growing pauses; after three days the mail is given up |
 
 use super::Services;
 use super::queue::{Aside, Waiting};
@@ -159,10 +163,14 @@ pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: M
                 aside.remove(&login);
                 pause = PAUSE_MIN;
             }
-            Ok(Sent::Some) => aside.put(login),
+            Ok(Sent::Some) => {
+                aside.put(login);
+                pause = PAUSE_MIN;
+            }
             Err(hindrance) => {
                 meters.count(Outcome::Failed);
-                waiting.add(login);
+                // Not the same one next: it may be what the carrier fails at.
+                aside.put(login);
                 let pause_s = pause.as_secs();
                 tracing::warn!(error = %hindrance, pause_s, "a mail was not handed over; it is tried again");
                 tokio::select! {
