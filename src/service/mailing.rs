@@ -6,8 +6,9 @@
 //!
 //! | what fails | then |
 //! |------------|------|
-//! | the carrier, or the store | all wait, with growing pauses; after each it is another extension's turn |
+//! | the carrier, or the store before the mail is handed over | all wait, with growing pauses; after each it is another extension's turn |
 //! | the mail server refuses one mail | its extension waits alone, with growing pauses; after three days the mail is given up |
+//! | the store, when the mail is to leave the record | nothing else is handed over until it has |
 
 use super::Services;
 use super::queue::{Aside, Waiting};
@@ -209,7 +210,7 @@ impl Sender {
                 Err(Unwritten::Never(outcome)) => {
                     meters.count(outcome);
                     tracing::warn!(kind, outcome = outcome.label(), "a mail will not be sent");
-                    settle(services, login, mail.number).await?;
+                    settle(services, login, mail.number).await;
                     continue;
                 }
             };
@@ -230,7 +231,7 @@ impl Sender {
                 }
                 Err(error) => return Err(error.into()),
             }
-            settle(services, login, mail.number).await?;
+            settle(services, login, mail.number).await;
         }
         Ok(all)
     }
@@ -313,7 +314,17 @@ impl Sender {
     }
 }
 
-async fn settle(services: &Services, login: &LoginName, number: u32) -> Result<(), StoreError> {
+/// A mail leaves the record. However long that takes: one that was handed over is not sent once more.
+async fn settle(services: &Services, login: &LoginName, number: u32) {
+    let mut pause = PAUSE_MIN;
+    while let Err(error) = try_settle(services, login, number).await {
+        tracing::warn!(%error, "a mail that is done with could not be settled; it is tried again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+async fn try_settle(services: &Services, login: &LoginName, number: u32) -> Result<(), StoreError> {
     let login = login.clone();
     let job = services.store.run(move |txn| {
         let Some(row) = extension(txn, &login)? else { return Ok(()) };
