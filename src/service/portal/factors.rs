@@ -398,7 +398,7 @@ impl Desk {
         (codes, hashes)
     }
 
-    /// Turns two-step verification off.
+    /// Turns two-step verification off; whoever did so, its person is told by mail.
     ///
     /// # Errors
     /// [`Refused::Wrong`] if the password is.
@@ -408,8 +408,10 @@ impl Desk {
     pub async fn second_clear(&self, here: &Here, caller: Caller, password: Password) -> Result<(), Refused> {
         self.prove(here, &password, caller.from).await?;
         let by = By::caller(caller, "second clear");
-        let cleared = self.admin().change(by, here.login().clone(), |record, _| {
-            clear(record);
+        let cleared = self.admin().change(by, here.login().clone(), |record, txn| {
+            if let (true, Some(email)) = (clear(record), record.email.clone()) {
+                record.mails.owe(txn.now(), email, MailKind::SecondFactorCleared);
+            }
             Ok(().into())
         });
         Ok(cleared.await?)

@@ -207,9 +207,16 @@ fn its_person_turns_it_off_by_the_password() {
         ada.bench.runtime.block_on(ada.bench.desk.second_clear(&ada.here, caller(&ada.here), password(text)))
     };
     assert_eq!(clear("wrong"), Err(Refused::Wrong));
+    let kinds = || -> Vec<_> {
+        ada.bench.record("201-acme").mails.waiting().iter().map(|mail| mail.kind.clone()).collect()
+    };
+    assert_eq!(kinds(), []);
     assert_eq!(clear(GOOD), Ok(()));
     assert!(ada.bench.sign_in("201-acme", GOOD, 1).is_ok());
     assert_eq!(ada.bench.record("201-acme").portal.unwrap().recovery, []);
+    assert_eq!(kinds(), [crate::account::MailKind::SecondFactorCleared], "whoever it was");
+    assert_eq!(clear(GOOD), Ok(()));
+    assert_eq!(kinds().len(), 1, "it was off");
 }
 
 /// The code of the mail that is owed.
