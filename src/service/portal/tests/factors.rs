@@ -174,7 +174,31 @@ fn a_pending_sign_in_ends_with_its_time_and_with_its_password() {
     }
     let pending = ada.pending();
     ada.bench.set_password("201-acme", OTHER);
-    assert_eq!(ada.second(&pending, &ada.code()).unwrap_err(), Refused::Wrong);
+    assert_eq!(ada.second(&pending, &ada.code()).unwrap_err(), Refused::NotPending);
+}
+
+#[test]
+fn a_code_for_a_sign_in_that_was_overtaken_counts_as_no_failure() {
+    let suspend = || Request::TenantSuspend { code: code("acme") };
+    let resume = || Request::TenantResume { code: code("acme") };
+    let disable = || Request::ExtensionDisable { login: login("201-acme") };
+    let enable = || Request::ExtensionEnable { login: login("201-acme") };
+    for (change, back) in [(suspend(), resume()), (disable(), enable())] {
+        let ada = Ada::new();
+        let pendings: Vec<_> = (0..4).map(|_| ada.pending()).collect();
+        ada.bench.done(change);
+        for pending in &pendings {
+            assert_eq!(ada.second(pending, &ada.code()).unwrap_err(), Refused::NotPending);
+            assert_eq!(ada.second(pending, "000000").unwrap_err(), Refused::NotPending, "it has ended");
+        }
+        ada.bench.done(back);
+        assert_eq!(ada.second(&pendings[0], &ada.code()).unwrap_err(), Refused::NotPending, "for good");
+        // Of five failures that lock none was counted, and the code was not used up.
+        for _ in 0..4 {
+            assert_eq!(ada.second(&ada.pending(), "000000").unwrap_err(), Refused::Wrong);
+        }
+        assert!(ada.second(&ada.pending(), &ada.code()).is_ok());
+    }
 }
 
 #[test]
