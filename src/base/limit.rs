@@ -284,6 +284,9 @@ pub const SESSIONS_MAX: usize = 16;
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
 
+/// Sign-ins of one extension that wait for their second factor; past it its oldest must begin anew.
+pub const PENDING_SIGN_INS_EACH: usize = 4;
+
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;
 

@@ -202,6 +202,17 @@ fn a_code_for_a_sign_in_that_was_overtaken_counts_as_no_failure() {
 }
 
 #[test]
+fn who_has_the_password_alone_pushes_nobody_else_out() {
+    let ada = Ada::new();
+    let first: Vec<_> = (0..crate::base::limit::PENDING_SIGN_INS_EACH).map(|_| ada.pending()).collect();
+    let more = ada.pending();
+    assert_eq!(ada.second(&first[0], &ada.code()).unwrap_err(), Refused::NotPending, "the oldest goes");
+    assert!(ada.second(&first[1], &ada.code()).is_ok());
+    ada.bench.wait(30);
+    assert!(ada.second(&more, &ada.code()).is_ok());
+}
+
+#[test]
 fn the_last_administrator_of_a_tenant_is_warned() {
     let bench = Bench::new();
     let administrator = |name: &str| {
