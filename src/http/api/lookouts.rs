@@ -52,6 +52,7 @@ struct AuditQuery {
     /// In pages, the oldest first, instead of the newest
     pages: Option<bool>,
     /// The page behind this one: its `next`
+    #[param(max_length = 512)]
     after: Option<String>,
 }
 
