@@ -79,7 +79,10 @@ impl Desk {
                 let login = whose.login.clone();
                 self.write_lock(login.filter(|_| person.acquaintance == Acquaintance::Known), lock).await
             }
-            Consequence::Banned(begun) => self.write_ban(begun).await,
+            Consequence::Banned(begun) => {
+                self.0.meters.banned.increment(1);
+                self.write_ban(begun).await
+            }
         };
         match (written, directory.before_person(self.now(), person)) {
             (Err(refusal), _) => Refused::By(refusal),
