@@ -1,6 +1,6 @@
 //! Passwords and the softphone app.
 
-use super::extensions::{checked_email, step};
+use super::extensions::{checked_email, readdress, step};
 use super::view::Response;
 use super::{Admin, By, Carries, Changed, NewPassword, Password, Refusal, check, row, tenant_of};
 use crate::account::life::Event;
@@ -56,7 +56,9 @@ impl Admin {
         let mails = self.defaults.mailing.carrier;
         self.change(by, login, move |record, txn| {
             let (credentials, told) = set_password(&services, record, txn, &new, Event::SetPassword)?;
-            record.email = email.or_else(|| record.email.take());
+            if email.is_some() {
+                readdress(record, email, txn.now())?;
+            }
             record.licence.enable();
             record.bindings.clear();
             let (email, unmailed) = match (&record.email, mails) {
