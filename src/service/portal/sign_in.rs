@@ -76,6 +76,8 @@ pub struct Opened {
     pub csrf: String,
     /// Whether nothing but a change of the password may be done.
     pub must_change: bool,
+    /// Whether nothing but setting up a second factor may be done.
+    pub second_missing: bool,
 }
 
 /// What came of a password.
@@ -312,6 +314,7 @@ impl Desk {
             }
             let browser = portal.remember(entry.browser, device_hash, txn.now());
             let must_change = portal.must_change;
+            let second_missing = desk.second_missing(&record);
             let session = Session {
                 login: entry.login,
                 password: entry.password,
@@ -327,18 +330,19 @@ impl Desk {
             SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::Absent)?;
             // Last: if this fails no code is used up, and nobody has the session's cookie.
             put_extension(txn, &record, Expect::At(row.revision))?;
-            Ok((record, session, must_change))
+            Ok((record, session, [must_change, second_missing]))
         };
-        let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, bool)| {
+        let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, [bool; 2])| {
             directory.refresh(record);
         };
         let opened = self.admin().commit(job, apply).await;
-        let (_, session, must_change) = opened.map_err(|refusal| match refusal {
+        let (_, session, [must_change, second_missing]) = opened.map_err(|refusal| match refusal {
             Refusal::Store(_) => Refused::By(refusal),
             _ => Refused::Wrong,
         })?;
         let cookie = Secret::new(entry_text(&session.login, &secret));
-        Ok(Opened { id: id_of(&hash), csrf: self.csrf(&hash), session, cookie, device, must_change })
+        let (id, csrf) = (id_of(&hash), self.csrf(&hash));
+        Ok(Opened { id, csrf, session, cookie, device, must_change, second_missing })
     }
 }
 
