@@ -104,11 +104,11 @@ pub(in crate::service) fn owe_password_changed(record: &mut ExtensionRecord, txn
 }
 
 /// Checks and seals a password into the record, as `event` of its life; what is told shows a generated
-/// one, this once.
+/// one, this once. The access keys of its person end with the one before.
 pub(in crate::service) fn set_password(
     services: &Services,
     record: &mut ExtensionRecord,
-    txn: &Txn<'_>,
+    txn: &mut Txn<'_>,
     new: &NewPassword,
     event: Event,
 ) -> Result<(Credentials, Response), Refusal> {
@@ -134,6 +134,10 @@ pub(in crate::service) fn set_password(
     record.mails.withdraw_secrets();
     if let Some(portal) = &mut record.portal {
         (portal.reset, portal.must_change) = (None, false);
+        // Or whoever made one with the old password could go on.
+        for key in std::mem::take(&mut portal.keys) {
+            super::keys::forget(txn, &key)?;
+        }
     }
     // With the one before it, out of its seal as the record now has it.
     let credentials = services.unseal(record).ok().flatten().unwrap_or(credentials);

@@ -2,7 +2,7 @@
 
 use super::invite::{Kill, Post};
 use super::*;
-use crate::account::{LoginName, Token, Typed};
+use crate::account::{LoginName, Token, Typed, access_key};
 use crate::base::limit;
 use crate::service::tables::{AUDIT, TOKENS};
 use std::net::IpAddr;
@@ -141,6 +141,48 @@ fn what_kills_a_link() {
         assert_eq!(post.reset(&token, OTHER), Err(Refusal::NoInvitation), "{name}");
         assert_eq!(post.reset(&token, "x"), Err(Refusal::NoInvitation), "{name}: nor what is wrong with it");
         assert_eq!(post.question(&token), Err(Refusal::NoInvitation), "{name}");
+    }
+}
+
+/// A password change or reset ends every other login: an access key too.
+#[test]
+fn another_password_ends_the_access_keys_whoever_sets_it() {
+    let set = |post: &Post| post.bench.done(set_password("201-acme", OTHER));
+    let enable = |post: &Post| {
+        let password = NewPassword::Generate;
+        post.bench.ask(Request::AppEnable { login: login("201-acme"), email: None, password }).unwrap();
+    };
+    let link = |post: &Post| drop(post.reset(&post.asked(), OTHER).unwrap());
+    let mailed = |post: &Post| {
+        post.set_tenant(TenantSettings { random_password_by_mail: Some(true), ..TenantSettings::default() });
+        post.bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
+    };
+    let rows: [(&str, Kill<'_>); 4] =
+        [("set", &set), ("app enabled", &enable), ("by link", &link), ("mailed", &mailed)];
+    for (name, change) in rows {
+        let post = Post::with_person();
+        let services = post.bench.admin.services.clone();
+        let key = |who: &str, name: &str| {
+            match post.bench.ask(Request::KeyAdd { login: Some(login(who)), name: name.into() }).unwrap() {
+                Response::Key { id, secret } => format!("{id}.{secret}"),
+                other => panic!("{other:?}"),
+            }
+        };
+        let opens = |key: &String| {
+            let (id, secret) = access_key::parse(key).unwrap();
+            post.bench.runtime.block_on(services.whose_key(id, secret)).unwrap().is_some()
+        };
+        let (keys, other) = ([key("201-acme", "a"), key("201-acme", "b")], key("200-acme", "c"));
+        assert!(keys.iter().all(opens) && opens(&other), "{name}");
+        change(&post);
+        assert!(!keys.iter().any(opens), "{name}");
+        assert!(opens(&other), "{name}: another's stay");
+        assert_eq!(post.bench.record("201-acme").unwrap().portal.unwrap().keys, [], "{name}");
+        let rows = post.bench.ask(Request::KeyList { login: Some(login("201-acme")) });
+        assert_eq!(rows, Ok(Response::Keys(Vec::new())), "{name}");
+        let lines = AUDIT.scan(&services.store.view(), &[], None, 100).unwrap();
+        let told = |text: &str| keys.iter().all(|key| text.contains(&format!("key={}", &key[..20])));
+        assert!(lines.iter().any(|(_, row)| told(&row.value.change.before)), "{name}");
     }
 }
 
