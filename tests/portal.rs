@@ -236,6 +236,22 @@ fn code_of(secret: &str, steps: i64) -> String {
 }
 
 #[test]
+fn disabling_ends_sessions_for_good() {
+    let server = server();
+    let ada = Browser::new(&server, 10).signed_in("201");
+    let other = Browser::new(&server, 11).signed_in("202");
+    server.cli(&["extension", "disable", "acme", "201"], "");
+    ada.get("/api/v1/me").problem(401);
+    server.cli(&["extension", "enable", "acme", "201"], "");
+    ada.get("/api/v1/me").problem(401);
+    assert_eq!(other.get("/api/v1/me").status, 200);
+    let ada = Browser::new(&server, 12).signed_in("201");
+    let sessions = ada.get("/api/v1/sessions").json()["items"].clone();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+    server.stop();
+}
+
+#[test]
 fn where_a_tenant_requires_two_step_verification_nothing_else_can_be_done_before_it_is_set_up() {
     let server = server();
     let early = Browser::new(&server, 9).signed_in("201");
