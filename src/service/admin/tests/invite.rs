@@ -190,6 +190,28 @@ fn what_kills_a_link() {
     }
 }
 
+#[test]
+fn a_first_password_does_not_enable_an_app_that_was_disabled() {
+    let disable = |post: &Post| post.bench.done(Request::AppDisable { login: login("201-acme") });
+    let set = |post: &Post| post.bench.done(set_password("201-acme", GOOD));
+    let accept = |post: &Post| drop(post.accept(&post.invite(), GOOD).unwrap());
+    let rows: [(&str, Kill<'_>); 2] = [("set", &set), ("accepted", &accept)];
+    for (name, password) in rows {
+        let post = Post::new();
+        disable(&post);
+        password(&post);
+        assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, false, 0, Some(1))), "{name}");
+        assert_eq!(post.bench.show("201-acme").app, "disabled", "{name}");
+        post.bench.ask(Request::AppEnable {
+            login: login("201-acme"),
+            email: None,
+            password: NewPassword::Generate,
+        })
+        .unwrap();
+        assert_eq!(post.bench.show("201-acme").app, "enabled", "{name}");
+    }
+}
+
 fn address(post: &Post, email: &str) {
     let (login, email, numbers) = (login("201-acme"), Some(email.to_owned()), NumberChanges::default());
     post.bench.done(Request::ExtensionSet { login, name: None, email, role: None, numbers });
