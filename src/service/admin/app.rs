@@ -8,7 +8,7 @@ use crate::account::password;
 use crate::account::{LoginName, MailKind};
 use crate::directory::{Credentials, ExtensionRecord};
 use crate::service::Services;
-use crate::store::Txn;
+use crate::store::{Revision, Txn};
 use std::sync::PoisonError;
 
 impl Admin {
@@ -38,7 +38,7 @@ impl Admin {
     /// A password that satisfies the tenant's policy, whatever that is, and is nobody's yet.
     pub(super) async fn password_suggest(&self, login: LoginName) -> Result<Response, Refusal> {
         let row = self.look(move |view| row(&view, &login)).await?;
-        self.terms.scope.saw(row.revision);
+        self.terms.scope.saw(Revision(row.value.edited));
         Ok(Response::Suggested { password: generate(&self.services).expose().to_owned() })
     }
 
