@@ -65,6 +65,11 @@ impl Guard {
         }
     }
 
+    /// What those are verified against who have no password.
+    pub(super) const fn decoy(&self) -> &Ha1 {
+        &self.decoy
+    }
+
     pub(super) fn identity(&self, login: &str) -> IdentityHash {
         IdentityHash(self.identity_hash.hash_one(login))
     }

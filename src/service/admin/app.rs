@@ -129,7 +129,11 @@ pub(in crate::service) fn set_password(
         }
     };
     step(record, event, txn.now())?;
-    record.previous = record.credentials.replace(sealed);
+    let replaced = record.credentials.replace(sealed);
+    // One that had to be changed first opened no phone: what phones still have is the one before it.
+    if record.opens_phones() {
+        record.previous = replaced;
+    }
     // Whatever let somebody set or use another one is dead.
     record.mails.withdraw_secrets();
     if let Some(portal) = &mut record.portal {

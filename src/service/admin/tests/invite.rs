@@ -202,12 +202,13 @@ fn a_first_password_does_not_enable_an_app_that_was_disabled() {
         password(&post);
         assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, false, 0, Some(1))), "{name}");
         assert_eq!(post.bench.show("201-acme").app, "disabled", "{name}");
-        post.bench.ask(Request::AppEnable {
-            login: login("201-acme"),
-            email: None,
-            password: NewPassword::Generate,
-        })
-        .unwrap();
+        post.bench
+            .ask(Request::AppEnable {
+                login: login("201-acme"),
+                email: None,
+                password: NewPassword::Generate,
+            })
+            .unwrap();
         assert_eq!(post.bench.show("201-acme").app, "enabled", "{name}");
     }
 }

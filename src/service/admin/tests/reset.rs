@@ -162,11 +162,13 @@ fn another_password_ends_the_access_keys_whoever_sets_it() {
     for (name, change) in rows {
         let post = Post::with_person();
         let services = post.bench.admin.services.clone();
-        let key = |who: &str, name: &str| {
-            match post.bench.ask(Request::KeyAdd { login: Some(login(who)), name: name.into() }).unwrap() {
-                Response::Key { id, secret } => format!("{id}.{secret}"),
-                other => panic!("{other:?}"),
-            }
+        let key = |who: &str, name: &str| match post
+            .bench
+            .ask(Request::KeyAdd { login: Some(login(who)), name: name.into() })
+            .unwrap()
+        {
+            Response::Key { id, secret } => format!("{id}.{secret}"),
+            other => panic!("{other:?}"),
         };
         let opens = |key: &String| {
             let (id, secret) = access_key::parse(key).unwrap();
@@ -309,7 +311,15 @@ fn a_mailed_random_password_must_be_changed_at_first_sign_in_and_opens_no_phone(
     let expected = crate::digest::Ha1::new("201-acme", "example.test", &password);
     assert_eq!(stored.ha1.to_bytes(), expected.to_bytes(), "it is the one of the mail");
     assert!(record.portal.unwrap().must_change);
-    assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, true, 0, None)), "phones have none");
+    // Phones know the one before, whose owner has not been told, and none that opens.
+    let old = crate::digest::Ha1::new("201-acme", "example.test", GOOD).to_bytes();
+    let in_phones = |directory: &Directory| {
+        let seen = directory.with("201-acme", |entry| entry.credentials.clone()).flatten().unwrap();
+        let ha1 = seen.ha1.to_bytes();
+        assert!(ha1 != expected.to_bytes() && ha1 != old, "it opens no phone");
+        assert_eq!(seen.previous.unwrap().ha1.to_bytes(), old);
+    };
+    in_phones(&services.directory);
     // Nor after a start.
     let again = Directory::new(
         [1; 4],
@@ -320,12 +330,16 @@ fn a_mailed_random_password_must_be_changed_at_first_sign_in_and_opens_no_phone(
     );
     let now = Now { mono: Mono::default(), wall: NOW };
     crate::service::open::load(&services.store.view(), &services.sealer, &again, now).unwrap();
-    assert!(again.with("201-acme", |entry| entry.credentials.is_none()).unwrap());
-    assert!(again.with("200-acme", |entry| entry.credentials.is_some()).unwrap());
+    in_phones(&again);
+    // Nor does another one that is mailed.
+    post.bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
+    in_phones(&services.directory);
 
     post.bench.done(set_password("201-acme", OTHER));
     assert!(!post.bench.record("201-acme").unwrap().portal.unwrap().must_change);
-    assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, true, 0, Some(3))));
+    assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, true, 0, Some(4))));
+    let stored = services.unseal(&post.bench.record("201-acme").unwrap()).unwrap().unwrap();
+    assert_eq!(stored.previous.unwrap().ha1.to_bytes(), old, "the mailed ones were in no phone");
 }
 
 /// Whoever has the store and not its key can use no link and no password; nor can whoever reads the audit.
