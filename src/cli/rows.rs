@@ -2,7 +2,7 @@
 
 use super::grammar::Format;
 use super::{Exit, NotDone, client, print, refuse};
-use crate::account::{Number, TenantCode};
+use crate::account::{AccountId, TenantCode};
 use crate::config::Config;
 use crate::service::admin::{
     AuditView, ExtensionView, Narrow, Page, Refusal, Request, Response, Row, Search,
@@ -12,7 +12,7 @@ use std::io::{ErrorKind, Write};
 /// What is exported.
 pub(super) enum Pages {
     /// Lines of the audit, the oldest first.
-    Audit { tenant: Option<TenantCode>, number: Option<Number>, narrow: Narrow, format: Format },
+    Audit { tenant: Option<TenantCode>, number: Option<AccountId>, narrow: Narrow, format: Format },
     /// Extensions, as CSV that import reads.
     Extensions { tenant: Option<TenantCode> },
 }

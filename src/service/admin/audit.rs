@@ -3,7 +3,7 @@
 use super::check::bad;
 use super::view::{AuditView, Response};
 use super::{Admin, Narrow, Refusal};
-use crate::account::{Number, TenantCode};
+use crate::account::{AccountId, TenantCode};
 use crate::base::limit;
 use crate::directory::record::What;
 use crate::service::audit::{About, AuditLine};
@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 /// Which lines are asked for.
 struct Wanted {
     tenant: Option<TenantCode>,
-    number: Option<Number>,
+    number: Option<AccountId>,
     narrow: Narrow,
 }
 
@@ -65,7 +65,7 @@ impl Admin {
     pub(super) async fn audit_list(
         &self,
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         last: usize,
     ) -> Result<Response, Refusal> {
@@ -89,7 +89,7 @@ impl Admin {
     pub(super) async fn audit_export(
         &self,
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         after: Option<String>,
     ) -> Result<Response, Refusal> {

@@ -1,4 +1,4 @@
-//! Devices and bindings of an extension.
+//! Devices of an extension; bindings of an extension or a station.
 
 use super::view::{BindingView, DeviceView, HistoryView, Response};
 use super::{Admin, By, Refusal, no_extension, row};
@@ -134,7 +134,7 @@ impl Admin {
         login: LoginName,
         contact: Option<String>,
     ) -> Result<Response, Refusal> {
-        self.change(by, login, move |record, _| {
+        self.change_account(by, login, move |record, _| {
             let before = record.bindings.len();
             record
                 .bindings

@@ -52,7 +52,7 @@ pub enum Refusal {
         device: u32,
     },
     /// No such binding.
-    #[error("extension {0} has no such binding")]
+    #[error("{0} has no such binding")]
     NoSuchBinding(String),
     /// No such station.
     #[error("there is no station {0}")]

@@ -92,7 +92,7 @@ pub enum Response {
     Devices(Vec<DeviceView>),
     /// What became of registrations, the newest last.
     History(Vec<HistoryView>),
-    /// The bindings of an extension.
+    /// The bindings of an extension or a station.
     Bindings(Vec<BindingView>),
     /// Locks and bans.
     Locks(Vec<LockView>),
@@ -357,11 +357,11 @@ view!(
 );
 
 view!(
-    /// A lock of an extension, or a ban of a source.
+    /// A lock of an extension or a station, or a ban of a source.
     LockView {
-        /// The extension's tenant; none for a ban.
+        /// Its tenant; none for a ban.
         tenant: Option<String>,
-        /// The extension's number; none for a ban.
+        /// The extension's number, or the station's ID; none for a ban.
         extension: Option<String>,
         /// What was tried: `sip`, `portal` or `pin`; of a ban `source`.
         scope: String,
@@ -402,7 +402,7 @@ view!(
         action: String,
         /// The tenant it is about, or whose extension.
         tenant: Option<String>,
-        /// The number of the extension it is about.
+        /// The number of the extension it is about, or the ID of the station.
         extension: Option<String>,
         /// The source address, where there was one.
         source: Option<String>,
