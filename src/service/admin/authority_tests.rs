@@ -126,7 +126,7 @@ rows! {
     SecretsRotate {} => OPERATOR,
     SecondShow { login: login() } => USER,
     SecondClear { login: login() } => ADMINISTRATOR,
-    Import { csv: Password::new(String::new()) } => OPERATOR,
+    Import { csv: Password::new(String::new()), skip_existing: false } => OPERATOR,
 }
 
 /// The commands of all requests that change something.

@@ -202,6 +202,8 @@ pub enum Request {
     },
     Import {
         csv: Password,
+        #[serde(default)]
+        skip_existing: bool,
     },
 }
 

@@ -57,6 +57,8 @@ pub enum Response {
     Imported {
         /// How many.
         extensions: u64,
+        /// How many rows were skipped, since their extension exists.
+        skipped: u64,
     },
     /// One tenant.
     Tenant(TenantView),

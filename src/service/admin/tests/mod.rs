@@ -126,7 +126,7 @@ impl Bench {
     }
 
     fn import(&self, csv: &str) -> Result<Response, Refusal> {
-        self.ask(Request::Import { csv: Password::new(csv.into()) })
+        self.ask(Request::Import { csv: Password::new(csv.into()), skip_existing: false })
     }
 }
 
