@@ -1,5 +1,6 @@
 //! The audit, read.
 
+use super::caller::source_of;
 use super::check::bad;
 use super::view::{AuditView, Response};
 use super::{Admin, Narrow, Refusal};
@@ -147,7 +148,10 @@ fn show(line: &AuditLine) -> AuditView {
         What::LockedOut { scope, until, source } => {
             (scope.label(), "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
         }
-        What::Administered { by, command } => (by.as_str(), command.as_str(), banned, change.after.clone()),
+        What::Administered { by, command } => {
+            let source = banned.or_else(|| source_of(by).map(|source| source.to_string()));
+            (by.as_str(), command.as_str(), source, change.after.clone())
+        }
     };
     AuditView {
         at: notice.at.rfc3339(),

@@ -397,8 +397,12 @@ view!(
     AuditView {
         /// When.
         at: String,
-        /// Who: a command's user and process (`uid 0 pid 4711`), the link of an invitation
-        /// (`link 192.0.2.1`), or `phone`.
+        /// Who: a command's user and process (`uid 0 pid 4711`, or `uid 0 offline` where no server ran);
+        /// over HTTP `operator by key ID from ADDRESS`, and of a person `200-acme by key ID from ADDRESS` or
+        /// `200-acme by session ID from ADDRESS`; by the phone menu `200-acme by phone station desk1 from ADDRESS`
+        /// or `… by phone device 2 from ADDRESS`; whoever has a link that was mailed, `link ADDRESS`; whoever has
+        /// shown nothing, as when a password is forgotten, `anybody ADDRESS`. What phones and browsers caused:
+        /// `phone`, or of a lock what was tried, `sip`, `portal` or `pin`.
         by: String,
         /// The command, or `activated`, `adopted`, `cloned`, `flapping`, `locked`, `banned`.
         action: String,
@@ -406,7 +410,7 @@ view!(
         tenant: Option<String>,
         /// The number of the extension it is about, or the ID of the station.
         extension: Option<String>,
-        /// The source address, where there was one.
+        /// The address it came from, or the source that a ban is about; none for commands on the machine.
         source: Option<String>,
         /// What differed before.
         before: String,
