@@ -37,7 +37,7 @@ pub struct WhoMaybeDevice {
 #[derive(Debug, Args)]
 pub struct WhoDeviceName {
     /// The tenant's code and the extension's number, or its login name (200-acme); then the device
-    /// and what it shall be called
+    /// and what it shall be called: at most 64 characters, or "" for its model
     #[arg(required = true, num_args = 3..=4, value_names = ["TENANT EXT|LOGIN", "ID", "NAME"])]
     words: Vec<String>,
 }
