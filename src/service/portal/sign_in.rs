@@ -22,7 +22,7 @@ use crate::digest::Ha1;
 use crate::directory::record::What;
 use crate::directory::sign_in::Consequence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::lockout::{Acquaintance, Bar, Before, Begun, Lock, Previous};
+use crate::lockout::{Bar, Before, Begun, Lock, Previous};
 use crate::service::admin::{Password, Refusal};
 use crate::service::commit::{note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
@@ -114,11 +114,14 @@ impl Desk {
     /// dropped.
     pub async fn sign_in(&self, knock: Knock) -> Result<Entered, Refused> {
         let Knock { name, password, device, from, agent } = knock;
-        let whose = self.whose(&name);
+        let mut whose = self.whose(&name);
         let found = self.find(whose.login.as_ref()).await?;
         let portal = found.as_ref().and_then(|record| record.portal.as_ref());
         let browser = portal.zip(device).and_then(|(portal, device)| portal.browser(&device.hash()));
-        let acquaintance = if found.is_some() { Acquaintance::Known } else { Acquaintance::Stranger };
+        if let (Some(login), Some(_)) = (&whose.login, browser) {
+            whose.name = login.as_str().into();
+        }
+        let acquaintance = whose.acquaintance(found.is_some());
         let visitor = Visitor { whose, acquaintance, from, browser, agent: cut_agent(&agent) };
         self.may_knock(&visitor, &password).await?;
         let turn = self.0.turns.take(&visitor.whose.name, browser).await?;
@@ -128,7 +131,10 @@ impl Desk {
             return Err(Refused::Wrong); // it ended this very moment
         }
         let found = self.find(visitor.whose.login.as_ref()).await?;
-        let verdict = self.judge(&visitor, found.as_ref(), &password).await?;
+        let mut verdict = self.judge(&visitor, found.as_ref(), &password).await?;
+        if self.is_barred_unseen(&visitor.whose, &self.person(&visitor)) {
+            verdict = Verdict::Wrong;
+        }
         let Verdict::Right { password, made, .. } = verdict else {
             return Err(self.failed(&visitor, &verdict).await);
         };
@@ -239,8 +245,7 @@ impl Desk {
             }
             Consequence::Locked(lock) => {
                 self.0.meters.locked.increment(1);
-                let login = visitor.whose.login.clone();
-                self.write_lock(login.filter(|_| visitor.acquaintance == Acquaintance::Known), lock).await
+                self.write_lock(visitor.whose.login.clone(), lock).await
             }
             Consequence::Banned(begun) => {
                 self.0.meters.banned.increment(1);
