@@ -180,3 +180,19 @@ fn a_key_that_is_used_again_after_its_time_keeps_its_new_answer() {
     over_http(&bench, generate(), Some("k")).unwrap();
     assert_eq!(epoch(&bench), 4, "and one more makes it go");
 }
+
+#[test]
+fn the_revision_that_comes_with_a_suggested_password_is_the_one_that_setting_it_asks_for() {
+    let bench = Bench::with_everything();
+    let login = login("200-acme");
+    let suggested = over_http(&bench, Request::PasswordSuggest { login: login.clone() }, None).unwrap();
+    let Response::Suggested { password } = suggested.response else { panic!("{suggested:?}") };
+    let shown = over_http(&bench, Request::ExtensionShow { login: login.clone() }, None).unwrap();
+    assert_eq!(suggested.revision, shown.revision);
+    let set = |expect| {
+        let condition = Condition { expect, once: None };
+        asked(&bench, set_password("200-acme", &password), condition).map(drop)
+    };
+    assert_eq!(set(suggested.revision), Ok(()));
+    assert!(matches!(set(suggested.revision), Err(Refusal::Changed { .. })));
+}
