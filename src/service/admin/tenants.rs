@@ -23,7 +23,7 @@ impl Admin {
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
-        let main = self.read_main(&settings).await?;
+        let main = self.read_main(&settings).await;
         settings::apply(&mut tenant, settings, main)?;
         let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
@@ -73,7 +73,7 @@ impl Admin {
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        let main = self.read_main(&settings).await?;
+        let main = self.read_main(&settings).await;
         self.tenant_change(by, code, move |tenant| settings::apply(tenant, settings, main)).await
     }
 
