@@ -1,6 +1,6 @@
 //! Sessions over HTTP.
 
-use super::super::api::Open;
+use super::super::api::{Open, Source};
 use super::super::problem::Problem;
 use super::super::refused::{CodeRefused, SignInRefused};
 use super::guard::{Browser, Member, Newcomer, device_line, enter, no_session_line, session_line};
@@ -243,9 +243,15 @@ async fn show(State(api): State<Api>, Newcomer(Member { here, .. }): Newcomer) -
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", security(("session" = [])),
     responses((status = 204, description = "Signed out, also if one was not signed in")))]
 /// Sign out
-async fn sign_out(State(api): State<Api>, method: Method, headers: HeaderMap) -> Result<Response, Problem> {
+async fn sign_out(
+    State(api): State<Api>,
+    Source(from): Source,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     if let Some(here) = enter(&api, &method, &headers).await? {
-        api.desk()?.sign_out(&here).await?;
+        let member = Member { here, from };
+        api.desk()?.sign_out(&member.here, member.caller()).await?;
     }
     let mut response = nothing();
     response.headers_mut().extend(no_session_line().map(|line| (header::SET_COOKIE, line)));
@@ -275,8 +281,8 @@ fn row(view: SessionView) -> SessionRow {
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "session", security(("session" = [])),
     responses((status = 200, description = "All but the one that asks are ended", body = Ended)))]
 /// End one's other sessions
-async fn end_others(State(api): State<Api>, Member { here, .. }: Member) -> Result<Response, Problem> {
-    let ended = api.desk()?.end_sessions(&here, None).await?;
+async fn end_others(State(api): State<Api>, member: Member) -> Result<Response, Problem> {
+    let ended = api.desk()?.end_sessions(&member.here, member.caller(), None).await?;
     Ok(answer(StatusCode::OK, &Ended { ended }))
 }
 
@@ -287,10 +293,10 @@ async fn end_others(State(api): State<Api>, Member { here, .. }: Member) -> Resu
 /// End one of one's sessions
 async fn end_one(
     State(api): State<Api>,
-    Member { here, .. }: Member,
+    member: Member,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    match api.desk()?.end_sessions(&here, Some(id)).await? {
+    match api.desk()?.end_sessions(&member.here, member.caller(), Some(id)).await? {
         0 => Err(Problem::new(StatusCode::NOT_FOUND, "you have no such session")),
         _ => Ok(nothing()),
     }

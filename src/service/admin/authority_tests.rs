@@ -92,14 +92,18 @@ rows! {
     DeviceRevoke { login: login(), device: 1 } => USER,
     DeviceAnyAlgorithm { login: login(), device: 1 } => ADMINISTRATOR,
     BindingList { login: login() } => USER,
+    BindingList { login: desk() } => ADMINISTRATOR,
     BindingRemove { login: login(), contact: None } => ADMINISTRATOR,
+    BindingRemove { login: desk(), contact: None } => ADMINISTRATOR,
     LockList { tenant: Some(code()), number: None } => ADMINISTRATOR,
     LockList { tenant: Some(code()), number: Some("200".parse().unwrap()) } => ADMINISTRATOR,
+    LockList { tenant: Some(code()), number: Some("desk1".parse().unwrap()) } => ADMINISTRATOR,
     LockList { tenant: None, number: None } => OPERATOR,
     LockClear { login: login() } => ADMINISTRATOR,
     BanClear { source: [192, 0, 2, 1].into() } => OPERATOR,
     AuditList { tenant: Some(code()), number: None, narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
     AuditList { tenant: Some(code()), number: Some("200".parse().unwrap()), narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
+    AuditList { tenant: Some(code()), number: Some("desk1".parse().unwrap()), narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
     AuditList { tenant: None, number: None, narrow: Narrow::default(), last: 1 } => OPERATOR,
     KeyAdd { login: Some(login()), name: "x".into() } => OWNER,
     KeyAdd { login: None, name: "x".into() } => OPERATOR,
@@ -122,7 +126,7 @@ rows! {
     SecretsRotate {} => OPERATOR,
     SecondShow { login: login() } => USER,
     SecondClear { login: login() } => ADMINISTRATOR,
-    Import { csv: Password::new(String::new()) } => OPERATOR,
+    Import { csv: Password::new(String::new()), skip_existing: false } => OPERATOR,
 }
 
 /// The commands of all requests that change something.

@@ -246,7 +246,7 @@ impl Admin {
             R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
             R::SecondShow { login } => self.second_show(login).await,
             R::SecondClear { login } => self.second_clear(by, login).await,
-            R::Import { csv } => self.import(by, csv).await,
+            R::Import { csv, skip_existing } => self.import(by, csv, skip_existing).await,
         }
     }
 

@@ -52,7 +52,7 @@ pub enum Refusal {
         device: u32,
     },
     /// No such binding.
-    #[error("extension {0} has no such binding")]
+    #[error("{0} has no such binding")]
     NoSuchBinding(String),
     /// No such station.
     #[error("there is no station {0}")]
@@ -158,7 +158,7 @@ pub enum Refusal {
 /// What is wrong with one field of an import.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct RowFault {
-    /// The row, from 1; the header is row 1.
+    /// Its line in the file, from 1.
     pub row: u64,
     /// The column by name; empty if the row as a whole is wrong.
     pub column: String,
@@ -168,7 +168,7 @@ pub struct RowFault {
 
 impl fmt::Display for RowFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {}", self.row)?;
+        write!(f, "line {}", self.row)?;
         if !self.column.is_empty() {
             write!(f, ", {}", self.column)?;
         }

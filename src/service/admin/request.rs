@@ -1,7 +1,7 @@
 //! What can be asked.
 
 use super::{Page, Search};
-use crate::account::{KeyId, LoginName, Number, Role, StationId, TenantCode};
+use crate::account::{AccountId, KeyId, LoginName, Role, StationId, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use crate::base::time::Wall;
@@ -135,7 +135,7 @@ pub enum Request {
     },
     LockList {
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
     },
     LockClear {
         login: LoginName,
@@ -145,13 +145,13 @@ pub enum Request {
     },
     AuditList {
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         last: usize,
     },
     AuditExport {
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         after: Option<String>,
     },
@@ -202,6 +202,8 @@ pub enum Request {
     },
     Import {
         csv: Password,
+        #[serde(default)]
+        skip_existing: bool,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Direct numbers, main numbers and what else tenants set; PINs as administrators set them.
 
 use super::*;
-use crate::account::{Number, Typed};
+use crate::account::Typed;
 use crate::service::index::NUMBERS;
 use crate::service::portal::pin::is_right;
 
@@ -202,7 +202,7 @@ fn a_pin_is_six_to_ten_digits_no_run_and_no_repetition() {
     assert!(!right("200-acme", bench.record("200-acme").as_ref(), "482913"));
     let Ok(Response::Audit(rows)) = bench.ask(Request::AuditList {
         tenant: None,
-        number: Number::parse("200").ok(),
+        number: "200".parse().ok(),
         narrow: Narrow::default(),
         last: 2,
     }) else {
