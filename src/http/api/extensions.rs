@@ -302,6 +302,8 @@ async fn enable(
     responses((status = 200, description = "Every login with the old one has ended, and so have its access keys",
         body = PasswordSet)))]
 /// Set a password, or make one
+///
+/// An administrator's own is changed at `/api/v1/me/password`, by the present one.
 async fn set_password(
     State(api): State<Api>,
     caller: Caller,
@@ -369,6 +371,8 @@ async fn remove_pin(
     responses((status = 200, description = "There is room for new devices; its person is mailed where the app is had, if that can be",
         body = AppEnabled)))]
 /// Enable the app: a new licence with a new password
+///
+/// Not of oneself, as its password.
 async fn enable_app(
     State(api): State<Api>,
     caller: Caller,
