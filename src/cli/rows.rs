@@ -32,6 +32,7 @@ pub(super) fn export(config: &Config, pages: Pages) -> Exit {
                 number: number.clone(),
                 narrow: narrow.clone(),
                 after,
+                limit: None,
             };
             audit(out, format, |after| client::ask(config, &ask(after)).map(|answer| answer.response))
         }
