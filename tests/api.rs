@@ -101,7 +101,9 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
         "unmailed": "extension 200-acme has no e-mail", "revision": shown(&server)["revision"],
     });
     assert_eq!(unmailed, told);
-    assert_eq!(api.ask("DELETE", ACME).problem(409), [""; 0], "it still has an extension");
+    assert_eq!(api.ask("DELETE", ACME).detail(409), "tenant acme still has 1 extension");
+    let invite = api.ask("POST", &format!("{ADA}/password/reset")).detail(409);
+    assert!(invite.ends_with("has no e-mail; set one first"), "{invite}");
     api.ask("DELETE", ADA).is(200);
     assert_eq!(api.get(ADA).problem(404), [""; 0]);
 

@@ -133,6 +133,7 @@ fn exit_codes() {
         ("device set acme 200 1 --algorithm none", 2),
         ("audit list --last 0", 2),
         ("lock clear acme", 2),
+        ("pin set acme 200 --stdin", 1),
         ("lock clear acme 200 --source 192.0.2.1", 2),
     ] {
         let outcome = place.run(line, "");
@@ -294,7 +295,8 @@ fn a_tenant_through_its_life() {
     assert_eq!(place.json("tenant show acme")["state"], "suspended");
     place.good("tenant resume acme", "");
     assert_eq!(place.json("tenant show acme")["state"], "active");
-    let reason = "tenant acme still has 1 extensions; --with-extensions removes them too";
+    assert_eq!(place.refused("pin set acme 200 --stdin", ""), "standard input has no PIN");
+    let reason = "tenant acme still has 1 extension; --with-extensions removes them too";
     assert_eq!(place.refused("tenant remove acme", ""), reason);
     place.good("tenant remove acme --with-extensions", "");
     assert_eq!(place.json("tenant list"), Value::Array(Vec::new()));

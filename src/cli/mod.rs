@@ -108,7 +108,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
         }
-        Configured::Pages(pages) => rows::export(&config, pages),
+        Configured::Pages(pages) => rows::export(&config, pages, line.json),
         Configured::Ask(request) => match client::ask(&config, &request) {
             Ok(answer) => print::answer(&answer, line.json),
             Err(not_done) => refuse(not_done),
@@ -118,7 +118,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
 
 fn refuse(not_done: NotDone) -> Exit {
     match not_done {
-        NotDone::Refused(refusal) => print::refused(refusal, Exit::Refused),
+        NotDone::Refused(refusal) => {
+            print::refused(format_args!("{refusal}{}", way_out(&refusal)), Exit::Refused)
+        }
         NotDone::BadConfig(reason) => print::refused(reason, Exit::BadConfig),
+    }
+}
+
+/// Which option or command helps, where one does: over HTTP it is called otherwise.
+const fn way_out(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::TenantNotEmpty { .. } | Refusal::TenantHasStations(_) => {
+            "; --with-extensions removes them too"
+        }
+        Refusal::NoEmail(_) => ": extension set --email",
+        _ => "",
     }
 }

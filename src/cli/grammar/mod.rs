@@ -27,7 +27,7 @@ pub struct Line {
     /// The configuration file [default: /etc/stationmaster/stationmaster.toml if it exists]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print JSON instead of tables
+    /// Print JSON instead of tables: a list as one array, an export a row on each line, all else as one object
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.

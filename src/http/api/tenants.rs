@@ -210,7 +210,7 @@ async fn set(
 }
 
 #[utoipa::path(delete, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(TenantPath,
-    ("with_extensions" = Option<bool>, Query, description = "Remove its extensions too"),
+    ("with_extensions" = Option<bool>, Query, description = "Remove its extensions and its stations too"),
 ), responses((status = 200, description = "It was removed", body = Done)))]
 /// Remove a tenant
 async fn remove(
