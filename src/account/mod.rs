@@ -29,7 +29,7 @@ pub mod text_rate;
 pub use access_key::{AccessKey, KeyHash, KeyId, KeySecret};
 pub use answered::Answered;
 pub use direct::{DirectNumber, MainNumber};
-pub use identity::Typed;
+pub use identity::{Typed, number_form};
 pub use invitation::{Invitation, Token, TokenHash};
 pub use mobile::{Mobile, OwedText};
 pub use name::{AccountId, LoginName, Number, StationId, TenantCode};

@@ -177,9 +177,11 @@ impl Licence {
         true
     }
 
-    /// Disables the app and clears its activations. The bindings of its devices are to be removed.
+    /// Disables the app and clears its activations. The bindings of its devices are to be removed. An app
+    /// that was never enabled counts as one that was, so that the first password does not enable it.
     pub fn disable(&mut self) {
         self.enabled = false;
+        self.generation = self.generation.max(1);
         self.devices = Vec::new();
     }
 

@@ -148,11 +148,22 @@ fn every_request_by_every_role_in_the_own_tenant_and_another() {
 }
 
 #[test]
-fn an_administrator_clears_the_second_factor_of_others_only() {
+fn an_administrator_clears_the_second_factor_and_sets_the_password_of_others_only() {
     let own = Actor::of(LoginName::parse("100-acme").unwrap(), Role::Admin);
-    let clear = |login: &str| Request::SecondClear { login: login.parse().unwrap() };
-    assert_eq!(may(&own, &clear("200-acme")), Ok(()));
-    assert!(may(&own, &clear("100-acme")).is_err());
+    let of = |login: &str| {
+        let login: LoginName = login.parse().unwrap();
+        let password = NewPassword::Generate;
+        [
+            Request::SecondClear { login: login.clone() },
+            Request::PasswordSet { login: login.clone(), password: password.clone() },
+            Request::AppEnable { login, email: None, password },
+        ]
+    };
+    for (other, self_) in of("200-acme").into_iter().zip(of("100-acme")) {
+        assert_eq!(may(&own, &other), Ok(()), "{other:?}");
+        assert!(may(&own, &self_).is_err(), "{self_:?}");
+        assert_eq!(may(&Actor::Operator, &self_), Ok(()), "{self_:?}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ use super::index::{self, ClaimError, Indexed};
 use super::tables::{
     HISTORIES, TENANTS, account, end_sessions, overlay, put_edited, put_extension, table_of,
 };
-use super::{Services, opens_phones, tables};
+use super::{Services, tables};
 use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::record::What;
@@ -345,10 +345,7 @@ impl Admin {
             }
             let shut_out = shut_out(directory, &record.login, |device| may_connect(record, device));
             match &changed.credentials {
-                Some(credentials) => {
-                    let credentials = Some(credentials.clone()).filter(|_| opens_phones(record));
-                    extensions::put(directory, record, credentials);
-                }
+                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
                 None => directory.refresh(record),
             }
             if changed.unlocked {

@@ -106,6 +106,9 @@ pub enum Refusal {
     /// There is no second factor.
     #[error("two-step verification of extension {0} is not on")]
     NoSecondFactor(String),
+    /// The tenant requires two-step verification: its people cannot turn it off.
+    #[error("tenant {0} requires two-step verification, so it cannot be turned off")]
+    SecondRequired(String),
     /// Fields are not what they must be, each with its reason.
     #[error("{}", Fields(.0))]
     BadFields(Vec<(String, String)>),

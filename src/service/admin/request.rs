@@ -349,6 +349,9 @@ pub struct TenantSettings {
     /// Whether two-step verification cannot be left off.
     #[serde(default)]
     pub two_step_required: Option<bool>,
+    /// Whether its phones must sign in by SHA-256.
+    #[serde(default)]
+    pub require_sha256: Option<bool>,
     /// What stands before the subject of mails; empty for nothing.
     #[serde(default)]
     pub mail_prefix: Option<String>,

@@ -199,6 +199,8 @@ view!(
         random_password_by_mail: bool,
         /// Whether two-step verification cannot be left off.
         two_step_required: bool,
+        /// Whether its phones must sign in by SHA-256.
+        require_sha256: bool,
         /// What stands before the subject of mails.
         mail_prefix: String,
         /// Who sends mails, if not whom the configuration says.

@@ -54,7 +54,7 @@ impl Bench {
             language: Language::English,
         };
         let defaults = Defaults { devices_max: 4, lockout: Policy::default(), expires_max: HOUR, mailing };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { admin: Admin::new(services, defaults), later, runtime }
     }
 

@@ -108,7 +108,7 @@ fn who_is_signed_in_stays_so_while_nothing_can_be_written() {
     bench.faulty.follow(|operation| if operation == Operation::Read { Fault::None } else { Fault::Fails });
     assert!(bench.enter(&opened).is_some());
     let here = bench.enter(&opened).unwrap();
-    let out = bench.runtime.block_on(bench.desk.sign_out(&here));
+    let out = bench.runtime.block_on(bench.desk.sign_out(&here, caller(&here)));
     assert!(matches!(out, Err(Refused::By(Refusal::Store(_)))), "{out:?}");
 }
 
