@@ -286,6 +286,19 @@ fn an_extension_through_its_life() {
 }
 
 #[test]
+fn a_change_may_hold_to_a_revision() {
+    let place = Place::with_extension();
+    let seen = place.json("extension show acme 200")["revision"].as_u64().unwrap();
+    place.good(&format!("extension set acme 200 --name Ada --if-revision {seen}"), "");
+    let refused = place.refused(&format!("--if-revision {seen} extension set acme 200 --name Eve"), "");
+    assert!(refused.starts_with("it was changed meanwhile: it is at revision "), "{refused}");
+    assert_eq!(place.json("extension show acme 200")["name"], "Ada");
+    for (line, exit) in [("extension list", 2), ("check", 2), ("export", 2), ("import /dev/null", 1)] {
+        assert_eq!(place.run(&format!("{line} --if-revision 1"), "").exit, exit, "{line}");
+    }
+}
+
+#[test]
 fn a_tenant_through_its_life() {
     let place = Place::with_extension();
     place.good("tenant set acme --max-devices 2 --lock-duration-s 3600 --language fr", "");
@@ -401,8 +414,8 @@ fn an_import_is_all_or_nothing() {
     assert_eq!((outcome.exit, outcome.out.as_str()), (1, ""));
     assert_eq!(
         outcome.err,
-        "error: row 3, extension: \"x\": an extension number has 2 to 8 digits\n\
-         error: row 3, password: it needs at least 8 characters; it needs a digit; it needs a special character\n\
+        "error: line 3, extension: \"x\": an extension number has 2 to 8 digits\n\
+         error: line 3, password: it needs at least 8 characters; it needs a digit; it needs a special character\n\
          error: nothing was imported\n"
     );
     assert_eq!(place.json("extension list").as_array().unwrap().len(), 1);
