@@ -131,7 +131,8 @@ impl Admin {
                 let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
-                    return Err(Refusal::TenantNotEmpty { code, extensions });
+                    let more = extensions == REMOVE_AT_ONCE;
+                    return Err(Refusal::TenantNotEmpty { code, extensions, more });
                 }
                 if page.is_empty() {
                     page = STATIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
