@@ -429,6 +429,7 @@ fn bad_requests_are_problems_that_name_every_fault_and_change_nothing() {
             &["limit", "q", "state", "what"],
         ),
         ("GET", &format!("{ACME}/audit?last=1001"), "", "", 400, &["last"]),
+        ("GET", &format!("/api/v1/audit?pages=true&after=a/b/{}", "c".repeat(600)), "", "", 422, &["after"]),
         ("GET", "/api/v1/tenants/ACME", "", "", 404, &[]),
         ("GET", "/api/v1/tenants/%ff", "", "", 404, &[]),
         ("GET", "/api/v1/tenants/none", "", "", 404, &[]),

@@ -281,9 +281,11 @@ fn an_export_comes_in_pages() {
     let wanted: Vec<_> = (0..many).map(|device| format!("device={device}")).collect();
     assert_eq!(devices, wanted);
     let narrow = Narrow::default();
-    let bad =
-        Request::AuditExport { tenant: None, number: None, narrow, after: Some("x".into()), limit: None };
-    assert!(bench.refused(bad).contains("none that a page gave"));
+    for after in ["x".to_owned(), format!("a/b/{}", "c".repeat(512))] {
+        let narrow = narrow.clone();
+        let bad = Request::AuditExport { tenant: None, number: None, narrow, after: Some(after), limit: None };
+        assert_eq!(bench.refused(bad), "after: it is none that a page gave");
+    }
 }
 
 /// Whatever is given as a secret, and whatever becomes of the command: no line has it, nor a part of it,
