@@ -253,8 +253,10 @@ pub const AUDIT_BANS_PER_HOUR: usize = 1_000;
 /// Events kept of one device's registrations; the oldest go first.
 pub const HISTORY_EVENTS_MAX: usize = 24;
 
-/// Devices of one extension whose events are kept; those that nothing happened to for longest go first.
-pub const HISTORY_DEVICES_MAX: usize = 8;
+/// Devices of one extension whose events are kept: as many as may be activated, one place for phones that are
+/// no devices, and a few that were revoked. Those go first that are no devices any more, then those that
+/// nothing happened to for longest.
+pub const HISTORY_DEVICES_MAX: usize = BINDINGS_MAX + 1 + 3;
 
 /// Events of all extensions that wait to be kept; more are dropped and counted.
 pub const HISTORY_WAITING_MAX: usize = 65_536;
