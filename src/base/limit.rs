@@ -270,6 +270,9 @@ pub const HISTORY_BARRED_MAX: usize = 4_096;
 /// a window, since each failure at a password costs a run of Argon2.
 pub const PEOPLE_MAX: usize = 131_072;
 
+/// Locks that have begun and are not known to be written; of more, those are not tried again whose writing fails.
+pub const LOCKS_OWED_MAX: usize = 65_536;
+
 /// Runs of Argon2 that wait; more: 503.
 pub const ARGON_WAITING_MAX: usize = 64;
 

@@ -6,6 +6,7 @@
 
 mod doubt;
 mod entry;
+mod locks;
 mod news;
 mod numbers;
 mod old_record;
