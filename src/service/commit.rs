@@ -381,6 +381,11 @@ fn change(
     if plan.seen == Seen::Cloned {
         record.tell(at, What::Cloned { device: device.0, address: address() });
     }
+    if plan.begins()
+        && let Some(known) = record.licence.device_mut(device)
+    {
+        known.last_seen = at;
+    }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {
         let named = |call_id: &[u8], cseq| *call_id == *asked.call_id && cseq == asked.cseq;

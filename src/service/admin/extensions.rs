@@ -10,7 +10,7 @@ use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
 use crate::service::index;
-use crate::service::tables::{extension, put_edited};
+use crate::service::tables::{end_sessions, extension, put_edited};
 use crate::store::{self, Txn};
 use std::sync::Arc;
 
@@ -103,6 +103,9 @@ impl Admin {
     async fn live(&self, by: By, login: LoginName, event: Event) -> Result<Response, Refusal> {
         self.change(by, login, move |record, txn| {
             step(record, event, txn.now())?;
+            if event == Event::Disable {
+                end_sessions(txn, &record.login)?;
+            }
             Ok(Response::Done.into())
         })
         .await
