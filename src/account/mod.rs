@@ -32,7 +32,7 @@ pub use direct::{DirectNumber, MainNumber};
 pub use identity::{Typed, number_form};
 pub use invitation::{Invitation, Token, TokenHash};
 pub use mobile::{Mobile, OwedText};
-pub use name::{LoginName, Number, StationId, TenantCode};
+pub use name::{AccountId, LoginName, Number, StationId, TenantCode};
 pub use owed::{MailKind, Matter, OwedMail, OwedMails, Told};
 pub use pin::Pin;
 pub use portal::{CodeHash, Portal};

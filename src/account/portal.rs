@@ -108,6 +108,18 @@ pub enum Enrolling {
     Sms(DirectNumber),
 }
 
+impl Enrolling {
+    /// What it is called where a sign-in names what may be shown.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Totp(_) => "totp",
+            Self::Mail => "mail",
+            Self::Sms(_) => "sms",
+        }
+    }
+}
+
 /// The secret of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Totp {

@@ -57,6 +57,19 @@ pub enum Used {
     Recovery,
 }
 
+impl Used {
+    /// What it is called where a sign-in names what may be shown.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Mailed => "mail",
+            Self::Texted => "sms",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
 impl TotpSecret {
     /// A new one.
     #[must_use]

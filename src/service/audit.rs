@@ -3,6 +3,7 @@
 //! | what | how its line gets here |
 //! |------|------------------------|
 //! | a command of an administrator, a link that was used | [`note`], by the job that does it, line first |
+//! | a sign-in, sessions that were ended | the same |
 //! | a shard's doing: an activation, a lock | in the extension's outbox with the change, and from there ([`super::outbox`]) |
 //!
 //! Line first: a crash between the two writes may leave the line of a command that was never answered,
@@ -12,12 +13,13 @@ use super::tables::AUDIT;
 use crate::account::life::Facts;
 use crate::account::password::Policy;
 use crate::account::tenant::MailPolicy;
-use crate::account::{LoginName, Role, Tenant, TenantCode};
+use crate::account::{CodeHash, LoginName, Role, Session, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::directory::record::{Notice, What};
 use crate::store::{Expect, StoreError, Txn, key};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -170,6 +172,7 @@ pub fn of_tenant(tenant: &Tenant) -> Known {
         (policies.question_required, "question_required", "true".into()),
         (policies.random_password_by_mail, "random_password_by_mail", "true".into()),
         (policies.two_step_required, "two_step_required", "true".into()),
+        (policies.require_sha256, "require_sha256", "true".into()),
         (mails.prefix != usual.prefix, "mail_prefix", format!("{:?}", mails.prefix)),
         (sender.is_some(), "mail_sender", format!("{:?}", sender.map_or("", |sender| sender))),
         (mails.new_device != usual.new_device, "mail_new_device", mails.new_device.to_string()),
@@ -209,8 +212,15 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
         if portal.must_change {
             put("must_change", "yes".into());
         }
+        let second = portal.second.as_ref();
         if portal.needs_second() {
-            put("second_factor", "on".into());
+            put("second_factor", methods(record));
+        }
+        if let Some(begun) = second.and_then(|second| second.enrolling.as_ref()) {
+            put("second_begun", begun.label().into());
+        }
+        if !portal.recovery.is_empty() {
+            put("recovery", recovery(&portal.recovery));
         }
         if let Some(pin) = &portal.pin {
             put("pin", format!("set {}", pin.set_at.rfc3339()));
@@ -249,10 +259,62 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
     known
 }
 
+/// What may be shown at a sign-in besides recovery codes: `totp+mail`.
+fn methods(record: &ExtensionRecord) -> String {
+    let second = record.portal.as_ref().and_then(|portal| portal.second.as_ref());
+    let texts = record.mobile.as_ref().is_some_and(|mobile| mobile.number().is_some());
+    let known = [
+        ("totp", second.is_some_and(|second| second.totp.is_some())),
+        ("mail", second.is_some_and(|second| second.by_mail)),
+        ("sms", texts),
+    ];
+    let known: Vec<_> = known.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    known.join("+")
+}
+
+/// How many recovery codes there are, and a number of the set: ten new ones are not the ten before them. It
+/// is made of hashes whose key is outside the store, and has 16 bits: nothing can be tried by it.
+fn recovery(codes: &[CodeHash]) -> String {
+    let set = codes.iter().fold(Sha256::new(), |set, code| set.chain_update(code.0)).finalize();
+    format!("{}#{:02x}{:02x}", codes.len(), set[0], set[1])
+}
+
+/// What the audit knows of a session: its name, by which it can be ended and not entered, and from where it
+/// was opened. `hash` is of its secret, in hex.
+#[must_use]
+pub fn of_session(hash: &str, session: &Session) -> (String, String) {
+    (format!("session_{}", hash.get(..16).unwrap_or_default()), session.address.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::portal::{Enrolling, Portal, SecondFactor, Totp};
     use crate::store::memory::Memory;
+
+    #[test]
+    fn of_a_second_factor_it_is_told_how_it_may_be_shown_and_how_many_codes_are_left() {
+        let login = LoginName::parse("200-acme").unwrap();
+        let mut record = ExtensionRecord::new(login, "Ada".into(), None);
+        let mut told = |second: SecondFactor, codes: &[u8]| {
+            let recovery = codes.iter().map(|byte| CodeHash([*byte; 32])).collect();
+            record.portal = Some(Box::new(Portal { second: Some(second), recovery, ..Portal::default() }));
+            let known = of_extension(&record);
+            ["second_factor", "second_begun", "recovery"]
+                .map(|name| known.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+        };
+        let app = || Some(Totp { sealed: vec![7; 40], last_step: 1 });
+        let off = SecondFactor { enrolling: Some(Enrolling::Mail), ..SecondFactor::default() };
+        assert_eq!(told(off, &[]), [None, Some("mail".into()), None]);
+        let since = Some(Wall::from_secs(1));
+        let on = SecondFactor { since, totp: app(), by_mail: true, ..SecondFactor::default() };
+        let [methods, begun, codes] = told(on.clone(), &[1, 2]);
+        assert_eq!((methods.as_deref(), begun), (Some("totp+mail"), None));
+        let codes = codes.unwrap();
+        assert!(codes.starts_with("2#") && codes.len() == 6, "{codes}");
+        assert_ne!(told(on.clone(), &[1, 3])[2], Some(codes.clone()), "others, as many");
+        assert_eq!(told(on, &[1, 2])[2], Some(codes));
+    }
 
     fn administered() -> What {
         What::Administered { by: "uid 0".into(), command: "tenant set".into() }

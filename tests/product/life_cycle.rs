@@ -198,9 +198,9 @@ fn disabled_keeps_everything_but_refuses_sign_in_and_rings_nowhere() {
 fn what_was_begun_before_it_was_disabled_counts_for_nothing_after() {
     let mut place = Place::alone(&["200", "201"]);
     let tell = |place: &Place, what: &str| drop(place.api().ask("POST", &place.path(what)).is(200));
+    let mut caller = place.phone("201").registered();
+    let mut phone = place.phone("200").registered();
     for restarts in [[false, false], [true, false], [false, true]] {
-        let mut caller = place.phone("201").registered();
-        let mut phone = place.phone("200").registered();
         let mut over_tcp = place.phone_over_tcp("201").registered();
         let browser = place.browser("200");
         assert_eq!(browser.get("/api/v1/me").status, 200);

@@ -1,6 +1,6 @@
 //! Sessions over HTTP.
 
-use super::super::api::Open;
+use super::super::api::{Open, Source};
 use super::super::problem::Problem;
 use super::super::refused::{CodeRefused, SignInRefused};
 use super::guard::{Browser, Member, Newcomer, device_line, enter, no_session_line, session_line};
@@ -65,7 +65,8 @@ struct Pending {
 /// A session.
 #[derive(Serialize, ToSchema)]
 struct SignedIn {
-    /// `signed_in`, or `password_change_required`: then nothing but that can be done.
+    /// `signed_in`; or `password_change_required` or `second_factor_setup_required` (`/api/v1/me/second`): then
+    /// nothing but that can be done.
     state: &'static str,
     /// By what it is ended.
     id: String,
@@ -123,8 +124,12 @@ struct Ended {
     ended: usize,
 }
 
-const fn state(must_change: bool) -> &'static str {
-    if must_change { "password_change_required" } else { "signed_in" }
+const fn state(must_change: bool, second_missing: bool) -> &'static str {
+    match (must_change, second_missing) {
+        (true, _) => "password_change_required",
+        (false, true) => "second_factor_setup_required",
+        (false, false) => "signed_in",
+    }
 }
 
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", security(()), request_body = Credentials,
@@ -204,9 +209,9 @@ async fn sms(
 }
 
 fn opened_answer(opened: &Opened) -> Response {
-    let Opened { session, id, cookie, device, csrf, must_change } = opened;
+    let Opened { session, id, cookie, device, csrf, must_change, second_missing } = opened;
     let body = SignedIn {
-        state: state(*must_change),
+        state: state(*must_change, *second_missing),
         id: id.clone(),
         login: session.login.to_string(),
         csrf_token: csrf.clone(),
@@ -225,7 +230,7 @@ fn opened_answer(opened: &Opened) -> Response {
 /// The session of the cookie
 async fn show(State(api): State<Api>, Newcomer(Member { here, .. }): Newcomer) -> Result<Response, Problem> {
     let body = SignedIn {
-        state: state(here.must_change),
+        state: state(here.must_change, here.second_missing),
         id: here.id(),
         login: here.login().to_string(),
         csrf_token: api.desk()?.csrf(&here.hash),
@@ -238,9 +243,15 @@ async fn show(State(api): State<Api>, Newcomer(Member { here, .. }): Newcomer) -
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", security(("session" = [])),
     responses((status = 204, description = "Signed out, also if one was not signed in")))]
 /// Sign out
-async fn sign_out(State(api): State<Api>, method: Method, headers: HeaderMap) -> Result<Response, Problem> {
+async fn sign_out(
+    State(api): State<Api>,
+    Source(from): Source,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     if let Some(here) = enter(&api, &method, &headers).await? {
-        api.desk()?.sign_out(&here).await?;
+        let member = Member { here, from };
+        api.desk()?.sign_out(&member.here, member.caller()).await?;
     }
     let mut response = nothing();
     response.headers_mut().extend(no_session_line().map(|line| (header::SET_COOKIE, line)));
@@ -270,8 +281,8 @@ fn row(view: SessionView) -> SessionRow {
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "session", security(("session" = [])),
     responses((status = 200, description = "All but the one that asks are ended", body = Ended)))]
 /// End one's other sessions
-async fn end_others(State(api): State<Api>, Member { here, .. }: Member) -> Result<Response, Problem> {
-    let ended = api.desk()?.end_sessions(&here, None).await?;
+async fn end_others(State(api): State<Api>, member: Member) -> Result<Response, Problem> {
+    let ended = api.desk()?.end_sessions(&member.here, member.caller(), None).await?;
     Ok(answer(StatusCode::OK, &Ended { ended }))
 }
 
@@ -282,10 +293,10 @@ async fn end_others(State(api): State<Api>, Member { here, .. }: Member) -> Resu
 /// End one of one's sessions
 async fn end_one(
     State(api): State<Api>,
-    Member { here, .. }: Member,
+    member: Member,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    match api.desk()?.end_sessions(&here, Some(id)).await? {
+    match api.desk()?.end_sessions(&member.here, member.caller(), Some(id)).await? {
         0 => Err(Problem::new(StatusCode::NOT_FOUND, "you have no such session")),
         _ => Ok(nothing()),
     }

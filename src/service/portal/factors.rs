@@ -17,7 +17,7 @@ use crate::directory::ExtensionRecord;
 use crate::lockout::Acquaintance;
 use crate::service::admin::{By, Caller, Carries, Password, Refusal};
 use crate::service::mailing;
-use crate::service::tables::EXTENSIONS;
+use crate::service::tables::{EXTENSIONS, TENANTS};
 use crate::store::{Key, View};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -401,14 +401,18 @@ impl Desk {
     /// Turns two-step verification off.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the password is.
+    /// [`Refused::Wrong`] if the password is; [`Refusal::SecondRequired`] while the tenant says so.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn second_clear(&self, here: &Here, caller: Caller, password: Password) -> Result<(), Refused> {
         self.prove(here, &password, caller.from).await?;
         let by = By::caller(caller, "second clear");
-        let cleared = self.admin().change(by, here.login().clone(), |record, _| {
+        let cleared = self.admin().change(by, here.login().clone(), |record, txn| {
+            let tenant = TENANTS.get(txn, &[record.login.tenant()])?;
+            if tenant.is_some_and(|tenant| tenant.value.policies.two_step_required) {
+                return Err(Refusal::SecondRequired(record.login.tenant().to_owned()));
+            }
             clear(record);
             Ok(().into())
         });

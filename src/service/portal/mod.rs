@@ -268,6 +268,13 @@ impl Desk {
         record.life == Life::Active && tenant.is_some_and(|tenant| tenant.active)
     }
 
+    /// Whether the tenant requires a second factor and there is none.
+    fn second_missing(&self, record: &ExtensionRecord) -> bool {
+        let tenant = self.services().directory.tenant(record.login.tenant());
+        let required = tenant.is_some_and(|tenant| tenant.policies.two_step_required);
+        required && !record.portal.as_ref().is_some_and(|portal| portal.needs_second())
+    }
+
     fn person<'a>(&self, visitor: &'a Visitor) -> Person<'a> {
         Person {
             name: &visitor.whose.name,

@@ -12,7 +12,8 @@ use crate::base::keyed::keyed;
 use crate::base::limit;
 use crate::base::time::Wall;
 use crate::directory::Directory;
-use crate::service::admin::Refusal;
+use crate::service::admin::{By, Caller, Refusal};
+use crate::service::audit::{About, Known, of_session};
 use crate::service::tables::{EXTENSIONS, SESSIONS};
 use crate::store::{Expect, StoreError, Txn};
 use std::fmt::Write as _;
@@ -36,6 +37,8 @@ pub struct Here {
     pub email: Option<String>,
     /// Whether nothing but a change of the password may be done.
     pub must_change: bool,
+    /// Whether nothing but setting up a second factor may be done: the tenant requires one, and there is none.
+    pub second_missing: bool,
     /// Whether a second factor is asked for at sign-in.
     pub second: bool,
 }
@@ -112,6 +115,7 @@ impl Desk {
             hash,
             role: record.role,
             must_change: portal.is_some_and(|portal| portal.must_change),
+            second_missing: self.second_missing(&record),
             second: portal.is_some_and(crate::account::Portal::needs_second),
             name: record.name,
             email: record.email,
@@ -162,10 +166,16 @@ impl Desk {
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
-    pub async fn sign_out(&self, here: &Here) -> Result<(), Refused> {
-        let (login, hash) = (here.login().clone(), here.hash);
+    pub async fn sign_out(&self, here: &Here, caller: Caller) -> Result<(), Refused> {
+        let (login, hash) = (here.login().clone(), here.hash.hex());
         let job = move |txn: &mut Txn<'_>| {
-            Ok(SESSIONS.remove(txn, &[login.tenant(), login.number(), &hash.hex()], Expect::Any)?)
+            let parts = [login.tenant(), login.number(), &hash];
+            // One that another request ended meanwhile has its line.
+            let Some(row) = SESSIONS.get(txn, &parts)? else { return Ok(()) };
+            let before = vec![of_session(&hash, &row.value)];
+            let about = About::Extension(login.clone());
+            By::caller(caller, "sign out").note(txn, about, &before, &Known::new())?;
+            Ok(SESSIONS.remove(txn, &parts, Expect::Any)?)
         };
         Ok(self.admin().commit(job, |_, ()| ()).await?)
     }
@@ -205,24 +215,34 @@ impl Desk {
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
-    pub async fn end_sessions(&self, here: &Here, id: Option<String>) -> Result<usize, Refused> {
+    pub async fn end_sessions(
+        &self,
+        here: &Here,
+        caller: Caller,
+        id: Option<String>,
+    ) -> Result<usize, Refused> {
         let (login, current) = (here.login().clone(), here.hash.hex());
         let job = move |txn: &mut Txn<'_>| {
             record_of(txn, &login)?;
             let whose = [login.tenant(), login.number()];
-            let mut ended = 0;
-            for (key, _) in SESSIONS.scan(txn, &whose, None, 2 * limit::SESSIONS_MAX)? {
-                let Some(hash) = key.last_part() else { continue };
-                let meant = match &id {
-                    Some(id) => hash.get(..id.len().max(1)) == Some(id) && id.len() == 16,
-                    None => hash != current,
-                };
-                if meant {
-                    SESSIONS.remove(txn, &[whose[0], whose[1], &hash], Expect::Any)?;
-                    ended += 1;
-                }
+            let rows = SESSIONS.scan(txn, &whose, None, 2 * limit::SESSIONS_MAX)?;
+            let rows = rows.into_iter().filter_map(|(key, row)| Some((key.last_part()?, row.value)));
+            let (meant, kept): (Vec<_>, Vec<_>) = rows.partition(|(hash, _)| match &id {
+                Some(id) => hash.get(..id.len().max(1)) == Some(id) && id.len() == 16,
+                None => *hash != current,
+            });
+            if meant.is_empty() {
+                return Ok(0);
             }
-            Ok(ended)
+            let count = |count: usize| ("sessions".to_owned(), count.to_string());
+            let (mut before, after) = (vec![count(meant.len() + kept.len())], vec![count(kept.len())]);
+            before.extend(meant.iter().map(|(hash, session)| of_session(hash, session)));
+            let about = About::Extension(login.clone());
+            By::caller(caller, "session end").note(txn, about, &before, &after)?;
+            for (hash, _) in &meant {
+                SESSIONS.remove(txn, &[whose[0], whose[1], hash], Expect::Any)?;
+            }
+            Ok(meant.len())
         };
         Ok(self.admin().commit(job, |_, _: &usize| ()).await?)
     }

@@ -8,6 +8,7 @@
 //! | a failure | counted at once; what it begins is written before it is answered |
 //! | a second factor | asked for by a pending sign-in: no failure is excused before it is shown |
 //! | the session | written with the browser's new cookie; never one that was there before |
+//! | the audit | a line for each session: from where, in which browser, by which second factor, in whose place |
 
 use super::argon::{Found, Task};
 use super::sessions::entry_text;
@@ -17,12 +18,12 @@ use crate::account::session::{Goes, Mark, cut_agent, id_of};
 use crate::account::{LoginName, Portal, Session, Token};
 use crate::base::limit;
 use crate::base::private::Secret;
-use crate::base::time::Wall;
 use crate::digest::Ha1;
 use crate::directory::sign_in::Consequence;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::{Bar, Before, Begun, Lock, Previous};
-use crate::service::admin::{Password, Refusal};
+use crate::service::admin::{Actor, By, Caller, Password, Refusal, Via};
+use crate::service::audit::{About, of_extension, of_session};
 use crate::service::commit::{keep_lock, note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
 use crate::store::{Expect, Txn};
@@ -74,6 +75,8 @@ pub struct Opened {
     pub csrf: String,
     /// Whether nothing but a change of the password may be done.
     pub must_change: bool,
+    /// Whether nothing but setting up a second factor may be done.
+    pub second_missing: bool,
 }
 
 /// What came of a password.
@@ -299,9 +302,12 @@ impl Desk {
                 return Err(Refusal::Denied("it was changed meanwhile".into()));
             }
             overlay(&mut record, &memory);
+            let (mut before, mut shown) = (of_extension(&record), None);
             if record.portal.as_ref().is_some_and(|portal| portal.needs_second()) {
-                let shown = entry.code.as_ref().and_then(|code| desk.use_code(&mut record, code, txn.now()));
-                shown.ok_or_else(|| Refusal::Denied("the second factor is wrong".into()))?;
+                shown = entry.code.as_ref().and_then(|code| desk.use_code(&mut record, code, txn.now()));
+                if shown.is_none() {
+                    return Err(Refusal::Denied("the second factor is wrong".into()));
+                }
             }
             let portal = record.portal.get_or_insert_default();
             if entry.made.is_some() {
@@ -309,6 +315,7 @@ impl Desk {
             }
             let browser = portal.remember(entry.browser, device_hash, txn.now());
             let must_change = portal.must_change;
+            let second_missing = desk.second_missing(&record);
             let session = Session {
                 login: entry.login,
                 password: entry.password,
@@ -319,23 +326,39 @@ impl Desk {
                 address: entry.from.to_string().into(),
                 agent: entry.agent,
             };
-            make_room(txn, &session)?;
-            let parts = [session.login.tenant(), session.login.number(), &hash.hex()];
+            // The line first. It says what is not in the record, too.
+            let former = make_room(txn, &session)?;
+            let mut after = of_extension(&record);
+            before.extend(former.iter().map(|(hash, session)| of_session(hash, session)));
+            after.push(of_session(&hash.hex(), &session));
+            let known = if entry.browser == Some(browser) { "known" } else { "new" };
+            after.push(("browser".into(), format!("{} {known}", browser.0)));
+            after.extend(shown.map(|used| ("shown".into(), used.label().into())));
+            let actor = Actor::of(record.login.clone(), record.role);
+            let caller = Caller { actor, via: Via::Session(id_of(&hash).into()), from: entry.from };
+            let about = About::Extension(record.login.clone());
+            By::caller(caller, "sign in").note(txn, about, &before, &after)?;
+            let whose = [session.login.tenant(), session.login.number()];
+            for (former, _) in &former {
+                SESSIONS.remove(txn, &[whose[0], whose[1], former], Expect::Any)?;
+            }
+            let parts = [whose[0], whose[1], &hash.hex()];
             SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::Absent)?;
             // Last: if this fails no code is used up, and nobody has the session's cookie.
             put_extension(txn, &record, Expect::At(row.revision))?;
-            Ok((record, session, must_change))
+            Ok((record, session, [must_change, second_missing]))
         };
-        let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, bool)| {
+        let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, [bool; 2])| {
             directory.refresh(record);
         };
         let opened = self.admin().commit(job, apply).await;
-        let (_, session, must_change) = opened.map_err(|refusal| match refusal {
+        let (_, session, [must_change, second_missing]) = opened.map_err(|refusal| match refusal {
             Refusal::Store(_) => Refused::By(refusal),
             _ => Refused::Wrong,
         })?;
         let cookie = Secret::new(entry_text(&session.login, &secret));
-        Ok(Opened { id: id_of(&hash), csrf: self.csrf(&hash), session, cookie, device, must_change })
+        let (id, csrf) = (id_of(&hash), self.csrf(&hash));
+        Ok(Opened { id, csrf, session, cookie, device, must_change, second_missing })
     }
 }
 
@@ -347,25 +370,17 @@ pub(super) fn mark(record: &ExtensionRecord) -> Option<Mark> {
         .map(|credentials| Mark { epoch: credentials.epoch, set_at: credentials.set_at })
 }
 
-/// Ends what a new session takes the place of: those of the same browser and of older passwords, and
-/// where there is still no room those that were not used for longest.
-fn make_room(txn: &mut Txn<'_>, new: &Session) -> Result<(), Refusal> {
+/// What a new session takes the place of, by the hashes of their secrets: those of the same browser and of
+/// older passwords, and where there is still no room those that were not used for longest.
+fn make_room(txn: &Txn<'_>, new: &Session) -> Result<Vec<(String, Session)>, Refusal> {
     let whose = [new.login.tenant(), new.login.number()];
     let rows = SESSIONS.scan(txn, &whose, None, 2 * limit::SESSIONS_MAX)?;
-    let mut kept: Vec<(Wall, String)> = Vec::new();
-    for (key, row) in rows {
-        let Some(hash) = key.last_part() else { continue };
-        let of_another = row.value.goes(Some(new.password), new.since) == Goes::Ended;
-        if of_another || row.value.browser == new.browser {
-            SESSIONS.remove(txn, &[whose[0], whose[1], &hash], Expect::Any)?;
-        } else {
-            kept.push((row.value.seen, hash));
-        }
-    }
-    kept.sort_unstable();
+    let rows = rows.into_iter().filter_map(|(key, row)| Some((key.last_part()?, row.value)));
+    let (mut former, mut kept): (Vec<_>, Vec<_>) = rows.partition(|(_, session)| {
+        session.goes(Some(new.password), new.since) == Goes::Ended || session.browser == new.browser
+    });
+    kept.sort_unstable_by(|(hash, session), (other, before)| (session.seen, hash).cmp(&(before.seen, other)));
     let over = (kept.len() + 1).saturating_sub(limit::SESSIONS_MAX);
-    for (_, hash) in kept.iter().take(over) {
-        SESSIONS.remove(txn, &[whose[0], whose[1], hash], Expect::Any)?;
-    }
-    Ok(())
+    former.extend(kept.into_iter().take(over));
+    Ok(former)
 }

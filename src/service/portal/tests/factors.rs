@@ -3,7 +3,6 @@
 use super::*;
 use crate::account::Role;
 use crate::account::second::TotpSecret;
-use crate::service::admin::Narrow;
 
 /// Somebody with two-step verification on: their secret and recovery codes.
 struct Ada {
@@ -141,8 +140,17 @@ fn each_recovery_code_is_good_once_and_new_ones_take_their_place() {
             password(text),
         ))
     };
+    // The audit says that a recovery code was used, and how many are left.
+    let used = ada.bench.lines("sign in").pop().unwrap();
+    assert!(used.before.starts_with("recovery=10#") && used.after.starts_with("recovery=9#"), "{used:?}");
+    assert!(used.after.ends_with(" shown=recovery"), "{used:?}");
     assert_eq!(renew("wrong").unwrap_err(), Refused::Wrong);
+    renew(GOOD).unwrap();
     let new = renew(GOOD).unwrap();
+    let [first, second] = <[_; 2]>::try_from(ada.bench.lines("second recovery")).unwrap();
+    assert!(first.before.starts_with("recovery=9#") && first.after.starts_with("recovery=10#"), "{first:?}");
+    assert_eq!(second.before, first.after);
+    assert!(second.after.starts_with("recovery=10#") && second.after != second.before, "others: {second:?}");
     assert_eq!((new.len(), ada.bench.standing(&ada.here).recovery), (10, 10));
     assert_eq!(ada.second(&ada.pending(), &ada.codes[1]).unwrap_err(), Refused::Wrong);
     assert!(ada.second(&ada.pending(), new[1].expose()).is_ok());
@@ -265,6 +273,37 @@ fn or_a_code_by_mail() {
 }
 
 #[test]
+fn a_code_by_mail_does_not_outlive_its_address() {
+    let bench = Bench::new();
+    let here = bench.enter(&bench.sign_in("201-acme", GOOD, 1).unwrap()).unwrap();
+    let readdress = |email: &str| {
+        let (login, email, numbers) = (login("201-acme"), Some(email.into()), Default::default());
+        bench.done(Request::ExtensionSet { login, name: None, email, role: None, numbers });
+    };
+    let begin = || {
+        let last = LastAdministrator::Refuse;
+        let begun = bench.desk.second_begin(&here, caller(&here), password(GOOD), Method::Mail, last);
+        assert!(bench.runtime.block_on(begun).is_ok());
+        mailed(&bench)
+    };
+    let code = begin();
+    readdress("eva@example.test");
+    assert!(bench.record("201-acme").mails.waiting().is_empty(), "it does not go to the wrong one any more");
+    assert_eq!(bench.verify(&here, &code), Err(Refused::Wrong));
+    assert!(bench.verify(&here, &begin()).is_ok());
+
+    bench.wait(60);
+    let Ok(Entered::Second { pending, .. }) = bench.try_in("201-acme", GOOD, 1, None) else { panic!() };
+    let from = [192, 0, 2, 1].into();
+    bench.runtime.block_on(bench.desk.mail_code(pending.expose(), from)).unwrap();
+    let code = mailed(&bench);
+    readdress("ada@example.test");
+    assert!(bench.record("201-acme").mails.waiting().iter().all(|mail| mail.to != "eva@example.test"));
+    let shown = bench.desk.sign_in_second(pending.expose(), password(&code), from);
+    assert_eq!(bench.runtime.block_on(shown).unwrap_err(), Refused::Wrong);
+}
+
+#[test]
 fn without_an_app_by_mail_no_code_is_mailed() {
     let ada = Ada::new();
     let pending = ada.pending();
@@ -292,10 +331,20 @@ fn an_administrator_can_clear_anothers_secret_and_its_person_is_told() {
     assert_eq!(kinds, [crate::account::MailKind::SecondFactorCleared]);
     let again = ada.bench.ask(Request::SecondClear { login: login("201-acme") });
     assert_eq!(again, Err(Refusal::NoSecondFactor("201-acme".into())));
-    let Ok(Response::Audit(lines)) =
-        ada.bench.ask(Request::AuditList { tenant: None, number: None, narrow: Narrow::default(), last: 1 })
-    else {
-        panic!()
-    };
-    assert_eq!((lines[0].action.as_str(), lines[0].before.as_str()), ("second clear", "second_factor=on"));
+    let line = ada.bench.lines("second clear").remove(0);
+    assert!(line.before.starts_with("second_factor=totp recovery=10#"), "{line:?}");
+}
+
+#[test]
+fn the_audit_says_what_is_set_up_what_is_on_and_what_was_shown() {
+    let ada = Ada::new();
+    let [begun, on] = ["second begin", "second on"].map(|action| ada.bench.lines(action).pop().unwrap());
+    assert_eq!((begun.before.as_str(), begun.after.as_str()), ("", "second_begun=totp"));
+    assert_eq!(on.before, "second_begun=totp");
+    assert!(on.after.starts_with("second_factor=totp recovery=10#"), "{on:?}");
+    ada.second(&ada.pending(), &ada.code()).unwrap();
+    let used = ada.bench.lines("sign in").pop().unwrap();
+    assert!(used.after.ends_with(" shown=totp"), "{used:?}");
+    let all = format!("{:?}{:?}{:?}", begun, on, used);
+    assert!(!ada.codes.iter().any(|code| all.contains(code.as_str())), "{all}");
 }

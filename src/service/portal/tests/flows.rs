@@ -333,9 +333,9 @@ pub(super) const PORTAL: &[Flow] = &[
     flow("show the second factor", |bench| pending(bench, Method::App), |bench, kit|
         bench.runtime.block_on(bench.desk.sign_in_second(&kit.token, secret(&kit.code), from())).into()),
     flow("have a code mailed", |bench| pending(bench, Method::Mail), |bench, kit| bench.runtime.block_on(bench.desk.mail_code(&kit.token, from())).into()),
-    flow("sign out", here, |bench, kit| bench.runtime.block_on(bench.desk.sign_out(kit.here())).into()),
+    flow("sign out", here, |bench, kit| bench.runtime.block_on(bench.desk.sign_out(kit.here(), caller(kit.here()))).into()),
     flow("end the other sessions", |bench| { bench.sign_in("201-acme", GOOD, 2).unwrap(); here(bench) },
-        |bench, kit| bench.runtime.block_on(bench.desk.end_sessions(kit.here(), None)).into()),
+        |bench, kit| bench.runtime.block_on(bench.desk.end_sessions(kit.here(), caller(kit.here()), None)).into()),
     flow("change the password", here, |bench, kit| bench.change_password(kit.here(), GOOD, OTHER).into()),
     flow("set up an app", here, |bench, kit| bench.runtime.block_on(bench.desk.second_begin(
         kit.here(), caller(kit.here()), secret(GOOD), Method::App, LastAdministrator::Warned)).into()),

@@ -20,8 +20,8 @@ use crate::base::rng::Rng;
 use crate::base::time::{Mono, Wall};
 use crate::lockout::Policy;
 use crate::service::admin::{
-    Actor, Caller, Carries, Defaults, Links, Mailing, NewPassword, Password, Peer, Request, Response,
-    TenantSettings, Via,
+    Actor, AuditView, Caller, Carries, Defaults, Links, Mailing, Narrow, NewPassword, Password, Peer,
+    Request, Response, TenantSettings, Via,
 };
 use crate::service::open::{Opening, open};
 use crate::service::texting;
@@ -165,6 +165,15 @@ impl Bench {
             Ok(Entered::Session(opened)) => Ok(opened),
             Ok(other) => panic!("{other:?}"),
             Err(refused) => Err(refused),
+        }
+    }
+
+    /// The lines of the audit of this action, the newest last.
+    fn lines(&self, action: &str) -> Vec<AuditView> {
+        let narrow = Narrow { action: Some(action.into()), ..Narrow::default() };
+        match self.ask(Request::AuditList { tenant: None, number: None, narrow, last: 100 }) {
+            Ok(Response::Audit(lines)) => lines,
+            other => panic!("{other:?}"),
         }
     }
 

@@ -117,7 +117,7 @@ fn a_list_of_sessions_lets_a_user_end_the_others() {
     assert_eq!(told, [("192.0.2.1", true), ("192.0.2.3", false), ("192.0.2.2", false)]);
     assert_eq!((list[0].id.as_str(), list[0].agent.as_str()), (here.id().as_str(), "Firefox"));
     let end = |id: Option<&str>| {
-        bench.runtime.block_on(bench.desk.end_sessions(&here, id.map(Into::into))).unwrap()
+        bench.runtime.block_on(bench.desk.end_sessions(&here, caller(&here), id.map(Into::into))).unwrap()
     };
     let foreign = bench.enter(&stranger).unwrap().id();
     for unknown in ["", "0", "0000000000000000", &list[1].id[..15], &foreign] {
@@ -128,7 +128,7 @@ fn a_list_of_sessions_lets_a_user_end_the_others() {
     assert_eq!(end(None), 1);
     assert!(bench.enter(&opened[1]).is_none());
     assert!(bench.enter(&opened[0]).is_some() && bench.enter(&stranger).is_some());
-    bench.runtime.block_on(bench.desk.sign_out(&here)).unwrap();
+    bench.runtime.block_on(bench.desk.sign_out(&here, caller(&here))).unwrap();
     assert!(bench.enter(&opened[0]).is_none(), "signed out");
 }
 
@@ -184,4 +184,61 @@ fn whatever_takes_the_extension_away_takes_its_sessions() {
         kill(&bench);
         assert!(bench.enter(&opened).is_none(), "{name}");
     }
+}
+
+#[test]
+fn the_audit_says_who_signed_in_when_from_where_and_in_which_browser() {
+    let bench = Bench::new();
+    let first = bench.sign_in("201-acme", GOOD, 1).unwrap();
+    let again = bench.try_in("201-acme", GOOD, 2, Some(&first.device));
+    let Ok(Entered::Session(again)) = again else { panic!("{again:?}") };
+    let other = bench.sign_in("201-acme", GOOD, 3).unwrap();
+    let _ = bench.sign_in("201-acme", "wrong", 4);
+    let told: Vec<_> =
+        bench.lines("sign in").into_iter().map(|line| (line.by, line.before, line.after)).collect();
+    let line = |opened: &Opened, last: u8, before: String, browser: &str| {
+        let after = format!("session_{}=192.0.2.{last} browser={browser}", opened.id);
+        (format!("201-acme by session {} from 192.0.2.{last}", opened.id), before, after)
+    };
+    let expected = [
+        line(&first, 1, String::new(), "0 new"),
+        // In the same browser it takes the place of the former.
+        line(&again, 2, format!("session_{}=192.0.2.1", first.id), "0 known"),
+        line(&other, 3, String::new(), "1 new"),
+    ];
+    assert_eq!(told, expected);
+    let secrets = [&first, &again, &other].map(|opened| opened.cookie.expose().clone());
+    for secret in secrets.iter().filter_map(|cookie| cookie.split_once('.')).map(|(_, secret)| secret) {
+        let hash = Token::parse(secret).unwrap().hash().hex();
+        assert!(!format!("{told:?}").contains(secret) && !format!("{told:?}").contains(&hash), "{told:?}");
+    }
+}
+
+#[test]
+fn the_audit_says_who_ended_which_sessions() {
+    let bench = Bench::new();
+    let opened: Vec<_> = (1..=4).map(|last| bench.sign_in("201-acme", GOOD, last).unwrap()).collect();
+    let here = bench.enter(&opened[3]).unwrap();
+    let end = |id: Option<&str>| {
+        bench.runtime.block_on(bench.desk.end_sessions(&here, caller(&here), id.map(Into::into))).unwrap()
+    };
+    let told = |action: &str| -> Vec<_> {
+        bench.lines(action).into_iter().map(|line| (line.by, line.before, line.after)).collect()
+    };
+    let by = format!("201-acme by session {} from 192.0.2.1", here.id());
+    let session = |at: usize| format!("session_{}=192.0.2.{}", opened[at].id, at + 1);
+    assert_eq!(end(Some("0000000000000000")), 0);
+    assert_eq!(told("session end"), [], "nothing was ended");
+    assert_eq!(end(Some(&opened[1].id)), 1);
+    let one = (by.clone(), format!("sessions=4 {}", session(1)), "sessions=3".to_owned());
+    assert_eq!(told("session end"), [one.clone()]);
+    assert_eq!(end(None), 2);
+    let [first, others] = <[_; 2]>::try_from(told("session end")).unwrap();
+    assert_eq!((first, &others.0, others.2.as_str()), (one, &by, "sessions=1"));
+    assert!(others.1.starts_with("sessions=3 "), "{others:?}");
+    assert!([0, 2].iter().all(|at| others.1.contains(&session(*at))), "{others:?}");
+    for _ in 0..2 {
+        bench.runtime.block_on(bench.desk.sign_out(&here, caller(&here))).unwrap();
+    }
+    assert_eq!(told("sign out"), [(by, session(3), String::new())], "once");
 }
