@@ -72,6 +72,16 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
     let device = format!("{ADA}/devices/{}", devices[0]["id"].as_str().unwrap());
     api.put("PATCH", &device, &json!({ "name": "Desk" })).is(200);
     assert_eq!(server.devices("acme", "200")[0]["name"], "Desk");
+    for bad in ["x".repeat(65), "De\u{1b}sk".into()] {
+        let answer = api.put("PATCH", &device, &json!({ "name": bad }));
+        assert_eq!(answer.problem(answer.status), ["name"]);
+        let refused = server.try_cli(&["device", "rename", "acme", "200", "1", &bad], "");
+        assert_eq!(refused.status.code(), Some(1), "{bad:?}");
+        assert!(String::from_utf8(refused.stderr).unwrap().starts_with("error: name: it "), "{bad:?}");
+    }
+    assert_eq!(server.devices("acme", "200")[0]["name"], "Desk");
+    api.put("PATCH", &device, &json!({ "name": "" })).is(200);
+    assert_eq!(server.devices("acme", "200")[0]["name"], devices[0]["model"]);
     api.ask("POST", &format!("{device}/any-algorithm")).is(200);
     api.ask("DELETE", &format!("{ADA}/bindings?contact={}", phone.contact_uri().replace(';', "%3B"))).is(200);
     assert_eq!(server.bindings("acme", "200").len(), 0);
@@ -99,6 +109,7 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
     assert_eq!(audit.as_array().unwrap(), &server.list(&["audit", "list", "acme", "200"]));
     let by = audit[0]["by"].as_str().unwrap();
     assert!(by.starts_with("operator by key ") && by.ends_with(" from 127.0.0.1"), "{by}");
+    assert_eq!(audit[0]["source"], "127.0.0.1");
     api.ask("DELETE", &format!("{ACME}?with_extensions=true")).is(200);
     assert_eq!(api.get("/api/v1/tenants").is(200)["items"], json!([]));
     server.stop();

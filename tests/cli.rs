@@ -207,6 +207,7 @@ fn lists_are_arrays_of_flat_objects_and_empty_ones_are_empty_arrays() {
         "password_policy",
         "question_required",
         "random_password_by_mail",
+        "require_sha256",
         "revision",
         "state",
         "two_step_required",

@@ -22,25 +22,34 @@ fn an_export_is_imported_as_it_was_but_for_passwords() {
         "tenant,extension,name,email,password,role\n\
          acme,201,\"Lovelace, \"\"Ada\"\"\",ada@example.test,{},admin\n\
          acme,202,J\u{f6}rg,,,user\n\
-         beta,201,=1+1,x@example.test,{},\n",
+         beta,201,=1+1,x@example.test,{},\n\
+         beta,202,\" @x\",,,\n",
         password("201"),
         password("201")
     );
     server.cli(&["import", "-"], &rows_in);
+    server.cli(&["tenant", "set", "acme", "--main-number", "+1 604 555 0100"], "");
+    server.cli(
+        &["extension", "set", "acme", "202", "--number", "6045550199", "--number", "+1 604 555 0198"],
+        "",
+    );
+    server.cli(&["extension", "disable", "beta", "202"], "");
     let _phone = Phone::new(&server, "201").registered();
     let all = server.cli(&["export"], "");
     let told = rows(&all);
-    assert_eq!(told[0].join(","), "tenant,extension,name,email,role,state,app,devices,station");
+    assert_eq!(told[0].join(","), "tenant,extension,name,email,role,numbers,state,app,devices,station");
     assert_eq!(
         told[1..].iter().map(|row| row.join("|")).collect::<Vec<_>>(),
         [
-            "acme|201|Lovelace, \"Ada\"|ada@example.test|admin|active|enabled|1|",
-            "acme|202|J\u{f6}rg||user|invite|disabled|0|",
-            "beta|201|=1+1|x@example.test|user|active|enabled|0|",
+            "acme|201|Lovelace, \"Ada\"|ada@example.test|admin||active|enabled|1|",
+            "acme|202|J\u{f6}rg||user|'+16045550199;+16045550198|invite|disabled|0|",
+            // A spreadsheet must not compute what somebody is called.
+            "beta|201|'=1+1|x@example.test|user||active|enabled|0|",
+            "beta|202|' @x||user||disabled|disabled|0|",
         ]
     );
     assert!(!all.contains(&password("201")));
-    assert_eq!(rows(&server.cli(&["export", "beta"], "")).len(), 2);
+    assert_eq!(rows(&server.cli(&["export", "beta"], "")).len(), 3);
 
     let other = Server::start();
     for code in ["acme", "beta"] {
@@ -48,9 +57,29 @@ fn an_export_is_imported_as_it_was_but_for_passwords() {
     }
     other.cli(&["import", "-"], &all);
     let again = rows(&other.cli(&["export"], ""));
-    let same = |rows: &[Vec<String>]| rows.iter().map(|row| row[..5].join("|")).collect::<Vec<_>>();
-    assert_eq!(same(&again), same(&told));
-    assert!(again[1..].iter().all(|row| row[5] == "invite"), "{again:?}");
+    // Without its password an extension that was active is to be invited; whatever else is carried is as it was.
+    let carried = |rows: &[Vec<String>]| {
+        let row = |row: &Vec<String>| {
+            let state = if row[6] == "active" { "invite" } else { &row[6] };
+            [&row[..6], &[state.to_owned()]].concat().join("|")
+        };
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(carried(&again), carried(&told));
+    assert!(
+        again[1..].iter().all(|row| row[6] != "active" && row[7] == "disabled" && row[8] == "0"),
+        "{again:?}"
+    );
+    let show = |server: &Server, number: &str| -> Value {
+        serde_json::from_str(&server.cli(&["extension", "show", "beta", number, "--json"], "")).unwrap()
+    };
+    for number in ["201", "202"] {
+        assert_eq!(show(&server, number)["name"], show(&other, number)["name"]);
+    }
+    other.cli(&["import", "-", "--skip-existing"], &all);
+    let refused = other.try_cli(&["import", "-"], &all);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().starts_with("error: line 2, extension: "));
     server.stop();
     other.stop();
 }

@@ -8,10 +8,11 @@
 mod support;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::net::Ipv4Addr;
 use support::phone::{Challenge, Phone};
 use support::server::{Server, Setup, password};
-use support::sip::{Message, Peer};
+use support::sip::{Message, Peer, parameter};
 
 /// The defaults: failures that lock an identity, failures that ban a source, and for how long.
 const LOCKS_AFTER: usize = 5;
@@ -176,6 +177,31 @@ fn what_is_no_failure_never_locks() {
 }
 
 #[test]
+fn where_a_tenant_requires_sha256_a_right_password_by_md5_registers_nobody() {
+    let server = Server::start();
+    server.populate("acme", &["201"]);
+    let mut phone = Phone::new(&server, "201").registered();
+    server.cli(&["tenant", "set", "acme", "--require-sha256", "yes"], "");
+    let offered = |answer: &Message| {
+        let of = |field: &str| parameter(field, "algorithm").to_owned();
+        answer.fields("WWW-Authenticate").map(of).collect::<Vec<_>>()
+    };
+    let request = phone.register_request();
+    for _ in 0..6 {
+        let again = phone.sign_in(&request);
+        assert_eq!((again.status(), offered(&again)), (401, vec!["SHA-256".to_owned()]), "{again}");
+    }
+    assert_eq!(phone.dial("201").status(), 407, "no call either");
+    assert_eq!(server.locks().len(), 0, "it is no failure");
+    let challenge = phone.sign_in(&request);
+    let signed = signed_by_sha256(&mut phone, &request, &challenge);
+    assert_eq!(phone.ask(&signed).status(), 200);
+    server.cli(&["tenant", "set", "acme", "--require-sha256", "no"], "");
+    Phone::new(&server, "201").registered();
+    server.stop();
+}
+
+#[test]
 fn a_stranger_locks_and_is_unlocked_by_time_alone_but_shows_nowhere() {
     let server = Server::start();
     server.populate("acme", &["201"]);
@@ -273,6 +299,24 @@ fn a_thousand_guesses_of_phones_in_parallel_still_lock_at_five() {
 /// One REGISTER of a phone that nobody knows, with a wrong password.
 fn guess(server: &Server, number: &str, from: Ipv4Addr) -> Message {
     Phone::at(server, number, from).with_password("NotMyPassword!1").register()
+}
+
+/// The same request with credentials by SHA-256.
+fn signed_by_sha256(phone: &mut Phone, request: &Message, challenge: &Message) -> Message {
+    let hex = |text: String| -> String {
+        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let Challenge { field, realm, nonce } = Challenge::of(challenge);
+    let mut signed = phone.signed(request, challenge);
+    let (user, method, uri) = (&phone.user, signed.method().to_owned(), signed.uri().to_owned());
+    let secret = hex(format!("{user}:{realm}:{}", phone.password));
+    let response = hex(format!("{secret}:{nonce}:00000001:c:auth:{}", hex(format!("{method}:{uri}"))));
+    let value = format!(
+        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm=SHA-256, cnonce=\"c\", qop=auth, nc=00000001"
+    );
+    signed.set(field, value);
+    signed
 }
 
 fn locked(answer: &Message) {

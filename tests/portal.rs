@@ -236,6 +236,78 @@ fn code_of(secret: &str, steps: i64) -> String {
 }
 
 #[test]
+fn disabling_ends_sessions_for_good() {
+    let server = server();
+    let ada = Browser::new(&server, 10).signed_in("201");
+    let other = Browser::new(&server, 11).signed_in("202");
+    server.cli(&["extension", "disable", "acme", "201"], "");
+    ada.get("/api/v1/me").problem(401);
+    server.cli(&["extension", "enable", "acme", "201"], "");
+    ada.get("/api/v1/me").problem(401);
+    assert_eq!(other.get("/api/v1/me").status, 200);
+    let ada = Browser::new(&server, 12).signed_in("201");
+    let sessions = ada.get("/api/v1/sessions").json()["items"].clone();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+    server.stop();
+}
+
+#[test]
+fn where_a_tenant_requires_two_step_verification_nothing_else_can_be_done_before_it_is_set_up() {
+    let server = server();
+    let early = Browser::new(&server, 9).signed_in("201");
+    assert_eq!(early.get("/api/v1/me").status, 200);
+    server.cli(&["tenant", "set", "acme", "--two-step-required", "yes"], "");
+    let mut ada = Browser::new(&server, 10);
+    let answer = ada.try_in("201-acme", &password("201"));
+    assert_eq!(answer.json()["state"], "second_factor_setup_required", "{answer:?}");
+    ada.keep(&answer);
+    let first = "two-step verification must be set up first";
+    for browser in [&ada, &early] {
+        assert_eq!(browser.get("/api/v1/session").json()["state"], "second_factor_setup_required");
+        for path in ["/api/v1/me", "/api/v1/sessions", "/api/v1/tenants/acme/extensions/201"] {
+            assert_eq!(browser.get(path).detail(403), first, "{path}");
+        }
+    }
+    let proof = json!({ "password": password("201") });
+    assert_eq!(ada.post("/api/v1/me/second/clear", &proof).detail(403), first);
+    assert_eq!(
+        ada.post("/api/v1/tenants/acme/extensions/201/keys", &json!({ "name": "k" })).detail(403),
+        first
+    );
+    assert_eq!(ada.get("/api/v1/me/second").json()["state"], "off");
+    let secret = ada.post("/api/v1/me/second", &proof).json()["secret"].as_str().unwrap().to_owned();
+    assert_eq!(ada.get("/api/v1/me").detail(403), first, "it is not on yet");
+    let on = ada.post("/api/v1/me/second/verify", &json!({ "code": code_of(&secret, 0) }));
+    assert_eq!(on.status, 200, "{on:?}");
+    let recovery = on.json()["recovery_codes"][0].clone();
+    for browser in [&ada, &early] {
+        assert_eq!(browser.get("/api/v1/me").status, 200);
+        assert_eq!(browser.get("/api/v1/session").json()["state"], "signed_in");
+    }
+
+    // Its person cannot turn it off, an administrator can; then it must be set up anew.
+    let refused = ada.post("/api/v1/me/second/clear", &proof).detail(409);
+    assert_eq!(refused, "tenant acme requires two-step verification, so it cannot be turned off");
+    assert_eq!(ada.get("/api/v1/me/second").json()["state"], "on");
+    let pending = Browser::new(&server, 11).try_in("201-acme", &password("201")).json()["pending"].clone();
+    let shown = json!({ "pending": pending, "code": recovery });
+    assert_eq!(ada.post("/api/v1/session/second", &shown).json()["state"], "signed_in");
+    server.cli(&["second", "clear", "201-acme"], "");
+    let again = Browser::new(&server, 12).try_in("201-acme", &password("201"));
+    assert_eq!((again.status, &again.json()["state"]), (201, &json!("second_factor_setup_required")));
+    // A new password is the one other thing that can be done; and phones are no people.
+    assert_eq!(ada.get("/api/v1/me").detail(403), first);
+    Phone::new(&server, "201").registered();
+    let change = json!({ "old": password("201"), "new": NEW });
+    assert_eq!(ada.post("/api/v1/me/password", &change).status, 204);
+
+    server.cli(&["tenant", "set", "acme", "--two-step-required", "no"], "");
+    assert_eq!(ada.get("/api/v1/me").status, 200);
+    assert_eq!(ada.post("/api/v1/me/second/clear", &json!({ "password": NEW })).status, 204);
+    server.stop();
+}
+
+#[test]
 fn two_step_verification_from_its_beginning_to_its_end() {
     let server = server();
     let ada = Browser::new(&server, 10).signed_in("201");

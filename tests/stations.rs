@@ -6,9 +6,11 @@
 mod support;
 
 use serde_json::Value;
+use support::http::Client;
 use support::phone::Phone;
 use support::server::{DOMAIN, Server, password};
 use support::sip::Message;
+use support::until;
 
 /// A server with extensions 201, 202 and 203 and stations desk1 and desk2.
 fn furnished() -> Server {
@@ -33,6 +35,48 @@ fn status(answer: &Message) -> (u16, &str) {
 
 fn station(server: &Server, id: &str) -> Value {
     serde_json::from_str(&server.cli(&["station", "show", "acme", id, "--json"], "")).unwrap()
+}
+
+/// What is asked of extensions is answered of stations too, by command and over HTTP.
+#[test]
+fn a_stations_audit_locks_and_bindings_are_seen_and_ended() {
+    let server = furnished();
+    let mut desk = Phone::new(&server, "desk1").registered();
+    let mut guesser = Phone::new(&server, "desk2").with_password("wrong");
+    until("it is locked", || (guesser.register().status() == 403).then_some(()));
+    let api = Client::operator(&server);
+    let at = |id: &str, what: &str| format!("/api/v1/tenants/acme/stations/{id}/{what}");
+    let items = |id: &str, what: &str| api.get(&at(id, what)).is(200)["items"].as_array().unwrap().clone();
+    for name in [&["acme", "desk1"][..], &["desk1-acme"]] {
+        let list = |noun: &str| server.list(&[&[noun, "list"], name].concat());
+        let audit = list("audit");
+        assert_eq!(audit[0]["action"], "station add");
+        assert!(audit.iter().all(|line| line["extension"] == "desk1"), "{audit:?}");
+        assert_eq!(items("desk1", "audit"), audit);
+        let csv = server.cli(&[&["audit", "export"], name].concat(), "");
+        assert_eq!(csv.lines().count(), 1 + audit.len());
+        assert_eq!(list("lock"), [Value::Null; 0]);
+        let bindings = list("binding");
+        assert_eq!(bindings.len(), 1);
+        assert_eq!(items("desk1", "bindings")[0]["contact"], bindings[0]["contact"]);
+    }
+    let locks = server.list(&["lock", "list", "acme", "desk2"]);
+    assert_eq!((locks.len(), &locks[0]["extension"]), (1, &Value::from("desk2")));
+    assert_eq!(items("desk2", "locks"), locks);
+    assert_eq!(items("desk1", "locks"), [Value::Null; 0]);
+
+    let contact = desk.contact_uri().to_owned();
+    server.cli(&["binding", "remove", "acme", "desk1", "--contact", &contact], "");
+    assert_eq!(items("desk1", "bindings"), [Value::Null; 0]);
+    assert_eq!(desk.register().status(), 200);
+    api.ask("DELETE", &at("desk1", "bindings")).is(200);
+    assert_eq!(server.list(&["binding", "list", "desk1-acme"]), [Value::Null; 0]);
+    for what in ["audit", "bindings", "locks"] {
+        let found = api.get(&at("none", what));
+        // The audit tells of what was removed too, and so does not know what there is.
+        assert_eq!(found.status, if what == "audit" { 200 } else { 404 }, "{found:?}");
+    }
+    server.stop();
 }
 
 #[test]

@@ -9,14 +9,18 @@
 //!
 //! A text may be read in several ways (`604-5550199` is the form of a login name too): which of them
 //! there *is* decides, in this order ([`Typed`]). Whom there is stands in the directory, so that is asked
-//! there; a text that stands for nobody still has one normal form ([`Typed::stand_in`]), by which its
-//! failures are counted like anybody's.
+//! there; whomever it stands for, it has one normal form ([`Typed::stand_in`]) that does not depend on who
+//! there is, by which failures are counted that must not tell.
 
 use super::{LoginName, Number};
 
 /// Longest text that is looked at, in characters; of a longer one nothing is read, and what fails under it
 /// is counted by its beginning.
 const TEXT_CHARS_MAX: usize = 254;
+
+/// The last digits of a number that all ways to write it have in common: those after the code of the country
+/// and what is dialled before it, and fewer than any number has.
+const COMMON_DIGITS: usize = 7;
 
 /// What joins main number and extension, in the order in which it is looked for; in lower case.
 const JOINTS: [&str; 8] = [";ext=", "extension", "ext", "poste", "x", "#", "*", ","];
@@ -69,16 +73,27 @@ impl Typed {
         Self { main, normal: format!("{number} {extension}").to_lowercase(), ..Self::default() }
     }
 
-    /// The one form by which failures are counted of a text that stands for nobody: of a number its digits,
-    /// else the text in lower case without the spaces around it.
+    /// The one form by which failures are counted of a text whatever it stands for: of a number its last
+    /// seven digits, which all its notations share (and some other numbers, which then are counted with it);
+    /// else the login name, else the text in lower case without the spaces around it.
     #[must_use]
     pub fn stand_in(&self) -> String {
-        match (&self.login, &self.direct, &self.main) {
-            (Some(login), ..) => login.to_string(),
+        match (&self.direct, &self.main, &self.login) {
+            (Some(number), ..) => number_form(number),
+            (None, Some((number, extension)), _) => format!("{} {extension}", number_form(number)),
+            (None, None, Some(login)) => login.to_string(),
             (None, None, None) => self.normal.clone(),
-            _ => self.normal.chars().filter(char::is_ascii_digit).collect(),
         }
     }
+}
+
+/// The form of a number, in any notation, by which failures are counted ([`Typed::stand_in`]). No login name
+/// is like it.
+#[must_use]
+pub fn number_form(number: &str) -> String {
+    let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
+    let common = digits.iter().skip(digits.len().saturating_sub(COMMON_DIGITS));
+    "number ".chars().chain(common.copied()).collect()
 }
 
 /// The two parts of a text that is joined by something of [`JOINTS`], or by a space.
@@ -152,11 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn who_is_nobody_has_one_form_too() {
+    fn whatever_it_stands_for_it_has_one_form() {
         let form = |text: &str| Typed::read(text).stand_in();
         assert_eq!(form(" 999-ACME "), form("999-acme"));
-        assert_eq!(form("604 555 0199"), form("(604) 555-0199"));
+        for alike in ["(604) 555-0199", "6045550199", "604-5550199", "+1 604 555 0199", "00 1 604 555 0199"] {
+            assert_eq!(form(alike), form("604 555 0199"), "{alike}");
+        }
+        assert_eq!(form("020 7946 0018"), form("+44 20 7946 0018"));
+        assert_eq!(form("604 555 0199"), number_form("+16045550199"));
         assert_ne!(form("604 555 0199"), form("604 555 0198"));
+        assert_eq!(form("604 555 0100 x201"), form("+1 (604) 555-0100 ext. 201"));
+        assert_ne!(form("604 555 0100 x201"), form("604 555 0100 x202"));
+        assert_ne!(form("604 555 0100 x201"), form("604 555 0100"));
         for more in [0, 1, 10_000] {
             assert_eq!(form(&"x".repeat(TEXT_CHARS_MAX + more)).len(), TEXT_CHARS_MAX, "{more}");
         }

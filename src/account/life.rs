@@ -17,6 +17,9 @@
 //! | disabled | enable, with password | active | |
 //! | disabled | enable, invited     | pending | |
 //! | disabled | enable, neither     | invite | |
+//! | pending  | another address     | invite | the link dies |
+//! | disabled | another address     | disabled | a link dies |
+//! | invite, active | another address | unchanged | |
 //! | any but disabled | disable     | disabled | its bindings end |
 //! | disabled | disable             | disabled | |
 //! | any but disabled | enable      | unchanged | |
@@ -36,6 +39,8 @@ pub enum Event {
     Accept,
     /// An administrator sets a password, or its person changes it.
     SetPassword,
+    /// Its person is written to at another address, or at none: a link went to the one before.
+    Readdress,
     /// An administrator disables it.
     Disable,
     /// An administrator enables it.
@@ -129,6 +134,9 @@ impl Life {
                 };
                 step(next, Link::Stays, Logins::Stay)
             }
+            (Pending, Event::Readdress) => step(Invite, Link::Dies, Logins::Stay),
+            (Disabled, Event::Readdress) => step(Disabled, Link::Dies, Logins::Stay),
+            (Invite | Active, Event::Readdress) => step(self, Link::Stays, Logins::Stay),
             (Invite | Pending | Active, Event::Disable) => step(Disabled, Link::Stays, Logins::End),
             (Disabled, Event::Disable) => step(Disabled, Link::Stays, Logins::Stay),
             (Invite | Pending | Active, Event::Enable) => step(self, Link::Stays, Logins::Stay),
@@ -197,8 +205,8 @@ mod tests {
 
     const NOW: Wall = Wall::from_secs(1000);
     const STATES: [Life; 4] = [Life::Invite, Life::Pending, Life::Active, Life::Disabled];
-    const EVENTS: [Event; 5] =
-        [Event::Invite, Event::Accept, Event::SetPassword, Event::Disable, Event::Enable];
+    const EVENTS: [Event; 6] =
+        [Event::Invite, Event::Accept, Event::SetPassword, Event::Readdress, Event::Disable, Event::Enable];
 
     /// The rows of the module's table, in its order.
     #[test]
@@ -234,6 +242,11 @@ mod tests {
             ("enable, with password", L::Disabled, E::Enable, set, step(L::Active, K::Stays, G::Stay)),
             ("enable, invited", L::Disabled, E::Enable, invited, step(L::Pending, K::Stays, G::Stay)),
             ("enable, neither", L::Disabled, E::Enable, fresh, step(L::Invite, K::Stays, G::Stay)),
+            ("address when pending", L::Pending, E::Readdress, invited, step(L::Invite, K::Dies, G::Stay)),
+            ("address when expired", L::Pending, E::Readdress, late, step(L::Invite, K::Dies, G::Stay)),
+            ("when disabled", L::Disabled, E::Readdress, invited, step(L::Disabled, K::Dies, G::Stay)),
+            ("address, uninvited", L::Invite, E::Readdress, fresh, step(L::Invite, K::Stays, G::Stay)),
+            ("address when active", L::Active, E::Readdress, set, step(L::Active, K::Stays, G::Stay)),
             ("disable invite", L::Invite, E::Disable, fresh, step(L::Disabled, K::Stays, G::End)),
             ("disable pending", L::Pending, E::Disable, invited, step(L::Disabled, K::Stays, G::End)),
             ("disable active", L::Active, E::Disable, set, step(L::Disabled, K::Stays, G::End)),
@@ -263,7 +276,7 @@ mod tests {
     proptest! {
         /// Whatever happens: active only with a password, and a password is never lost by disabling.
         #[test]
-        fn active_means_a_password(events in proptest::collection::vec((0..5usize, 0..3000u64), 0..60)) {
+        fn active_means_a_password(events in proptest::collection::vec((0..6usize, 0..3000u64), 0..60)) {
             let (mut state, mut facts) = (Life::Invite, Facts::default());
             for (event, at) in events {
                 let Ok(step) = state.after(EVENTS[event], facts, Wall::from_secs(at)) else { continue };

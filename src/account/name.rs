@@ -19,6 +19,11 @@ pub enum NameError {
     /// A station's ID is a letter `a-z` and 1–15 of `a-z` and `0-9`.
     #[error("a station ID has 2 to 16 characters, a-z and 0-9, the first a letter")]
     StationId,
+    /// Neither an extension's number nor a station's ID.
+    #[error(
+        "an extension number has 2 to 8 digits, a station ID 2 to 16 characters, a-z and 0-9, the first a letter"
+    )]
+    AccountId,
 }
 
 macro_rules! name {
@@ -99,6 +104,12 @@ name!(
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 );
 name!(
+    /// What has a login name in a tenant: an extension, by its number, or a station, by its ID.
+    AccountId,
+    AccountId,
+    |text| Number::parse(text).is_ok() || StationId::parse(text).is_ok()
+);
+name!(
     /// `NUMBER-TENANTCODE`: portal user name, SIP user part and digest user name, all three.
     ///
     /// A station signs in as `ID-TENANTCODE` (`desk1-acme`), which no extension can have. What people
@@ -142,6 +153,12 @@ impl LoginName {
     #[must_use]
     pub fn of_station(station: &StationId, tenant: &TenantCode) -> Self {
         Self(format!("{station}-{tenant}").into())
+    }
+
+    /// The login name of an extension or of a station.
+    #[must_use]
+    pub fn of_either(id: &AccountId, tenant: &TenantCode) -> Self {
+        Self(compact_str::format_compact!("{id}-{tenant}"))
     }
 
     /// Reads the login name of an extension or of a station.
@@ -235,6 +252,12 @@ mod tests {
         let acme = TenantCode::parse("acme").unwrap();
         let desk = LoginName::of_station(&StationId::parse("desk1").unwrap(), &acme);
         assert_eq!((desk.as_str(), desk.number(), desk.tenant()), ("desk1-acme", "desk1", "acme"));
+        for (text, name) in
+            [("desk1", Some("desk1-acme")), ("201", Some("201-acme")), ("2", None), ("D1", None)]
+        {
+            let id = AccountId::parse(text).ok();
+            assert_eq!(id.map(|id| LoginName::of_either(&id, &acme).to_string()).as_deref(), name, "{text}");
+        }
         let stored: LoginName = postcard::from_bytes(&postcard::to_stdvec(&desk).unwrap()).unwrap();
         assert_eq!(stored, desk);
     }

@@ -169,6 +169,11 @@ impl OwedMails {
         self.waiting.retain(|mail| !matches!(mail.kind, MailKind::Invitation { .. }));
     }
 
+    /// No code to sign in is to be sent any more: it would go to an address that is no longer theirs.
+    pub fn withdraw_codes(&mut self) {
+        self.waiting.retain(|mail| !matches!(mail.kind, MailKind::Code { .. }));
+    }
+
     /// Nothing that lets somebody set or use a password is to be sent any more: there is another one.
     pub fn withdraw_secrets(&mut self) {
         self.waiting
@@ -250,7 +255,14 @@ mod tests {
             MailKind::Reset { token: vec![1], until: Wall::from_secs(9) },
         );
         owed.owe(Wall::from_secs(1), "a@x".into(), MailKind::NewPassword { password: vec![1] });
+        owed.owe(
+            Wall::from_secs(1),
+            "a@x".into(),
+            MailKind::Code { code: vec![1], until: Wall::from_secs(9) },
+        );
         owed.withdraw_secrets();
+        assert_eq!(owed.waiting().len(), 2);
+        owed.withdraw_codes();
         assert_eq!(owed.waiting().len(), 1);
     }
 

@@ -39,6 +39,9 @@ pub const BINDINGS_MAX: usize = 16;
 /// Devices remembered per extension, revoked ones included; the revoked longest ago go first.
 pub const DEVICES_MAX: usize = 64;
 
+/// Longest name of a device, in characters. What people give is refused past it, what phones call themselves is cut.
+pub const DEVICE_NAME_CHARS_MAX: usize = 64;
+
 /// Extensions in the directory; a command that would add more is refused.
 pub const EXTENSIONS_MAX: usize = 4_000_000;
 

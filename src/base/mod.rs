@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, and nothing here knows SIP.
 
+pub mod cell;
 pub mod flow;
 pub mod keyed;
 pub mod language;

@@ -123,8 +123,12 @@ fn as_text(response: &Response) -> serde_json::Result<String> {
                 "The key {id} has this secret, which is shown this once; programs show both as\n{id}.{secret}"
             )
         }
-        Response::Imported { extensions: 1 } => "imported 1 extension".into(),
-        Response::Imported { extensions } => format!("imported {extensions} extensions"),
+        Response::Imported { extensions, skipped } => {
+            let what = if *extensions == 1 { "extension" } else { "extensions" };
+            let skipped =
+                if *skipped > 0 { format!(", skipped {skipped} that exist") } else { String::new() };
+            format!("imported {extensions} {what}{skipped}")
+        }
         Response::Tenant(view) => sheet(view),
         Response::Second(view) => sheet(view),
         Response::Extension(view) => sheet(view),

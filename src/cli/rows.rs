@@ -2,7 +2,8 @@
 
 use super::grammar::Format;
 use super::{Exit, NotDone, client, print, refuse};
-use crate::account::{Number, TenantCode};
+use crate::account::{AccountId, TenantCode};
+use crate::base::cell::guarded;
 use crate::config::Config;
 use crate::service::admin::{
     AuditView, ExtensionView, Narrow, Page, Refusal, Request, Response, Row, Search,
@@ -12,14 +13,14 @@ use std::io::{ErrorKind, Write};
 /// What is exported.
 pub(super) enum Pages {
     /// Lines of the audit, the oldest first.
-    Audit { tenant: Option<TenantCode>, number: Option<Number>, narrow: Narrow, format: Format },
+    Audit { tenant: Option<TenantCode>, number: Option<AccountId>, narrow: Narrow, format: Format },
     /// Extensions, as CSV that import reads.
     Extensions { tenant: Option<TenantCode> },
 }
 
 /// Columns of an export of extensions: those of import, without the password, and what is useful beside.
-const EXTENSIONS: [&str; 9] =
-    ["tenant", "extension", "name", "email", "role", "state", "app", "devices", "station"];
+const EXTENSIONS: [&str; 10] =
+    ["tenant", "extension", "name", "email", "role", "numbers", "state", "app", "devices", "station"];
 
 /// Prints all pages to standard output. A reader that has gone away wants no more, which is no error.
 pub(super) fn export(config: &Config, pages: Pages) -> Exit {
@@ -95,7 +96,7 @@ fn audit(
             Format::Csv => {
                 let mut csv = csv::Writer::from_writer(&mut out);
                 for row in &rows {
-                    csv.write_record(row.cells())?;
+                    csv.write_record(row.cells().iter().map(|text| guarded(text).into_owned()))?;
                 }
                 csv.flush()?;
             }
@@ -119,10 +120,12 @@ fn extensions(out: impl Write, ask: impl FnOnce() -> Result<Response, NotDone>) 
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(EXTENSIONS)?;
     for row in rows {
-        let ExtensionView { tenant, extension, name, email, role, state, app, devices, station, .. } = row;
-        let devices = devices.to_string();
+        let ExtensionView { tenant, extension, name, email, role, .. } = row;
+        let ExtensionView { numbers, state, app, devices, station, .. } = row;
+        let (numbers, devices) = (numbers.replace(' ', ";"), devices.to_string());
         let [email, station] = [email, station].map(Option::unwrap_or_default);
-        csv.write_record([tenant, extension, name, email, role, state, app, devices, station])?;
+        let cells = [tenant, extension, name, email, role, numbers, state, app, devices, station];
+        csv.write_record(cells.iter().map(|text| guarded(text).into_owned()))?;
     }
     csv.flush()?;
     Ok(())

@@ -1,7 +1,7 @@
 //! How a command names an extension: `TENANT EXT` (two words) or its login name (one word with a
 //! hyphen, which neither a tenant's code nor a number has).
 
-use crate::account::{LoginName, Number, StationId, TenantCode};
+use crate::account::{AccountId, LoginName, Number, StationId, TenantCode};
 use clap::Args;
 
 /// What a command line says wrong about names; exit code 2.
@@ -37,7 +37,7 @@ pub struct WhoMaybeDevice {
 #[derive(Debug, Args)]
 pub struct WhoDeviceName {
     /// The tenant's code and the extension's number, or its login name (200-acme); then the device
-    /// and what it shall be called
+    /// and what it shall be called: at most 64 characters, or "" for its model
     #[arg(required = true, num_args = 3..=4, value_names = ["TENANT EXT|LOGIN", "ID", "NAME"])]
     words: Vec<String>,
 }
@@ -58,11 +58,20 @@ pub struct WhoDesk {
     words: Vec<String>,
 }
 
-/// Everything, a tenant or an extension.
+/// An extension or a station.
+#[derive(Debug, Args)]
+pub struct WhoOrDesk {
+    /// The tenant's code and the extension's number or the station's ID, or its login name (200-acme, desk1-acme)
+    #[arg(required = true, num_args = 1..=2, value_names = ["TENANT EXT|STATION|LOGIN"])]
+    words: Vec<String>,
+}
+
+/// Everything, a tenant, an extension or a station.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// A tenant's code, or with an extension's number behind it, or a login name (200-acme)
-    #[arg(num_args = 0..=2, value_names = ["TENANT [EXT]|LOGIN"])]
+    /// A tenant's code, or with an extension's number or a station's ID behind it, or a login name (200-acme,
+    /// desk1-acme)
+    #[arg(num_args = 0..=2, value_names = ["TENANT [EXT|STATION]|LOGIN"])]
     words: Vec<String>,
 }
 
@@ -149,18 +158,27 @@ impl WhoDesk {
     }
 }
 
+impl WhoOrDesk {
+    /// The login name.
+    ///
+    /// # Errors
+    /// If the words name none.
+    pub fn login(&self) -> Result<LoginName, Misnamed> {
+        account(&self.words)
+    }
+}
+
 impl Place {
-    /// The tenant and the number, as far as they are named.
+    /// The tenant, and the number of an extension or the ID of a station, as far as they are named.
     ///
     /// # Errors
     /// If the words have no such form.
-    pub fn narrowed(&self) -> Result<(Option<TenantCode>, Option<Number>), Misnamed> {
+    pub fn narrowed(&self) -> Result<(Option<TenantCode>, Option<AccountId>), Misnamed> {
         match self.words.as_slice() {
             [] => Ok((None, None)),
             [tenant] if !tenant.contains('-') => Ok((Some(read(tenant)?), None)),
             words => {
-                let (login, rest) = login(words)?;
-                nothing(rest)?;
+                let login = account(words)?;
                 Ok((Some(read(login.tenant())?), Some(read(login.number())?)))
             }
         }
@@ -179,12 +197,25 @@ impl Place {
     /// # Errors
     /// If the words name none.
     pub fn login(&self) -> Result<LoginName, Misnamed> {
-        if let Some(Ok(station)) = station(&self.words) {
-            return Ok(station);
+        account(&self.words)
+    }
+}
+
+/// The extension or the station that one or two words name.
+fn account(words: &[String]) -> Result<LoginName, Misnamed> {
+    match words {
+        [login, rest @ ..] if login.contains('-') => {
+            nothing(rest)?;
+            LoginName::of_account(login).map_err(|error| Misnamed(format!("{login:?}: {error}")))
         }
-        let (login, rest) = login(&self.words)?;
-        nothing(rest)?;
-        Ok(login)
+        [tenant, id, rest @ ..] => {
+            nothing(rest)?;
+            let (tenant, id): (TenantCode, AccountId) = (read(tenant)?, read(id)?);
+            Ok(LoginName::of_either(&id, &tenant))
+        }
+        _ => Err(missing(
+            "the extension or the station: TENANT EXT, TENANT STATION, or its login name such as 200-acme",
+        )),
     }
 }
 
@@ -307,6 +338,17 @@ mod tests {
         for line in ["acme 200", "200-acme"] {
             assert_eq!(place(line), Some((Some("acme".into()), Some("200".into()))), "{line}");
         }
-        assert_eq!(place("acme x"), None);
+        for line in ["acme desk1", "desk1-acme"] {
+            assert_eq!(place(line), Some((Some("acme".into()), Some("desk1".into()))), "{line}");
+        }
+        for line in ["acme x", "acme Desk1", "Desk1-acme", "desk1-acme 2", "acme 200 desk1"] {
+            assert_eq!(place(line), None, "{line}");
+        }
+        let either = |line| WhoOrDesk { words: words(line) }.login().ok().map(|login| login.to_string());
+        assert_eq!(
+            (either("acme desk1"), either("200-acme")),
+            (Some("desk1-acme".into()), Some("200-acme".into()))
+        );
+        assert_eq!((either("acme"), either("")), (None, None));
     }
 }

@@ -9,7 +9,7 @@ use crate::account::LoginName;
 use crate::base::flow::Flow;
 use crate::base::time::Now;
 use crate::digest::challenge::{self, Stale};
-use crate::digest::{Credentials, CredentialsError, Judgement, NonceRef, Outcome, Role};
+use crate::digest::{Credentials, CredentialsError, Judgement, NonceRef, Outcome, Role, Sha256};
 use crate::directory::sign_in::{Attempt, Consequence};
 use crate::licence::DeviceId;
 use crate::sip::{Message, Name};
@@ -115,10 +115,10 @@ impl Core {
 
     /// Answers with a fresh challenge.
     pub(super) fn challenge(&mut self, now: Now, flow: Flow, request: &Message, role: Role, stale: Stale) {
-        self.challenge_as(now, flow, request, role, stale, false);
+        self.challenge_as(now, flow, request, role, stale, Sha256::Unknown);
     }
 
-    /// As `challenge`; `sha256` says that this device has used SHA-256 before.
+    /// As `challenge`, of whom that is known of SHA-256.
     pub(super) fn challenge_as(
         &mut self,
         now: Now,
@@ -126,7 +126,7 @@ impl Core {
         request: &Message,
         role: Role,
         stale: Stale,
-        sha256: bool,
+        sha256: Sha256,
     ) {
         let nonce = self.nonces.mint(self.shard, now.mono, &flow);
         let offered = self.settings.algorithms.offer(request.field(Name::UserAgent), sha256);

@@ -254,9 +254,9 @@ impl Core {
             Verdict::Good(Ok(_)) => return, // not refused
             Verdict::Good(Err(refusal)) => refusal,
             Verdict::Locked(remains, _) => Refusal::Locked(remains),
-            Verdict::Downgrade => {
+            Verdict::Downgrade(sha256) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
-                return self.challenge_as(now, flow, message, Role::Proxy, Stale::No, true);
+                return self.challenge_as(now, flow, message, Role::Proxy, Stale::No, sha256);
             }
             Verdict::Wrong(consequence) => {
                 return self.after_wrong(now, flow, message, fresh, Role::Proxy, consequence);

@@ -167,10 +167,10 @@ impl Core {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Refused(refusal.number()));
                 self.refuse_register(now, flow, message, &username, refusal);
             }
-            Verdict::Downgrade => {
+            Verdict::Downgrade(sha256) => {
                 self.nonces.settle(fresh.nonce, fresh.hash, Outcome::Wrong(0));
                 self.meters.register(RegisterOutcome::Challenged);
-                self.challenge_as(now, flow, message, Role::Server, Stale::No, true);
+                self.challenge_as(now, flow, message, Role::Server, Stale::No, sha256);
             }
             Verdict::Wrong(consequence) => {
                 self.meters.register(RegisterOutcome::Wrong);

@@ -68,6 +68,17 @@ pub enum Algorithms {
     List(AlgorithmList),
 }
 
+/// What is known of the SHA-256 of whoever is challenged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sha256 {
+    /// Nothing.
+    Unknown,
+    /// Its device has used it before.
+    Used,
+    /// Its tenant takes nothing else.
+    Demanded,
+}
+
 /// One or two different algorithms.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AlgorithmList(&'static [Algorithm]);
@@ -86,12 +97,14 @@ impl AlgorithmList {
 }
 
 impl Algorithms {
-    /// What is offered to a phone with this User-Agent, which has or has not used SHA-256 before.
+    /// What is offered to a phone with this User-Agent. Where SHA-256 is demanded, MD5 is not beside it.
     #[must_use]
-    pub fn offer(&self, user_agent: Option<&[u8]>, used_sha256: bool) -> &'static [Algorithm] {
+    pub fn offer(&self, user_agent: Option<&[u8]>, sha256: Sha256) -> &'static [Algorithm] {
         match self {
+            Self::List(list) if sha256 == Sha256::Demanded && list.0.contains(&Algorithm::Sha256) => SHA256,
             Self::List(list) => list.0,
-            Self::Auto if used_sha256 || user_agent.is_some_and(speaks_sha256) => SHA256_FIRST,
+            Self::Auto if sha256 == Sha256::Demanded => SHA256,
+            Self::Auto if sha256 == Sha256::Used || user_agent.is_some_and(speaks_sha256) => SHA256_FIRST,
             Self::Auto => MD5,
         }
     }
@@ -235,7 +248,10 @@ mod tests {
             (list(MD5_FIRST),  None,                                           false, MD5_FIRST),
         ];
         for (algorithms, agent, used, offer) in rows {
-            assert_eq!(algorithms.offer(agent.map(str::as_bytes), used), offer, "{agent:?}");
+            let known = if used { Sha256::Used } else { Sha256::Unknown };
+            assert_eq!(algorithms.offer(agent.map(str::as_bytes), known), offer, "{agent:?}");
+            let demanded = algorithms.offer(agent.map(str::as_bytes), Sha256::Demanded);
+            assert_eq!(demanded, if algorithms == list(MD5) { MD5 } else { SHA256 }, "{agent:?}");
         }
         #[rustfmt::skip]
         let rows = [

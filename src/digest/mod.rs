@@ -15,7 +15,7 @@ pub mod hash;
 pub mod nonce;
 mod ring;
 
-pub use challenge::{Algorithms, Role};
+pub use challenge::{Algorithms, Role, Sha256};
 pub use credentials::{Credentials, CredentialsError};
 pub use hash::{Algorithm, Ha1, Response};
 pub use nonce::{Judgement, NonceRef, NonceText, Nonces, Outcome};

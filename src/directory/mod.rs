@@ -107,8 +107,13 @@ impl Directory {
     }
 
     /// Puts an extension in as its record says. If it is there, what refreshes have changed since
-    /// is kept: of a binding that both know, the later turn counts.
+    /// is kept: of a binding that both know, the later turn counts. Where its password opens no phone, nobody
+    /// signs in by it here, but whoever still has the one before it is known.
     pub fn put(&self, record: ExtensionRecord, credentials: Option<Credentials>, now: Now) {
+        let credentials = credentials.map(|known| {
+            let ha1 = if record.opens_phones() { known.ha1 } else { self.guard.decoy().clone() };
+            Credentials { ha1, ..known }
+        });
         let tenant = self.tenant(record.login.tenant());
         let (login, has) = (record.login.clone(), record.numbers.clone());
         let had = match self.entries.entry(login.clone()) {

@@ -142,6 +142,26 @@ impl Directory {
         })
     }
 
+    /// The name by which failures are counted of somebody who typed this. It depends on the text and on which
+    /// tenants there are, never on who is there: so nobody learns from it whom there is.
+    ///
+    /// | what was typed, the first that fits | counted by |
+    /// |-------------------------------------|------------|
+    /// | the login name of a tenant that there is | the login name |
+    /// | main number of a tenant that there is, and extension | the login name that they stand for |
+    /// | anything else, direct numbers among it | its one form ([`Typed::stand_in`]) |
+    #[must_use]
+    pub fn counted_as(&self, typed: &Typed) -> String {
+        let login = typed.login.clone().filter(|login| self.tenant(login.tenant()).is_some());
+        let main = || {
+            let (text, extension) = typed.main.as_ref()?;
+            let may_be = self.numbers.anywhere(text);
+            let tenants = may_be.iter().filter_map(|number| self.main_numbered(number));
+            only(tenants.map(|code| LoginName::of(extension, &code)))
+        };
+        login.or_else(main).map_or_else(|| typed.stand_in(), |login| login.to_string())
+    }
+
     fn of_main(&self, text: &str, extension: &Number) -> Option<LoginName> {
         let may_be = self.numbers.anywhere(text);
         let tenants = may_be.iter().filter_map(|number| self.main_numbered(number));
@@ -282,6 +302,29 @@ mod tests {
         }
         let split = directory.identify(&Typed::of_main("(604) 555-0100", "202"));
         assert_eq!(split.unwrap().as_str(), "202-acme");
+    }
+
+    /// None of it depends on who is there.
+    #[test]
+    fn by_what_failures_are_counted() {
+        let directory = company();
+        for (typed, counted) in [
+            ("201-acme", "201-acme"),
+            (" 299-ACME ", "299-acme"),
+            ("604 555 0100 x202", "202-acme"),
+            ("+1 (604) 555-0100 ext. 299", "299-acme"),
+            ("604 555 0100 299", "299-acme"),
+            ("604 555 0101 x299", "number 5550101 299"),
+            ("+1 604 555 0199", "number 5550199"),
+            ("6045550199", "number 5550199"),
+            ("604-5550199", "number 5550199"),
+            ("604-5550177", "number 5550177"),
+            ("201-nobody", "201-nobody"),
+            ("Bob", "bob"),
+            ("", ""),
+        ] {
+            assert_eq!(directory.counted_as(&Typed::read(typed)), counted, "{typed}");
+        }
     }
 
     #[test]

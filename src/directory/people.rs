@@ -4,6 +4,7 @@
 
 use super::Directory;
 use super::sign_in::{Consequence, locked};
+use crate::account::number_form;
 use crate::account::portal::BrowserId;
 use crate::base::flow::Flow;
 use crate::base::time::{Mono, Now};
@@ -16,8 +17,10 @@ use std::net::IpAddr;
 pub struct Person<'a> {
     /// By which name, in its one form.
     pub name: &'a str,
-    /// Whether there is such an extension.
+    /// Whether there is an extension of that very name.
     pub acquaintance: Acquaintance,
+    /// Whom it means, by whatever name; shown with a lock.
+    pub login: Option<&'a str>,
     /// To what.
     pub scope: Scope,
     /// From where.
@@ -46,6 +49,14 @@ impl Person<'_> {
         }
     }
 
+    /// The name that is shown with a lock; empty for nobody's.
+    fn shown(&self) -> &str {
+        match self.acquaintance {
+            Acquaintance::Known => self.name,
+            Acquaintance::Stranger => self.login.unwrap_or_default(),
+        }
+    }
+
     fn policy(&self, directory: &Directory) -> Policy {
         let tenant = self.name.split_once('-').and_then(|(_, code)| directory.tenant(code));
         tenant.map_or(self.policy, |tenant| self.policy.of_tenant(&tenant.policies))
@@ -67,7 +78,7 @@ impl Directory {
         let attempt = person.seen(self);
         let policy = person.policy(self);
         let mut people = locked(&self.guard.people);
-        let watch = people.failing(person.scope, attempt.identity, person.acquaintance, person.name);
+        let watch = people.failing(person.scope, attempt.identity, person.acquaintance, person.shown());
         self.guard.failed(&attempt, watch, &policy, now)
     }
 
@@ -75,7 +86,7 @@ impl Directory {
     pub fn person_used_previous(&self, person: &Person<'_>, epoch: u32) -> Previous {
         let attempt = person.seen(self);
         let mut people = locked(&self.guard.people);
-        let watch = people.failing(person.scope, attempt.identity, person.acquaintance, person.name);
+        let watch = people.failing(person.scope, attempt.identity, person.acquaintance, person.shown());
         watch.previous_password_seen(epoch, None, attempt.source)
     }
 
@@ -95,7 +106,12 @@ impl Directory {
     /// Ends the locks of a person and forgets all failures: an administrator said so, or the extension
     /// is gone.
     pub fn forget_person(&self, name: &str) {
-        locked(&self.guard.people).forget(self.guard.identity(name));
+        let numbers = self.with(name, |entry| entry.numbers.clone()).unwrap_or_default();
+        let mut people = locked(&self.guard.people);
+        people.forget(self.guard.identity(name));
+        for number in &numbers {
+            people.forget_stranger(self.guard.identity(&number_form(number)));
+        }
     }
 
     /// Puts back the locks that a record has.
@@ -141,6 +157,7 @@ mod tests {
         Person {
             name,
             acquaintance: if name.starts_with('2') { Acquaintance::Known } else { Acquaintance::Stranger },
+            login: None,
             scope: Scope::Portal,
             from: [192, 0, 2, last].into(),
             origin: Origin::Foreign,
@@ -235,6 +252,29 @@ mod tests {
         }
         directory.person_signed_in(at(1), &person("201-acme", 1, None));
         assert!(matches!(directory.person_failed(at(1), &person("201-acme", 1, None)), Consequence::Counted));
+    }
+
+    /// The lock of somebody's number is shown and ended as theirs, and is not the lock of their name.
+    #[test]
+    fn a_number_is_watched_apart_and_cleared_with_whose_it_is() {
+        let directory = directory();
+        let mut record = ExtensionRecord::new(LoginName::parse("201-acme").unwrap(), String::new(), None);
+        record.numbers = vec!["+16045550199".into()];
+        directory.put(record, None, at(0));
+        let form = number_form("+16045550199");
+        let number = |last| Person {
+            acquaintance: Acquaintance::Stranger,
+            login: Some("201-acme"),
+            ..person(&form, last, None)
+        };
+        for last in 1..=5 {
+            let _ = directory.person_failed(at(0), &number(last));
+        }
+        assert_eq!(refused(&directory, at(0), &number(9)), Some(Duration::from_secs(900)));
+        assert_eq!(refused(&directory, at(0), &person("201-acme", 9, None)), None);
+        assert_eq!(directory.locked_people(at(0).mono), ["201-acme"]);
+        directory.forget_person("201-acme");
+        assert_eq!(refused(&directory, at(0), &number(9)), None);
     }
 
     #[test]

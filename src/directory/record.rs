@@ -98,6 +98,12 @@ impl ExtensionRecord {
         }
     }
 
+    /// Whether phones may use its password: not one that was mailed and must be changed first.
+    #[must_use]
+    pub fn opens_phones(&self) -> bool {
+        !self.portal.as_ref().is_some_and(|portal| portal.must_change)
+    }
+
     /// What it is of.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -7,7 +7,7 @@ use crate::account::tenant::Policies;
 use crate::base::flow::Flow;
 use crate::base::limit;
 use crate::base::time::{Mono, Now, Wall};
-use crate::digest::{Algorithm, Algorithms, Credentials, Ha1};
+use crate::digest::{Algorithm, Algorithms, Credentials, Ha1, Sha256};
 use crate::licence::{DeviceId, Evidence, Who};
 use crate::lockout::{
     self, Ban, Bans, Bar, Before, Begun, Excused, IdentityHash, Lock, Origin, People, Policy, Proof, Scope,
@@ -63,6 +63,11 @@ impl Guard {
             told: Mutex::new((0, 0)),
             lifting: Mutex::default(),
         }
+    }
+
+    /// What those are verified against who have no password.
+    pub(super) const fn decoy(&self) -> &Ha1 {
+        &self.decoy
     }
 
     pub(super) fn identity(&self, login: &str) -> IdentityHash {
@@ -151,12 +156,14 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether the response may be by its algorithm, from a device that has or has not used SHA-256.
-    fn algorithm_will_do(&self, policies: Option<&Policies>, used_sha256: bool) -> bool {
+    /// Why the response may not be by its algorithm, from a device that has or has not used SHA-256.
+    fn downgrade(&self, policies: Option<&Policies>, used_sha256: bool) -> Option<Sha256> {
         let algorithm = self.credentials.algorithm();
-        let demanded =
-            policies.is_some_and(|policies| policies.require_sha256) && algorithm == Algorithm::Md5;
-        !demanded && self.algorithms.accepts(algorithm, used_sha256)
+        let demanded = policies.is_some_and(|policies| policies.require_sha256);
+        if demanded && algorithm == Algorithm::Md5 {
+            return Some(Sha256::Demanded);
+        }
+        (!self.algorithms.accepts(algorithm, used_sha256)).then_some(Sha256::Used)
     }
 }
 
@@ -219,8 +226,9 @@ pub enum Verdict<T> {
     Wrong(Consequence),
     /// The secret was not looked at, for this much longer, because of this.
     Locked(Duration, Bar),
-    /// The secret is right, but by MD5 from a device that has used SHA-256: no failure, no sign-in.
-    Downgrade,
+    /// The secret is right, but by MD5 from a device that has used SHA-256, or whose tenant takes nothing
+    /// else: no failure, no sign-in.
+    Downgrade(Sha256),
 }
 
 impl Directory {
@@ -258,8 +266,8 @@ impl Directory {
             return Verdict::Wrong(self.guard.failed(&seen, &mut entry.watch, &policy, now));
         }
         let sha256 = who.device().and_then(|id| entry.licence.device(id)).is_some_and(|device| device.sha256);
-        if !attempt.algorithm_will_do(policies, sha256) {
-            return Verdict::Downgrade;
+        if let Some(sha256) = attempt.downgrade(policies, sha256) {
+            return Verdict::Downgrade(sha256);
         }
         if claimed == Trust::None || !entry.watch.is_clear() {
             let seen = attempt.seen(self.guard.identity(attempt.login), claimed);

@@ -15,11 +15,8 @@
 
 use super::ladder::ip_of;
 use super::{Device, DeviceId, Keys, Licence, TRAILS_MAX, Trace, Trail, Who};
-use crate::base::limit::DEVICES_MAX;
+use crate::base::limit::{DEVICE_NAME_CHARS_MAX, DEVICES_MAX};
 use crate::base::time::Wall;
-
-/// Longest name of a device, in characters.
-const NAME_CHARS_MAX: usize = 64;
 
 /// Why a licence refuses a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -170,19 +167,21 @@ impl Licence {
         true
     }
 
-    /// Gives a device a name of at most 64 characters (the rest is cut); an empty one gives it its
-    /// model back. Says whether there is such a
-    /// device.
+    /// Gives a device a name of at most [`DEVICE_NAME_CHARS_MAX`] (the rest is cut: whoever asks people has
+    /// refused it); an empty one gives it its model back. Says whether there is such a device.
     pub fn rename(&mut self, id: DeviceId, name: &str) -> bool {
         let Some(device) = self.device_mut(id) else { return false };
-        let name: String = name.chars().filter(|char| !char.is_control()).take(NAME_CHARS_MAX).collect();
+        let name: String =
+            name.chars().filter(|char| !char.is_control()).take(DEVICE_NAME_CHARS_MAX).collect();
         device.name = if name.trim().is_empty() { device.model.clone() } else { name.trim().to_owned() };
         true
     }
 
-    /// Disables the app and clears its activations. The bindings of its devices are to be removed.
+    /// Disables the app and clears its activations. The bindings of its devices are to be removed. An app
+    /// that was never enabled counts as one that was, so that the first password does not enable it.
     pub fn disable(&mut self) {
         self.enabled = false;
+        self.generation = self.generation.max(1);
         self.devices = Vec::new();
     }
 

@@ -123,6 +123,17 @@ fn ids_are_never_used_again_and_the_revoked_longest_ago_is_forgotten_first() {
 }
 
 #[test]
+fn an_app_that_was_disabled_before_it_was_ever_enabled_is_no_new_one() {
+    let mut licence = Licence::default();
+    licence.disable();
+    assert_eq!((licence.enabled, licence.generation), (false, 1));
+    licence.disable();
+    assert_eq!(licence.generation, 1);
+    licence.enable();
+    assert_eq!((licence.enabled, licence.generation), (true, 2));
+}
+
+#[test]
 fn records_survive_the_store() {
     let phone = Phone::new().instance(A);
     let (mut licence, bindings) = licence(&[(&phone, Some(LATER)), (&Phone::new(), None)]);

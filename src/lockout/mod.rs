@@ -30,7 +30,19 @@
 //!
 //! **After a right secret** a trusted side forgets its failures; an untrusted sign-in makes the
 //! identity forget the failures *from its own source*, and the source forget this identity. Those of
-//! other sources stay: else a phone that refreshes would give an attacker elsewhere new guesses.
+//! other sources stay: else a phone that refreshes would give an attacker elsewhere new guesses. A side whose
+//! trust has ended is untrusted here too.
+//!
+//! **What one source can lock**, however few failures (`m`) the tenants' policies allow ([`Sources`]):
+//!
+//! | It guesses | It is banned | It has locked |
+//! |------------|--------------|---------------|
+//! | in turn at 4 identities or more, m > 1 | at the 10th failure, or the (4 (m - 1) + 1)th if that is sooner | none |
+//! | at one after another, or in turn at 2 or 3, or m = 1 | by the failure that would lock a second one | one |
+//!
+//! None can be had in the second row: at the only identity that it ever fails at it looks like that one's
+//! owner, and where the first failure locks there is nothing to see before. "Has locked" is by its own
+//! failures alone; to a lock that others began it may add.
 //!
 //! Everything that decides is on the [`Mono`](crate::base::time::Mono) axis, so a jump of the civil
 //! clock moves no lock; `Wall` times are for the record, and for what must outlive the process.
@@ -295,7 +307,8 @@ pub fn after_failure(
             return if ended { Outcome::TrustEnded(attempt.trust) } else { Outcome::Counted };
         }
         Counts::SourceThenIdentity => {
-            if sources.fail(attempt.source, attempt.identity, now.mono) {
+            let alone = watch.would_lock_alone(attempt, policy, now.mono);
+            if sources.fail(attempt.source, attempt.identity, policy, alone, now.mono) {
                 return Outcome::Banned(bans.begin(attempt.source, sources.policy().duration, now));
             }
         }
@@ -306,7 +319,7 @@ pub fn after_failure(
 
 /// Forgets what a right secret excuses. Costs nothing where no failure is remembered.
 pub fn after_success(attempt: &Attempt<'_>, watch: &mut Watch, now: Now) -> Excused {
-    match attempt.trust {
+    match watch.holds(attempt.trust, now.mono) {
         Trust::None => {
             watch.excuse(attempt.source, now.mono);
             Excused::Source

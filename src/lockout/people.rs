@@ -1,6 +1,7 @@
 //! Failures at the portal's password and at PINs: one watch for each identity and scope, all of them in
 //! bounded tables. Known identities and strangers have a table each, so that no flood of made-up names
-//! pushes out what is known of a real one.
+//! pushes out what is known of a real one. Whoever types a direct number is watched as a stranger by that
+//! number, whosever it is: else it would tell that it is somebody's.
 
 use super::recent::Recent;
 use super::{Attempt, Bans, IdentityHash, Lock, Scope, Standing, Watch};
@@ -50,7 +51,7 @@ impl People {
     }
 
     /// The watch of somebody who has just failed, or used the previous password: for
-    /// [`after_failure`](super::after_failure). `name` is shown with a lock of a known one.
+    /// [`after_failure`](super::after_failure). `name` is shown with a lock; empty for nobody's.
     pub fn failing(
         &mut self,
         scope: Scope,
@@ -99,10 +100,18 @@ impl People {
         }
     }
 
-    /// The names of known identities under a lock, with its scope; a name stands there once for each.
-    pub fn locked(&self, now: Mono) -> impl Iterator<Item = (&str, Scope)> {
-        let locked = self.known.iter().filter(move |(_, watched)| watched.watch.locked(now).is_some());
-        locked.map(|((scope, _), watched)| (&*watched.name, scope))
+    /// As [`forget`](Self::forget) of what is watched as a stranger's because it must not tell whose it is.
+    pub fn forget_stranger(&mut self, identity: IdentityHash) {
+        for scope in [Scope::Sip, Scope::Portal, Scope::Pin] {
+            self.strangers.remove((scope, identity));
+        }
+    }
+
+    /// The locks of known identities, by name; a name stands there once for each.
+    pub fn locked(&self, now: Mono) -> impl Iterator<Item = (&str, &Lock)> {
+        let watched = self.known.iter().chain(self.strangers.iter()).map(|(_, watched)| watched);
+        let known = watched.filter(|watched| !watched.name.is_empty());
+        known.filter_map(move |watched| Some((&*watched.name, watched.watch.lock(now)?)))
     }
 
     fn table(&self, acquaintance: Acquaintance) -> &Recent<(Scope, IdentityHash), Watched> {
@@ -141,7 +150,7 @@ mod tests {
         people.restore("201-acme", identity, lock(Scope::Portal), at(100));
         people.restore("201-acme", identity, lock(Scope::Pin), at(100));
         let locked =
-            |people: &People, at: Now| people.locked(at.mono).map(|(_, scope)| scope).collect::<Vec<_>>();
+            |people: &People, at: Now| people.locked(at.mono).map(|(_, lock)| lock.scope).collect::<Vec<_>>();
         assert_eq!(locked(&people, at(100)), [Scope::Portal, Scope::Pin]);
         assert_eq!(locked(&people, at(899)).len(), 2);
         assert_eq!(locked(&people, at(900)), []);

@@ -1,8 +1,8 @@
 //! Sources that fail: how often, and at how many identities.
 
-use super::IdentityHash;
 use super::counter::{Counter, seconds};
 use super::recent::Recent;
+use super::{FAILURES_MAX, IdentityHash, Policy};
 use crate::base::limit::{SOURCE_IDENTITIES_MAX, SOURCES_MAX};
 use crate::base::time::Mono;
 use smallvec::SmallVec;
@@ -27,7 +27,8 @@ pub struct SourcePolicy {
 }
 
 impl Default for SourcePolicy {
-    /// 10 failures over 4 identities within 15 minutes ban for 15 minutes.
+    /// 10 failures over 4 identities within 15 minutes ban for 15 minutes: if need be sooner, and if need be
+    /// over longer ([`Sources::fail`]).
     fn default() -> Self {
         let quarter = Duration::from_secs(900);
         Self { failures_max: 10, identities_min: 4, window: quarter, duration: quarter }
@@ -44,7 +45,26 @@ pub struct Sources {
 #[derive(Clone, Debug, Default)]
 struct Suspect {
     failures: Counter,
-    identities: SmallVec<[(IdentityHash, u32); 4]>,
+    identities: SmallVec<[Tried; 4]>,
+    /// The identity that it locked alone, which is remembered as long.
+    locked: Option<Tried>,
+}
+
+/// An identity that a source failed at.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    identity: IdentityHash,
+    last_s: u32,
+    /// How long it is remembered.
+    window_s: u32,
+    /// How many failures lock it.
+    failures_max: u8,
+}
+
+impl Tried {
+    const fn is_recent(&self, now_s: u32) -> bool {
+        now_s.saturating_sub(self.last_s) < self.window_s
+    }
 }
 
 impl Sources {
@@ -72,23 +92,55 @@ impl Sources {
         self.len() == 0
     }
 
-    /// Counts a failure of a source at an identity; whether that is the one too many, after which
-    /// counting begins anew. Only for failures that are evidence ([`counts`](super::counts)).
-    pub fn fail(&mut self, source: IpAddr, identity: IdentityHash, now: Mono) -> bool {
-        let policy = self.policy;
+    /// Counts a failure of a source at an identity, under that one's policy; whether that is the one too many,
+    /// after which counting begins anew. Only for failures that are evidence ([`counts`](super::counts)).
+    ///
+    /// It is one too many also where fewer failures than the source's policy says would lock the first of as
+    /// many identities as that says, guessed at in turn; and where it would lock an identity alone
+    /// (`locks_alone`) though it has just locked another one so. What is remembered reaches back as far as the
+    /// identities' own windows do.
+    pub fn fail(
+        &mut self,
+        source: IpAddr,
+        identity: IdentityHash,
+        policy: &Policy,
+        locks_alone: bool,
+        now: Mono,
+    ) -> bool {
+        let own = self.policy;
+        let seconds_of = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        let now_s = seconds(now);
+        let tried = Tried {
+            identity,
+            last_s: now_s,
+            window_s: seconds_of(own.window.max(policy.window)),
+            failures_max: policy.failures_max.clamp(1, FAILURES_MAX),
+        };
         let suspect = self.suspects.touch(source);
-        let failures_max = policy.failures_max.clamp(1, SOURCE_FAILURES_MAX);
-        let failures = suspect.failures.fail(0, failures_max, policy.window, now);
-        let (now_s, window_s) = (seconds(now), u32::try_from(policy.window.as_secs()).unwrap_or(u32::MAX));
-        suspect.identities.retain(|(_, last_s)| now_s.saturating_sub(*last_s) < window_s);
+        suspect.identities.retain(|known| known.is_recent(now_s));
         let free = suspect.identities.len() < SOURCE_IDENTITIES_MAX;
-        match suspect.identities.iter_mut().find(|(known, _)| *known == identity) {
-            Some((_, last_s)) => *last_s = now_s,
-            None if free => suspect.identities.push((identity, now_s)),
+        match suspect.identities.iter_mut().find(|known| known.identity == identity) {
+            Some(known) => *known = tried,
+            None if free => suspect.identities.push(tried),
             None => {}
         }
-        let identities_min = policy.identities_min.min(SOURCE_IDENTITIES_MAX);
-        let reached = failures >= failures_max && suspect.identities.len() >= identities_min;
+        let identities_min = own.identities_min.min(SOURCE_IDENTITIES_MAX);
+        let (mut window_s, mut least) = (tried.window_s, tried.failures_max);
+        for known in &suspect.identities {
+            window_s = window_s.max(known.window_s);
+            least = least.min(known.failures_max);
+        }
+        let in_turn = identities_min * usize::from(least.saturating_sub(1)) + 1;
+        let failures_max = own.failures_max.clamp(1, SOURCE_FAILURES_MAX);
+        let window = Duration::from_secs(window_s.into());
+        let failures = suspect.failures.fail(0, failures_max, window, now);
+        let many = failures >= failures_max.min(in_turn) && suspect.identities.len() >= identities_min;
+        let before = suspect.locked.filter(|known| known.is_recent(now_s));
+        let another = locks_alone && before.is_some_and(|known| known.identity != identity);
+        if locks_alone {
+            suspect.locked = Some(Tried { window_s: window_s.max(seconds_of(policy.duration)), ..tried });
+        }
+        let reached = many || another;
         if reached {
             self.suspects.remove(source);
         }
@@ -99,7 +151,7 @@ impl Sources {
     /// stay counted, so that an attacker with one good account is not excused by it.
     pub fn excuse(&mut self, source: IpAddr, identity: IdentityHash) {
         if let Some(suspect) = self.suspects.get_mut(source) {
-            suspect.identities.retain(|(known, _)| *known != identity);
+            suspect.identities.retain(|known| known.identity != identity);
         }
     }
 }

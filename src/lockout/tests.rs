@@ -219,9 +219,8 @@ fn failures_older_than_the_window_do_not_count() {
 
 #[test]
 fn guessing_in_turn_is_banned_before_any_identity_locks() {
-    for (identities, failures_max) in
-        [(4, 5), (5, 5), (9, 5), (9, 3), (9, 2), (20, 5), (20, 2), (500, 5), (4, 20)]
-    {
+    let cases = [4, 5, 9, 16, 20, 500].into_iter().flat_map(|many| [2, 3, 5, 20].map(|max| (many, max)));
+    for (identities, failures_max) in cases {
         let mut world = World::new();
         world.policy.failures_max = failures_max;
         let mut banned_at = None;
@@ -237,7 +236,8 @@ fn guessing_in_turn_is_banned_before_any_identity_locks() {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(banned_at, Some(9), "{identities} identities, limit {failures_max}");
+        let expected = (4 * (u64::from(failures_max) - 1) + 1).min(10) - 1;
+        assert_eq!(banned_at, Some(expected), "{identities} identities, limit {failures_max}");
         assert!(world.watches.values().all(|watch| watch.locked(at(100).mono).is_none()));
         assert!(world.right(&trusted(Trust::KnownFlow(PHONE), ip(1)), at(100)), "the office's own phone");
         assert!(world.right(&Attempt { origin: Origin::Listed, ..guess(1, ip(1)) }, at(100)));
@@ -246,13 +246,72 @@ fn guessing_in_turn_is_banned_before_any_identity_locks() {
     }
 }
 
+/// What a source has locked when it is banned, and by which of its failures it is.
+fn until_banned(failures_max: u8, gap_s: u64, whom: impl Fn(u64) -> u64) -> (usize, u64) {
+    let mut world = World::new();
+    world.policy = Policy { failures_max, window: Duration::from_secs(3600), ..Policy::default() };
+    let (mut locked, mut looked) = (0, 0);
+    for n in 0..400 {
+        match world.wrong(&guess(whom(n), ip(1)), at(n * gap_s)) {
+            Some(Outcome::Banned(_)) => return (locked, looked + 1),
+            Some(Outcome::Locked(_)) => (locked, looked) = (locked + 1, looked + 1),
+            Some(_) => looked += 1,
+            None => {}
+        }
+    }
+    panic!("limit {failures_max}: never banned, {locked} locked");
+}
+
+/// However few failures lock, and in whatever order it guesses.
+#[test]
+fn a_source_locks_no_more_than_one_identity_alone() {
+    for (failures_max, in_turn, one_by_one) in [
+        (1, (1, 2), (1, 2)),
+        (2, (0, 5), (1, 4)),
+        (3, (0, 9), (1, 6)),
+        (5, (0, 10), (1, 10)),
+        (20, (0, 10), (1, 40)),
+    ] {
+        let max = u64::from(failures_max);
+        for identities in [4, 7, 50] {
+            assert_eq!(until_banned(failures_max, 1, |n| n % identities), in_turn, "{identities}, {max}");
+        }
+        assert_eq!(until_banned(failures_max, 1, |n| n / max), one_by_one, "limit {max}");
+        // Too slowly for the source's own window, but not for that of the identities.
+        assert_eq!(until_banned(failures_max, 300, |n| n % 4), in_turn, "slowly, limit {max}");
+        for few in [2, 3] {
+            let (locked, _) = until_banned(failures_max, 1, |n| n % few);
+            assert_eq!(locked, 1, "{few} in turn, limit {max}");
+        }
+    }
+}
+
+#[test]
+fn what_others_failed_at_is_not_locked_by_one_source_alone() {
+    let mut world = World::new();
+    for identity in 1..=3 {
+        world.wrong(&guess(identity, ip(9 + identity as u32)), at(0));
+        for n in 1..=4 {
+            let outcome = world.wrong(&guess(identity, ip(1)), at(n));
+            assert_eq!(matches!(outcome, Some(Outcome::Locked(_))), n == 4, "{identity} {n}");
+        }
+    }
+    // The same one over and over is no other one.
+    let mut world = World::new();
+    for n in 0..10_000 {
+        let outcome = world.wrong(&guess(1, ip(1)), at(n));
+        assert!(!matches!(outcome, Some(Outcome::Banned(_))), "a phone with an old password, {n}");
+    }
+}
+
 #[test]
 fn a_source_is_banned_only_for_many_identities_and_only_by_proof() {
     let mut world = World::new();
-    for n in 0..200 {
-        let outcome = world.wrong(&guess(n % 3, ip(1)), at(n));
-        assert!(!matches!(outcome, Some(Outcome::Banned(_))), "three phones with old passwords, {n}");
+    for n in 0..8 {
+        let outcome = world.wrong(&guess(n % 2, ip(1)), at(n));
+        assert_eq!(outcome, Some(Outcome::Counted), "two people who mistype, {n}");
     }
+    assert_eq!(world.sources.len(), 1);
     let mut world = World::new();
     for n in 0..200 {
         let attempt = Attempt { proof: Proof::Missing, ..guess(n, ip(1)) };
@@ -302,6 +361,7 @@ fn a_side_that_fails_loses_only_its_own_trust() {
 #[test]
 fn a_right_secret_excuses_its_own_side_or_source() {
     let (known, elsewhere) = (Trust::KnownFlow(PHONE), Trust::Elsewhere(PHONE));
+    let ended = Trust::Elsewhere(DeviceId(9));
     for (name, fails, succeeds, excused) in [
         ("mistyped, then right", guess(1, ip(1)), guess(1, ip(1)), true),
         ("someone else failed", guess(1, ip(1)), guess(1, ip(2)), false),
@@ -309,15 +369,23 @@ fn a_right_secret_excuses_its_own_side_or_source() {
         ("known flow", trusted(known, ip(1)), trusted(known, ip(1)), true),
         ("elsewhere", trusted(elsewhere, ip(1)), trusted(elsewhere, ip(2)), true),
         ("a copied key fails, the phone goes on", trusted(elsewhere, ip(1)), trusted(known, ip(2)), false),
+        ("its trust has ended: as anyone", trusted(ended, ip(1)), trusted(ended, ip(1)), true),
+        ("its trust has ended: others' failures stay", guess(1, ip(1)), trusted(ended, ip(2)), false),
     ] {
         let mut world = World::new();
+        for _ in 0..5 {
+            world.wrong(&trusted(ended, ip(1)), at(0));
+        }
         for n in 0..4 {
             world.wrong(&fails, at(n));
         }
         assert!(world.right(&succeeds, at(4)), "{name}");
-        assert_eq!(world.watches[&1].is_clear(), excused, "{name}: memory is given back");
         assert_eq!(world.wrong(&fails, at(5)) == Some(Outcome::Counted), excused, "{name}");
     }
+    let mut world = World::new();
+    world.wrong(&guess(1, ip(1)), at(0));
+    assert!(world.right(&guess(1, ip(1)), at(1)));
+    assert!(world.watches[&1].is_clear(), "memory is given back");
     let mut world = World::new();
     for n in 0..8 {
         world.wrong(&guess(n % 4, ip(1)), at(n));

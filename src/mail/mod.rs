@@ -41,11 +41,11 @@ pub enum CarryError {
     /// The mail server is not there, not as it should be, or wants something else of us.
     #[error("the mail server: {0}")]
     Server(String),
-    /// The mail server does not take this message.
+    /// The mail server does not take this message, now (4xx) or at all (5xx).
     #[error("the mail server refused a message with {0}")]
     Refused(u16),
-    /// The mail server could not be told the address.
-    #[error("an address that no mail server is told")]
+    /// The mail server cannot be told an address: it is none, or is beyond ASCII.
+    #[error("an address that the mail server cannot be told")]
     BadAddress,
 }
 

@@ -1,7 +1,8 @@
 //! Whose an access key is that somebody shows.
 //!
 //! A wrong secret, an id that is nobody's, and a key whose owner may not act any more have one answer
-//! and, up to the comparison of the secret, one cost.
+//! and, up to the comparison of the secret, one cost. A person's keys end when the password is changed or reset,
+//! as every other login does.
 
 use super::Services;
 use super::admin::Actor;

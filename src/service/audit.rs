@@ -172,6 +172,7 @@ pub fn of_tenant(tenant: &Tenant) -> Known {
         (policies.question_required, "question_required", "true".into()),
         (policies.random_password_by_mail, "random_password_by_mail", "true".into()),
         (policies.two_step_required, "two_step_required", "true".into()),
+        (policies.require_sha256, "require_sha256", "true".into()),
         (mails.prefix != usual.prefix, "mail_prefix", format!("{:?}", mails.prefix)),
         (sender.is_some(), "mail_sender", format!("{:?}", sender.map_or("", |sender| sender))),
         (mails.new_device != usual.new_device, "mail_new_device", mails.new_device.to_string()),

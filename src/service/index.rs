@@ -167,7 +167,11 @@ pub fn is_same_email(one: &str, other: &str) -> bool {
 }
 
 /// Whether nobody else has a number: neither as a direct number nor, in another tenant, as the main one.
-fn is_free(view: &View<'_>, number: &str, login: &LoginName) -> Result<bool, StoreError> {
+/// Whether nobody but this extension has a number.
+///
+/// # Errors
+/// As [`Table::get`].
+pub(super) fn is_free(view: &View<'_>, number: &str, login: &LoginName) -> Result<bool, StoreError> {
     let claimed = NUMBERS.get(view, &[digits(number)])?.map(|row| row.value);
     if let Some(other) = claimed.filter(|other| other != login)
         && names(view, &other, number)?

@@ -2,8 +2,13 @@
 //!
 //! A mail is owed with the change it tells of, in one record. Here it is written, handed over, and then
 //! leaves the record: a crash between the two hands the same message over again, under the same name,
-//! and loses none. While the carrier fails, all mails wait; it is tried again with growing pauses. A mail
-//! that a mail server refuses by itself waits alone, and is given up after three days.
+//! and loses none.
+//!
+//! | what fails | then |
+//! |------------|------|
+//! | the carrier, or the store before the mail is handed over | all wait, with growing pauses; after each it is another extension's turn |
+//! | the mail server refuses one mail | its extension waits alone, with growing pauses; after three days the mail is given up |
+//! | the store, when the mail is to leave the record | nothing else is handed over until it has |
 
 use super::Services;
 use super::queue::{Aside, Waiting};
@@ -159,10 +164,14 @@ pub async fn run(services: Services, sender: Sender, waiting: Waiting, meters: M
                 aside.remove(&login);
                 pause = PAUSE_MIN;
             }
-            Ok(Sent::Some) => aside.put(login),
+            Ok(Sent::Some) => {
+                aside.put(login);
+                pause = PAUSE_MIN;
+            }
             Err(hindrance) => {
                 meters.count(Outcome::Failed);
-                waiting.add(login);
+                // Not the same one next: it may be what the carrier fails at.
+                aside.put(login);
                 let pause_s = pause.as_secs();
                 tracing::warn!(error = %hindrance, pause_s, "a mail was not handed over; it is tried again");
                 tokio::select! {
@@ -201,7 +210,7 @@ impl Sender {
                 Err(Unwritten::Never(outcome)) => {
                     meters.count(outcome);
                     tracing::warn!(kind, outcome = outcome.label(), "a mail will not be sent");
-                    settle(services, login, mail.number).await?;
+                    settle(services, login, mail.number).await;
                     continue;
                 }
             };
@@ -222,7 +231,7 @@ impl Sender {
                 }
                 Err(error) => return Err(error.into()),
             }
-            settle(services, login, mail.number).await?;
+            settle(services, login, mail.number).await;
         }
         Ok(all)
     }
@@ -305,7 +314,17 @@ impl Sender {
     }
 }
 
-async fn settle(services: &Services, login: &LoginName, number: u32) -> Result<(), StoreError> {
+/// A mail leaves the record. However long that takes: one that was handed over is not sent once more.
+async fn settle(services: &Services, login: &LoginName, number: u32) {
+    let mut pause = PAUSE_MIN;
+    while let Err(error) = try_settle(services, login, number).await {
+        tracing::warn!(%error, "a mail that is done with could not be settled; it is tried again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+async fn try_settle(services: &Services, login: &LoginName, number: u32) -> Result<(), StoreError> {
     let login = login.clone();
     let job = services.store.run(move |txn| {
         let Some(row) = extension(txn, &login)? else { return Ok(()) };

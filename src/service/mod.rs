@@ -83,12 +83,6 @@ impl Services {
     }
 }
 
-/// Whether phones may use a record's password: not one that was mailed and must be changed first.
-#[must_use]
-pub fn opens_phones(record: &ExtensionRecord) -> bool {
-    !record.portal.as_ref().is_some_and(|portal| portal.must_change)
-}
-
 fn unseal(sealer: &Sealer, record: &ExtensionRecord) -> Result<Option<Credentials>, SealError> {
     let Some(sealed) = &record.credentials else { return Ok(None) };
     let ha1 = |sealed: &SealedCredentials| {

@@ -195,7 +195,6 @@ fn load_entries(
         let credentials = unseal(sealer, &record)
             .map_err(|error| OpenError::Seal { login: record.login.to_string(), error })?;
         directory.restore_person(&record, now);
-        let credentials = credentials.filter(|_| super::opens_phones(&record));
         directory.put(record, credentials, now);
         Ok::<(), OpenError>(())
     };

@@ -2,19 +2,43 @@
 
 use crate::account::LoginName;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Extensions whose records owe something: at most each once.
+/// Extensions whose records owe something: at most each once. They take turns: whichever is added again and
+/// again, each other one comes before it.
 #[derive(Clone, Debug, Default)]
-pub struct Waiting(Arc<(Mutex<BTreeSet<LoginName>>, Notify)>);
+pub struct Waiting(Arc<(Mutex<Turns>, Notify)>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    logins: BTreeSet<LoginName>,
+    last: Option<LoginName>,
+}
+
+impl Turns {
+    /// The first behind the last one, or the first.
+    fn next(&mut self) -> Option<LoginName> {
+        let behind = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.logins.range::<LoginName, _>((behind, Bound::Unbounded)).next();
+        let next = next.or_else(|| self.logins.first())?.clone();
+        self.logins.remove(&next);
+        self.last = Some(next.clone());
+        Some(next)
+    }
+}
 
 impl Waiting {
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// This one owes some.
     pub fn add(&self, login: LoginName) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).insert(login);
+        self.turns().logins.insert(login);
         self.0.1.notify_one();
     }
 
@@ -24,8 +48,8 @@ impl Waiting {
     /// Cancel safe.
     pub(super) async fn take(&self) -> LoginName {
         loop {
-            let first = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
-            match first {
+            let next = self.turns().next();
+            match next {
                 Some(login) => return login,
                 None => self.0.1.notified().await,
             }
@@ -33,8 +57,8 @@ impl Waiting {
     }
 }
 
-/// Those for which it was tried in vain while it went well for others: each has a pause of its own, twice as
-/// long after each failure.
+/// Those for which it was tried in vain: each has a pause of its own, twice as long after each failure, in
+/// which it is others' turn.
 #[derive(Debug)]
 pub(super) struct Aside {
     pauses: BTreeMap<LoginName, (Instant, Duration)>,
@@ -77,5 +101,27 @@ impl Aside {
             waiting.add(login.clone());
             *due = now + self.longest;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_turn_whoever_is_added_again() {
+        let login = |number: u32| LoginName::parse(&format!("{number}-acme")).unwrap();
+        let waiting = Waiting::default();
+        (200..203).for_each(|number| waiting.add(login(number)));
+        let mut taken = Vec::new();
+        for _ in 0..6 {
+            let next = waiting.turns().next().unwrap();
+            waiting.add(login(200));
+            waiting.add(next.clone());
+            taken.push(next);
+        }
+        assert_eq!(taken, [200, 201, 202, 200, 201, 202].map(login));
+        (0..3).for_each(|_| assert!(waiting.turns().next().is_some()));
+        assert_eq!(waiting.turns().next(), None, "each once");
     }
 }

@@ -72,7 +72,18 @@ fn a_policy_random_password_by_mail_exists_and_is_off_by_default() {
 fn and_such_a_password_must_be_changed_at_first_sign_in() {
     let place = Place::with(&["201"]);
     place.change(&json!({ "random_password_by_mail": true }));
+    let mut forgotten = place.phone("201").registered();
     place.tell("POST", "201", "/password/reset");
+    // A phone that nobody has told counts once, and locks nobody out: neither now nor once it was changed.
+    let mut still_tries = || {
+        for _ in 0..12 {
+            assert_eq!(forgotten.register().status(), 401);
+        }
+        let devices = place.tell("GET", "201", "/devices")["items"].clone();
+        assert!(devices[0]["previous_password"].is_string(), "{devices}");
+        assert_eq!(place.shown("201")["locked_until"], Value::Null);
+    };
+    still_tries();
     let mail = place.mail("201", "with this one", 1);
     let mailed = mail.split_once("with this one:\r\n\r\n").unwrap().1.split_once("\r\n").unwrap().0;
     assert_eq!(place.phone("201").with_password(mailed).register().status(), 401, "it opens no phone");
@@ -91,5 +102,6 @@ fn and_such_a_password_must_be_changed_at_first_sign_in() {
     assert_eq!(change(NEW).status, 204);
     assert_eq!(browser.get("/api/v1/me").status, 200);
     assert_eq!(browser.ask("PUT", "/api/v1/me/pin", Some(&pin)).status, 200);
+    still_tries();
     place.phone("201").with_password(NEW).registered();
 }

@@ -296,6 +296,41 @@ fn same_counting_same_lock() {
     }
 }
 
+/// However the names are written, and whatever policy their tenant has.
+#[test]
+fn same_counting_same_lock_in_any_notation() {
+    let place = Place::with(&["201"]);
+    let own = 1000 + place.tenant.trim_start_matches('t').parse::<u32>().unwrap();
+    let main = format!("778557{own}");
+    let numbers = [format!("236556{own}"), format!("236558{own}")];
+    place.change(&json!({ "main_number": format!("+1{main}"), "max_failures": 2, "duration_s": 3600 }));
+    place.set("PATCH", "201", "", &json!({ "add_numbers": [format!("+1{}", numbers[0])] })).is(200);
+    let [known, unknown] = [0, 1].map(|at| {
+        let (number, name) = (&numbers[at], ["201", "299"][at]);
+        let tries = [
+            number.clone(),
+            number.clone(),
+            format!("+1 {number}"),
+            place.login(name),
+            format!("{} {}", &number[..3], &number[3..]),
+            format!("+1 {main} x{name}"),
+            format!("1{number}"),
+            format!("{main} ext. {name}"),
+            number.clone(),
+        ];
+        let answers = (100 + 20 * at as u8..).zip(&tries).map(|(last, typed)| {
+            let answer = place.browser_at(last).try_in(typed, WRONG);
+            let minutes = answer.header("retry-after").map(|_| answer.retry_after().div_ceil(60));
+            (answer.status, minutes)
+        });
+        answers.collect::<Vec<_>>()
+    });
+    assert_eq!(known, unknown);
+    let statuses: Vec<u16> = known.iter().map(|one| one.0).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 403, 403, 403, 403]);
+    assert_eq!((known[5].1, known[6].1), (Some(60), Some(15)));
+}
+
 /// > No enumeration.
 ///
 /// Of the requests that need no sign-in, none answers otherwise for somebody who is there.

@@ -31,7 +31,7 @@ pub enum Tenant {
     #[command(group = ArgGroup::new("something").required(true).multiple(true)
         .args(["name", "max_devices", "max_failures", "lock_window_s", "lock_duration_s", "language",
             "main_number", "password_policy", "question_required", "random_password_by_mail",
-            "two_step_required", "mail_prefix", "mail_sender", "mail_new_device", "mail_locked"]))]
+            "two_step_required", "require_sha256", "mail_prefix", "mail_sender", "mail_new_device", "mail_locked"]))]
     Set {
         /// Its code
         code: TenantCode,
@@ -95,6 +95,9 @@ pub struct Policy {
     /// Whether two-step verification cannot be left off
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
     pub two_step_required: Option<bool>,
+    /// Whether its phones must sign in by SHA-256
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no())]
+    pub require_sha256: Option<bool>,
     /// What stands before the subject of every mail; "" for nothing
     #[arg(long, value_name = "TEXT")]
     pub mail_prefix: Option<String>,

@@ -77,7 +77,12 @@ pub enum Command {
     /// What was done, by whom, to whom
     #[command(subcommand, arg_required_else_help = true)]
     Audit(Audit),
-    /// Print the extensions of a tenant, or all, as CSV that import reads; without passwords
+    /// Print the extensions of a tenant, or all, as CSV that import reads
+    ///
+    /// It has tenant,extension,name,email,role,numbers,state,app,devices,station. Not in it are passwords,
+    /// PINs, second factors and keys, the activated devices themselves, and at which station an agent is.
+    /// A tenant's extensions are all disabled while it is suspended, and are told so. A text that a
+    /// spreadsheet would take for a formula has an apostrophe before it, which import takes off.
     Export {
         /// The tenant's code
         tenant: Option<TenantCode>,
@@ -91,8 +96,17 @@ pub enum Command {
     /// Two-step verification of people
     #[command(subcommand, arg_required_else_help = true)]
     Second(Second),
-    /// Add extensions from a CSV file with the columns tenant,extension,name,email,password
+    /// Add extensions from a CSV file with a header; of a file with a fault nothing is imported
+    ///
+    /// The columns tenant,extension,name,email must be there; an email may be empty. There may be password
+    /// (without one the extension is still to be invited), role (user or admin), numbers (direct numbers
+    /// with a semicolon between two), and state, of which only "disabled" counts. app,devices,station, which
+    /// export tells besides, are not taken over. Groups of 1,000 rows are stored whole or not at all; if an
+    /// import stops between two, it says how many extensions were imported.
     Import {
+        /// Leave alone what exists, instead of refusing the file
+        #[arg(long)]
+        skip_existing: bool,
         /// The file; - is standard input
         file: PathBuf,
     },

@@ -2,7 +2,7 @@
 
 use crate::base::time::Wall;
 use crate::cli::when::when;
-use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName, WhoMaybeDevice};
+use crate::cli::who::{Place, Who, WhoDevice, WhoDeviceName, WhoMaybeDevice, WhoOrDesk};
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
 
@@ -38,9 +38,9 @@ pub enum AnyAlgorithm {
 /// Verbs of `lock`.
 #[derive(Debug, Subcommand)]
 pub enum Lock {
-    /// List locks and bans: all, of a tenant, or of an extension
+    /// List locks and bans: all, of a tenant, or of an extension or a station
     List(Place),
-    /// End a lock of an extension, or a ban of a source address
+    /// End a lock of an extension or a station, or a ban of a source address
     #[command(
         override_usage = "stationmaster lock clear TENANT EXT\n       stationmaster lock clear LOGIN\n       stationmaster lock clear --source ADDRESS"
     )]
@@ -57,13 +57,13 @@ pub enum Lock {
 /// Verbs of `binding`.
 #[derive(Debug, Subcommand)]
 pub enum Binding {
-    /// List an extension's live bindings
-    List(Who),
+    /// List the live bindings of an extension or a station
+    List(WhoOrDesk),
     /// Remove one binding, or all
     Remove {
         #[command(flatten)]
         #[allow(missing_docs)]
-        who: Who,
+        who: WhoOrDesk,
         /// Only the binding with this Contact URI
         #[arg(long, value_name = "URI")]
         contact: Option<String>,
@@ -73,7 +73,7 @@ pub enum Binding {
 /// Verbs of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// List what was done: everywhere, to a tenant, or to an extension; the newest last
+    /// List what was done: everywhere, to a tenant, or to an extension or a station; the newest last
     List {
         #[command(flatten)]
         #[allow(missing_docs)]

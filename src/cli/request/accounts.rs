@@ -35,6 +35,7 @@ fn settings(name: Option<String>, policy: Policy) -> TenantSettings {
         question_required: policy.question_required,
         random_password_by_mail: policy.random_password_by_mail,
         two_step_required: policy.two_step_required,
+        require_sha256: policy.require_sha256,
         mail_prefix: policy.mail_prefix,
         mail_sender: policy.mail_sender,
         mail_new_device: policy.mail_new_device,

@@ -73,7 +73,7 @@ pub(super) fn todo(command: Command) -> Result<Todo, Stop> {
         Command::Secrets(Secrets::Rotate) => Request::SecretsRotate,
         Command::Key(verb) => key(verb)?,
         Command::Second(verb) => second(&verb)?,
-        Command::Import { file } => Request::Import { csv: file_text(&file)? },
+        Command::Import { file, skip_existing } => Request::Import { csv: file_text(&file)?, skip_existing },
     };
     Ok(Todo::Configured(Configured::Ask(Box::new(request))))
 }

@@ -99,6 +99,7 @@ impl From<Refusal> for Problem {
             | R::NoEmail(_)
             | R::LastAdministrator(_)
             | R::NoSecondFactor(_)
+            | R::SecondRequired(_)
             | R::NoTexts
             | R::NoMobile(_)
             | R::TextRefused

@@ -36,7 +36,11 @@ async fn published() {}
 const REFUSALS: &[(&str, &str)] = &[
     ("400", "Parameters, header fields or fields of the body are wrong; each is named"),
     ("401", "No access key or session was shown, or one that opens nothing"),
-    ("403", "This is not yours to ask, whether or not it is there"),
+    (
+        "403",
+        "This is not yours to ask, whether or not it is there; or by session: the password must be changed, or \
+         two-step verification set up, first",
+    ),
     ("404", "What the path names is not there"),
     ("408", "The body took too long"),
     ("409", "It does not fit what there is"),

@@ -288,7 +288,8 @@ async fn enable(
 
 #[utoipa::path(put, path = "/api/v1/tenants/{tenant}/extensions/{number}/password", tag = "extensions",
     params(ExtensionPath), request_body = PasswordChange,
-    responses((status = 200, description = "Every login with the old one has ended", body = PasswordSet)))]
+    responses((status = 200, description = "Every login with the old one has ended, and so have its access keys",
+        body = PasswordSet)))]
 /// Set a password, or make one
 async fn set_password(
     State(api): State<Api>,

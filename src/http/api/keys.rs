@@ -73,6 +73,8 @@ async fn list(State(api): State<Api>, caller: Caller, OfExtension(login): OfExte
     params(ExtensionPath), request_body = NewKey,
     responses((status = 201, description = "The key; its secret is shown this once", body = KeyMade)))]
 /// Make a key of an extension, or a new secret for it
+///
+/// It is refused once its person's password is changed, reset or set.
 async fn add(
     State(api): State<Api>,
     caller: Caller,

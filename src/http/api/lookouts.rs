@@ -4,7 +4,7 @@ use super::Api;
 use super::answer::{Answered, Audit, Done, Locks};
 use super::names::{ExtensionPath, OfExtension, OfSource, OfTenant, SourcePath, TenantPath};
 use super::query::Query;
-use crate::account::{LoginName, Number, TenantCode};
+use crate::account::{AccountId, LoginName, TenantCode};
 use crate::base::limit::HTTP_PAGE_ROWS_MAX;
 use crate::http::problem::Problem;
 use crate::service::admin::{Caller, Condition, Narrow, Request};
@@ -28,8 +28,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/tenants/{tenant}/extensions/{number}/audit", get(audit))
 }
 
-/// The tenant and the number of an extension.
-fn parts(login: &LoginName) -> (Option<TenantCode>, Option<Number>) {
+/// The tenant of an extension or a station, and its number or ID.
+pub(super) fn parts(login: &LoginName) -> (Option<TenantCode>, Option<AccountId>) {
     (login.tenant().parse().ok(), login.number().parse().ok())
 }
 
@@ -37,7 +37,7 @@ fn parts(login: &LoginName) -> (Option<TenantCode>, Option<Number>) {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code)]
-struct AuditQuery {
+pub(super) struct AuditQuery {
     /// Only so many of the newest
     #[param(minimum = 1, maximum = 1000)]
     last: Option<u32>,
@@ -55,7 +55,15 @@ struct AuditQuery {
     after: Option<String>,
 }
 
-fn lines(mut query: Query, tenant: Option<TenantCode>, number: Option<Number>) -> Result<Request, Problem> {
+/// What is asked of the audit.
+///
+/// # Errors
+/// If the query has faults.
+pub(super) fn lines(
+    mut query: Query,
+    tenant: Option<TenantCode>,
+    number: Option<AccountId>,
+) -> Result<Request, Problem> {
     let last = query.number("last", 1, HTTP_PAGE_ROWS_MAX).unwrap_or(super::query::PAGE_ROWS);
     let narrow = Narrow {
         since: query.get("since"),

@@ -28,8 +28,8 @@ pub(super) fn routes() -> Router<Api> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeviceChange {
-    /// What people call it.
-    #[schema(min_length = 1, max_length = 128)]
+    /// What people call it; an empty text for its model.
+    #[schema(max_length = 64)]
     name: String,
 }
 

@@ -1,7 +1,8 @@
 //! Stations over HTTP, the agents at them, and what became of registrations.
 
-use super::answer::{Answered, Done, History, PasswordSet, Stations};
+use super::answer::{Answered, Audit, Bindings, Done, History, Locks, PasswordSet, Stations};
 use super::extensions::new_password;
+use super::lookouts::{AuditQuery, lines, parts};
 use super::names::{ExtensionPath, OfExtension, OfStation, OfTenant, StationPath, TenantPath};
 use super::query::Query;
 use super::{Api, Body};
@@ -10,7 +11,7 @@ use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{Caller, Condition, Request, StationView};
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{delete, get, put};
+use axum::routing::{get, put};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
@@ -22,7 +23,11 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
     set,
     set_password,
     remove,
+    locks,
     unlock,
+    bindings,
+    remove_bindings,
+    audit,
     login,
     logout,
     history,
@@ -38,7 +43,9 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/tenants/{tenant}/stations", get(list).post(add))
         .route(STATION, get(show).patch(set).delete(remove))
         .route(&format!("{STATION}/password"), put(set_password))
-        .route(&format!("{STATION}/locks"), delete(unlock))
+        .route(&format!("{STATION}/locks"), get(locks).delete(unlock))
+        .route(&format!("{STATION}/bindings"), get(bindings).delete(remove_bindings))
+        .route(&format!("{STATION}/audit"), get(audit))
         .route(&format!("{STATION}/history"), get(history))
         .route(&format!("{EXTENSION}/station"), put(login).delete(logout))
         .route(&format!("{EXTENSION}/history"), get(history_of_extension))
@@ -194,6 +201,52 @@ async fn remove(
     condition: Condition,
 ) -> Answered {
     api.change(caller, condition, Request::StationRemove { login }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/stations/{station}/locks", tag = "stations",
+    params(StationPath), responses((status = 200, description = "Its locks", body = Locks)))]
+/// List the locks of a station
+async fn locks(State(api): State<Api>, caller: Caller, OfStation(login): OfStation) -> Answered {
+    let (tenant, number) = parts(&login);
+    api.look(caller, Request::LockList { tenant, number }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/stations/{station}/bindings", tag = "stations",
+    params(StationPath), responses((status = 200, description = "Its live bindings", body = Bindings)))]
+/// List the bindings of a station
+async fn bindings(State(api): State<Api>, caller: Caller, OfStation(login): OfStation) -> Answered {
+    api.look(caller, Request::BindingList { login }).await
+}
+
+#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/stations/{station}/bindings", tag = "stations",
+    params(StationPath,
+        ("contact" = Option<String>, Query, description = "Only the binding with this Contact URI")),
+    responses((status = 200, description = "They are gone", body = Done)))]
+/// Remove one binding of a station, or all
+async fn remove_bindings(
+    State(api): State<Api>,
+    caller: Caller,
+    OfStation(login): OfStation,
+    condition: Condition,
+    mut query: Query,
+) -> Answered {
+    let contact = query.text("contact");
+    query.end()?;
+    api.change(caller, condition, Request::BindingRemove { login, contact }).await
+}
+
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/stations/{station}/audit", tag = "stations",
+    params(StationPath, AuditQuery),
+    responses((status = 200, description = "What was done to it", body = Audit)))]
+/// List what was done to a station
+async fn audit(
+    State(api): State<Api>,
+    caller: Caller,
+    OfStation(login): OfStation,
+    query: Query,
+) -> Answered {
+    let (tenant, number) = parts(&login);
+    api.look(caller, lines(query, tenant, number)?).await
 }
 
 #[utoipa::path(delete, path = "/api/v1/tenants/{tenant}/stations/{station}/locks", tag = "stations",

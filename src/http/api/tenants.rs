@@ -88,6 +88,8 @@ struct TenantChange {
     random_password_by_mail: Option<bool>,
     /// Whether two-step verification cannot be left off.
     two_step_required: Option<bool>,
+    /// Whether its phones must sign in by SHA-256: a right password by MD5 is answered with SHA-256 alone.
+    require_sha256: Option<bool>,
     /// What stands before the subject of mails; an empty text for nothing.
     #[schema(max_length = 32)]
     mail_prefix: Option<String>,
@@ -201,6 +203,7 @@ async fn set(
         question_required: change.question_required,
         random_password_by_mail: change.random_password_by_mail,
         two_step_required: change.two_step_required,
+        require_sha256: change.require_sha256,
         mail_prefix: change.mail_prefix,
         mail_sender: change.mail_sender,
         mail_new_device: change.mail_new_device,

@@ -6,6 +6,7 @@
 //! | without a session that goes on | 401 |
 //! | a change without the session's CSRF token | 403 |
 //! | anything but a new password where one must be set | 403 |
+//! | anything but a new password and two-step verification where the tenant requires the latter and it is off | 403 |
 
 use super::super::api::Source;
 use super::super::problem::{Fault, Problem};
@@ -91,8 +92,11 @@ pub(super) struct Member {
     pub(super) from: IpAddr,
 }
 
-/// As [`Member`], though the password must be changed.
+/// As [`Member`], though the password must be changed, or two-step verification set up.
 pub(super) struct Newcomer(pub(super) Member);
+
+/// As [`Member`], though two-step verification must be set up.
+pub(super) struct Unsecured(pub(super) Member);
 
 impl Member {
     /// As administration and the audit see them.
@@ -132,6 +136,16 @@ impl FromRequestParts<Api> for Member {
     }
 }
 
+impl FromRequestParts<Api> for Unsecured {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Newcomer(member) = Newcomer::from_request_parts(parts, api).await?;
+        changed(&member.here)?;
+        Ok(Self(member))
+    }
+}
+
 /// Who asks by the cookie of a session, for requests that access keys may ask too; none if there is no
 /// such cookie, or its session has ended.
 pub(in crate::http) async fn by_session(
@@ -163,7 +177,17 @@ pub(super) async fn enter(api: &Api, method: &Method, headers: &HeaderMap) -> Re
     Ok(Some(here))
 }
 
+/// That nothing must be done first.
 fn settled(here: &Here) -> Result<(), Problem> {
+    changed(here)?;
+    if here.second_missing {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "two-step verification must be set up first"));
+    }
+    Ok(())
+}
+
+/// That the password need not be changed first.
+fn changed(here: &Here) -> Result<(), Problem> {
     if here.must_change {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the password must be changed first"));
     }

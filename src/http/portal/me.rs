@@ -79,7 +79,7 @@ async fn show(Member { here, .. }: Member) -> Response {
 
 #[utoipa::path(post, path = "/api/v1/me/password", tag = "me", security(("session" = [])),
     request_body = PasswordChange,
-    responses((status = 204, description = "It is changed; every other login ends, this session stays")))]
+    responses((status = 204, description = "It is changed; every other login and every access key ends, this session stays")))]
 /// Change one's password
 async fn change_password(
     State(api): State<Api>,

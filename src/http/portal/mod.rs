@@ -19,7 +19,7 @@
 //! A session's cookie `__Host-session` and the browser's `__Host-device` are `Secure`, `HttpOnly`,
 //! `SameSite=Strict`. What changes something needs the header `X-CSRF-Token` besides the former, and no
 //! request that a page of another origin began is taken. Refusals: 401 (signed out, or wrong), 403
-//! (locked, with Retry-After; no CSRF token; the password must be changed first), 429 (too many tries
+//! (locked, with Retry-After; no CSRF token; the password must be changed, or two-step verification set up, first), 429 (too many tries
 //! from this source), 503 with Retry-After (the store, too many at a time, still starting).
 
 pub(super) mod guard;

@@ -1,8 +1,8 @@
 //! Two-step verification, looked after by its person.
 
 use super::super::api::{Body, tagged};
-use super::super::problem::Problem;
-use super::guard::{Member, with_field, wrong_field};
+use super::super::problem::{Problem, ProblemBody};
+use super::guard::{Member, Unsecured, with_field, wrong_field};
 use super::{Api, answer, nothing};
 use crate::service::admin::{Answer, Condition, Password, Personal, Response as Done};
 use crate::service::portal::{LastAdministrator, Method};
@@ -106,7 +106,10 @@ struct RecoveryCodes {
 #[utoipa::path(get, path = "/api/v1/me/second", operation_id = "show_second", tag = "me", security(("session" = [])),
     responses((status = 200, description = "How it stands", body = Standing)))]
 /// How it stands with one's two-step verification
-async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Response, Problem> {
+async fn show(
+    State(api): State<Api>,
+    Unsecured(Member { here, .. }): Unsecured,
+) -> Result<Response, Problem> {
     let view = api.desk()?.second(&here).await?;
     let body = Standing {
         state: view.state.to_owned(),
@@ -123,7 +126,7 @@ async fn show(State(api): State<Api>, Member { here, .. }: Member) -> Result<Res
 /// Set up two-step verification
 async fn begin(
     State(api): State<Api>,
-    member: Member,
+    Unsecured(member): Unsecured,
     condition: Condition,
     Body(Begin { password, method, mobile, confirm }): Body<Begin>,
 ) -> Result<Response, Problem> {
@@ -161,7 +164,7 @@ async fn begin(
 /// Turn two-step verification on by a first code
 async fn verify(
     State(api): State<Api>,
-    member: Member,
+    Unsecured(member): Unsecured,
     condition: Condition,
     Body(Code { code }): Body<Code>,
 ) -> Result<Response, Problem> {
@@ -199,7 +202,11 @@ fn revision(done: &Answer) -> u64 {
 }
 
 #[utoipa::path(post, path = "/api/v1/me/second/clear", tag = "me", security(("session" = [])),
-    request_body = Proof, responses((status = 204, description = "It is off")))]
+    request_body = Proof, responses(
+        (status = 204, description = "It is off"),
+        (status = 409, description = "The tenant requires it", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ))]
 /// Turn two-step verification off
 async fn clear(
     State(api): State<Api>,

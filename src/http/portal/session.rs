@@ -65,7 +65,8 @@ struct Pending {
 /// A session.
 #[derive(Serialize, ToSchema)]
 struct SignedIn {
-    /// `signed_in`, or `password_change_required`: then nothing but that can be done.
+    /// `signed_in`; or `password_change_required` or `second_factor_setup_required` (`/api/v1/me/second`): then
+    /// nothing but that can be done.
     state: &'static str,
     /// By what it is ended.
     id: String,
@@ -123,8 +124,12 @@ struct Ended {
     ended: usize,
 }
 
-const fn state(must_change: bool) -> &'static str {
-    if must_change { "password_change_required" } else { "signed_in" }
+const fn state(must_change: bool, second_missing: bool) -> &'static str {
+    match (must_change, second_missing) {
+        (true, _) => "password_change_required",
+        (false, true) => "second_factor_setup_required",
+        (false, false) => "signed_in",
+    }
 }
 
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", security(()), request_body = Credentials,
@@ -204,9 +209,9 @@ async fn sms(
 }
 
 fn opened_answer(opened: &Opened) -> Response {
-    let Opened { session, id, cookie, device, csrf, must_change } = opened;
+    let Opened { session, id, cookie, device, csrf, must_change, second_missing } = opened;
     let body = SignedIn {
-        state: state(*must_change),
+        state: state(*must_change, *second_missing),
         id: id.clone(),
         login: session.login.to_string(),
         csrf_token: csrf.clone(),
@@ -225,7 +230,7 @@ fn opened_answer(opened: &Opened) -> Response {
 /// The session of the cookie
 async fn show(State(api): State<Api>, Newcomer(Member { here, .. }): Newcomer) -> Result<Response, Problem> {
     let body = SignedIn {
-        state: state(here.must_change),
+        state: state(here.must_change, here.second_missing),
         id: here.id(),
         login: here.login().to_string(),
         csrf_token: api.desk()?.csrf(&here.hash),

@@ -1,6 +1,6 @@
 //! Passwords and the softphone app.
 
-use super::extensions::{checked_email, step};
+use super::extensions::{checked_email, readdress, step};
 use super::view::Response;
 use super::{Admin, By, Carries, Changed, NewPassword, Password, Refusal, check, row, tenant_of};
 use crate::account::life::Event;
@@ -8,7 +8,7 @@ use crate::account::password;
 use crate::account::{LoginName, MailKind};
 use crate::directory::{Credentials, ExtensionRecord};
 use crate::service::Services;
-use crate::store::Txn;
+use crate::store::{Revision, Txn};
 use std::sync::PoisonError;
 
 impl Admin {
@@ -38,7 +38,7 @@ impl Admin {
     /// A password that satisfies the tenant's policy, whatever that is, and is nobody's yet.
     pub(super) async fn password_suggest(&self, login: LoginName) -> Result<Response, Refusal> {
         let row = self.look(move |view| row(&view, &login)).await?;
-        self.terms.scope.saw(row.revision);
+        self.terms.scope.saw(Revision(row.value.edited));
         Ok(Response::Suggested { password: generate(&self.services).expose().to_owned() })
     }
 
@@ -56,7 +56,9 @@ impl Admin {
         let mails = self.defaults.mailing.carrier;
         self.change(by, login, move |record, txn| {
             let (credentials, told) = set_password(&services, record, txn, &new, Event::SetPassword)?;
-            record.email = email.or_else(|| record.email.take());
+            if email.is_some() {
+                readdress(record, email, txn.now())?;
+            }
             record.licence.enable();
             record.bindings.clear();
             let (email, unmailed) = match (&record.email, mails) {
@@ -102,11 +104,11 @@ pub(in crate::service) fn owe_password_changed(record: &mut ExtensionRecord, txn
 }
 
 /// Checks and seals a password into the record, as `event` of its life; what is told shows a generated
-/// one, this once.
+/// one, this once. The access keys of its person end with the one before.
 pub(in crate::service) fn set_password(
     services: &Services,
     record: &mut ExtensionRecord,
-    txn: &Txn<'_>,
+    txn: &mut Txn<'_>,
     new: &NewPassword,
     event: Event,
 ) -> Result<(Credentials, Response), Refusal> {
@@ -127,11 +129,19 @@ pub(in crate::service) fn set_password(
         }
     };
     step(record, event, txn.now())?;
-    record.previous = record.credentials.replace(sealed);
+    let replaced = record.credentials.replace(sealed);
+    // One that had to be changed first opened no phone: what phones still have is the one before it.
+    if record.opens_phones() {
+        record.previous = replaced;
+    }
     // Whatever let somebody set or use another one is dead.
     record.mails.withdraw_secrets();
     if let Some(portal) = &mut record.portal {
         (portal.reset, portal.must_change) = (None, false);
+        // Or whoever made one with the old password could go on.
+        for key in std::mem::take(&mut portal.keys) {
+            super::keys::forget(txn, &key)?;
+        }
     }
     // With the one before it, out of its seal as the record now has it.
     let credentials = services.unseal(record).ok().flatten().unwrap_or(credentials);

@@ -1,9 +1,10 @@
 //! The audit, read.
 
+use super::caller::source_of;
 use super::check::bad;
 use super::view::{AuditView, Response};
 use super::{Admin, Narrow, Refusal};
-use crate::account::{Number, TenantCode};
+use crate::account::{AccountId, TenantCode};
 use crate::base::limit;
 use crate::directory::record::What;
 use crate::service::audit::{About, AuditLine};
@@ -15,7 +16,7 @@ use std::ops::ControlFlow;
 /// Which lines are asked for.
 struct Wanted {
     tenant: Option<TenantCode>,
-    number: Option<Number>,
+    number: Option<AccountId>,
     narrow: Narrow,
 }
 
@@ -65,7 +66,7 @@ impl Admin {
     pub(super) async fn audit_list(
         &self,
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         last: usize,
     ) -> Result<Response, Refusal> {
@@ -89,7 +90,7 @@ impl Admin {
     pub(super) async fn audit_export(
         &self,
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         after: Option<String>,
     ) -> Result<Response, Refusal> {
@@ -147,7 +148,10 @@ fn show(line: &AuditLine) -> AuditView {
         What::LockedOut { scope, until, source } => {
             (scope.label(), "locked", Some(source.clone()), format!("until={}", until.rfc3339()))
         }
-        What::Administered { by, command } => (by.as_str(), command.as_str(), banned, change.after.clone()),
+        What::Administered { by, command } => {
+            let source = banned.or_else(|| source_of(by).map(|source| source.to_string()));
+            (by.as_str(), command.as_str(), source, change.after.clone())
+        }
     };
     AuditView {
         at: notice.at.rfc3339(),

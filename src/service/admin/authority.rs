@@ -3,7 +3,7 @@
 //! | who | may ask |
 //! |-----|---------|
 //! | an operator | everything |
-//! | an administrator | what concerns their own tenant and its extensions, but not the tenant itself; their own second factor only by their password |
+//! | an administrator | what concerns their own tenant and its extensions, but not the tenant itself; their own password and second factor only by their password |
 //! | a user | what concerns their own extension: to see it and its phones, to name and revoke devices |
 //!
 //! The admin socket lets operators in only. Over HTTP whoever is not allowed gets the same answer
@@ -118,9 +118,7 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::ExtensionEnable { login }
         | R::ExtensionInvite { login }
         | R::ExtensionRemove { login }
-        | R::PasswordSet { login, .. }
         | R::PasswordReset { login }
-        | R::AppEnable { login, .. }
         | R::AppDisable { login }
         | R::DeviceAnyAlgorithm { login, .. }
         | R::BindingRemove { login, .. }
@@ -130,7 +128,10 @@ const fn rule(request: &Request) -> (Least, Whom<'_>) {
         | R::StationShow { login }
         | R::StationSet { login, .. }
         | R::StationRemove { login } => (Administrator, Whom::Extension(login)),
-        R::SecondClear { login } => (Another, Whom::Extension(login)),
+        // Their own only by the present password: a screen left unlocked, or a key, is not worth one.
+        R::SecondClear { login } | R::PasswordSet { login, .. } | R::AppEnable { login, .. } => {
+            (Another, Whom::Extension(login))
+        }
         R::ExtensionSet { login, numbers, .. } => {
             // Whoever gives a number away must know that it is theirs to give.
             let least = if numbers.is_empty() { Administrator } else { Operator };

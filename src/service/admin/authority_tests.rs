@@ -92,14 +92,18 @@ rows! {
     DeviceRevoke { login: login(), device: 1 } => USER,
     DeviceAnyAlgorithm { login: login(), device: 1 } => ADMINISTRATOR,
     BindingList { login: login() } => USER,
+    BindingList { login: desk() } => ADMINISTRATOR,
     BindingRemove { login: login(), contact: None } => ADMINISTRATOR,
+    BindingRemove { login: desk(), contact: None } => ADMINISTRATOR,
     LockList { tenant: Some(code()), number: None } => ADMINISTRATOR,
     LockList { tenant: Some(code()), number: Some("200".parse().unwrap()) } => ADMINISTRATOR,
+    LockList { tenant: Some(code()), number: Some("desk1".parse().unwrap()) } => ADMINISTRATOR,
     LockList { tenant: None, number: None } => OPERATOR,
     LockClear { login: login() } => ADMINISTRATOR,
     BanClear { source: [192, 0, 2, 1].into() } => OPERATOR,
     AuditList { tenant: Some(code()), number: None, narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
     AuditList { tenant: Some(code()), number: Some("200".parse().unwrap()), narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
+    AuditList { tenant: Some(code()), number: Some("desk1".parse().unwrap()), narrow: Narrow::default(), last: 1 } => ADMINISTRATOR,
     AuditList { tenant: None, number: None, narrow: Narrow::default(), last: 1 } => OPERATOR,
     KeyAdd { login: Some(login()), name: "x".into() } => OWNER,
     KeyAdd { login: None, name: "x".into() } => OPERATOR,
@@ -122,7 +126,7 @@ rows! {
     SecretsRotate {} => OPERATOR,
     SecondShow { login: login() } => USER,
     SecondClear { login: login() } => ADMINISTRATOR,
-    Import { csv: Password::new(String::new()) } => OPERATOR,
+    Import { csv: Password::new(String::new()), skip_existing: false } => OPERATOR,
 }
 
 /// The commands of all requests that change something.
@@ -144,11 +148,22 @@ fn every_request_by_every_role_in_the_own_tenant_and_another() {
 }
 
 #[test]
-fn an_administrator_clears_the_second_factor_of_others_only() {
+fn an_administrator_clears_the_second_factor_and_sets_the_password_of_others_only() {
     let own = Actor::of(LoginName::parse("100-acme").unwrap(), Role::Admin);
-    let clear = |login: &str| Request::SecondClear { login: login.parse().unwrap() };
-    assert_eq!(may(&own, &clear("200-acme")), Ok(()));
-    assert!(may(&own, &clear("100-acme")).is_err());
+    let of = |login: &str| {
+        let login: LoginName = login.parse().unwrap();
+        let password = NewPassword::Generate;
+        [
+            Request::SecondClear { login: login.clone() },
+            Request::PasswordSet { login: login.clone(), password: password.clone() },
+            Request::AppEnable { login, email: None, password },
+        ]
+    };
+    for (other, self_) in of("200-acme").into_iter().zip(of("100-acme")) {
+        assert_eq!(may(&own, &other), Ok(()), "{other:?}");
+        assert!(may(&own, &self_).is_err(), "{self_:?}");
+        assert_eq!(may(&Actor::Operator, &self_), Ok(()), "{self_:?}");
+    }
 }
 
 #[test]

@@ -84,6 +84,12 @@ impl fmt::Display for Who {
     }
 }
 
+/// From where somebody asked, by what the audit has of them; nothing for the admin socket.
+pub(super) fn source_of(told: &str) -> Option<IpAddr> {
+    let open = told.strip_prefix("link ").or_else(|| told.strip_prefix("anybody "));
+    open.or_else(|| told.rsplit_once(" from ").map(|(_, source)| source))?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +119,16 @@ mod tests {
                 (Who::Caller(who.clone()).to_string().as_str(), who.account().as_str()),
                 (told, account)
             );
+            assert_eq!(source_of(told), Some(from));
+        }
+        let v6 = "2001:db8::1".parse().unwrap();
+        for (who, source) in [
+            (Who::Peer(Peer { uid: 0, pid: Some(1) }), None),
+            (Who::Peer(Peer { uid: 0, pid: None }), None),
+            (Who::Link(v6), Some(v6)),
+            (Who::Anybody(from), Some(from)),
+        ] {
+            assert_eq!(source_of(&who.to_string()), source, "{who}");
         }
     }
 }

@@ -22,6 +22,15 @@ pub(super) fn name(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A name of a device; an empty one gives it its model's back.
+pub(super) fn device_name(text: &str) -> Result<(), String> {
+    let text = text.trim();
+    if text.chars().count() > limit::DEVICE_NAME_CHARS_MAX {
+        return Err(format!("it is longer than {} characters", limit::DEVICE_NAME_CHARS_MAX));
+    }
+    if text.is_empty() { Ok(()) } else { name(text) }
+}
+
 /// An address that mail may be sent to; whether anybody reads it is another question.
 pub(super) fn email(text: &str) -> Result<(), String> {
     if is_address(text) { Ok(()) } else { Err(format!("{text:?} is no e-mail address")) }
@@ -81,5 +90,10 @@ mod tests {
         }
         assert!(name(&"ö".repeat(128)).is_ok());
         assert!(name(&"ö".repeat(129)).is_err());
+        for (text, good) in [("Jörg", true), (" ", true), ("", true), ("a\u{1b}[2J", false), ("a\tb", false)]
+        {
+            assert_eq!(device_name(text).is_ok(), good, "{text:?}");
+        }
+        assert!(device_name(&"ö".repeat(64)).is_ok() && device_name(&"ö".repeat(65)).is_err());
     }
 }

@@ -1,5 +1,6 @@
-//! Devices and bindings of an extension.
+//! Devices of an extension; bindings of an extension or a station.
 
+use super::check::{self, bad};
 use super::view::{BindingView, DeviceView, HistoryView, Response};
 use super::{Admin, By, Refusal, no_extension, row};
 use crate::account::LoginName;
@@ -69,6 +70,7 @@ impl Admin {
         Ok(Response::History(events.into_iter().map(show_event).collect()))
     }
 
+    /// Names a device; an empty name gives it its model's back.
     pub(super) async fn device_rename(
         &self,
         by: By,
@@ -76,6 +78,7 @@ impl Admin {
         device: u32,
         name: String,
     ) -> Result<Response, Refusal> {
+        check::device_name(&name).map_err(|reason| bad("name", reason))?;
         self.change(by, login, move |record, _| {
             known(record, device)?;
             record.licence.rename(DeviceId(device), &name);
@@ -134,7 +137,7 @@ impl Admin {
         login: LoginName,
         contact: Option<String>,
     ) -> Result<Response, Refusal> {
-        self.change(by, login, move |record, _| {
+        self.change_account(by, login, move |record, _| {
             let before = record.bindings.len();
             record
                 .bindings

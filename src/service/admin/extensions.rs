@@ -10,7 +10,7 @@ use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
 use crate::service::index;
-use crate::service::tables::{extension, put_edited};
+use crate::service::tables::{end_sessions, extension, put_edited};
 use crate::store::{self, Txn};
 use std::sync::Arc;
 
@@ -73,18 +73,13 @@ impl Admin {
         let changed_email = email.is_some();
         let email = checked_email(email)?;
         let numbers = self.read_numbers(&login, numbers).await?;
-        self.change(by, login, move |record, _| {
+        self.change(by, login, move |record, txn| {
             super::numbers::change(record, &numbers)?;
             if let Some(name) = name {
                 record.name = name;
             }
-            if changed_email && record.email != email {
-                record.email = email;
-                // A link that went to the address before must not outlive it.
-                record.mails.withdraw_secrets();
-                if let Some(portal) = &mut record.portal {
-                    portal.reset = None;
-                }
+            if changed_email {
+                readdress(record, email, txn.now())?;
             }
             record.role = role.unwrap_or(record.role);
             Ok(Response::Done.into())
@@ -103,6 +98,10 @@ impl Admin {
     async fn live(&self, by: By, login: LoginName, event: Event) -> Result<Response, Refusal> {
         self.change(by, login, move |record, txn| {
             step(record, event, txn.now())?;
+            if event == Event::Disable {
+                // Or they would go on once it is enabled again.
+                end_sessions(txn, &record.login)?;
+            }
             Ok(Response::Done.into())
         })
         .await
@@ -169,6 +168,29 @@ pub(super) fn step(record: &mut ExtensionRecord, event: Event, now: Wall) -> Res
     }
     if step.logins == Logins::End {
         record.bindings.clear();
+    }
+    Ok(())
+}
+
+/// Has an extension's person written to at another address, or at none. A link or a code that went to the one
+/// before must not outlive it, and one that waits must not go there.
+pub(super) fn readdress(
+    record: &mut ExtensionRecord,
+    email: Option<String>,
+    now: Wall,
+) -> Result<(), Refusal> {
+    if record.email == email {
+        return Ok(());
+    }
+    step(record, Event::Readdress, now)?;
+    record.email = email;
+    record.mails.withdraw_secrets();
+    record.mails.withdraw_codes();
+    if let Some(portal) = &mut record.portal {
+        portal.reset = None;
+        if let Some(second) = &mut portal.second {
+            second.mailed = None;
+        }
     }
     Ok(())
 }

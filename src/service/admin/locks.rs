@@ -1,8 +1,8 @@
-//! Locks of extensions and bans of sources.
+//! Locks of extensions and stations, and bans of sources.
 
 use super::view::{LockView, Response};
-use super::{Admin, By, Changed, Refusal, record, tenant};
-use crate::account::{LoginName, Number, TenantCode};
+use super::{Admin, By, Changed, Refusal, no_extension, tenant};
+use crate::account::{AccountId, LoginName, TenantCode};
 use crate::base::flow::Flow;
 use crate::base::time::Wall;
 use crate::directory::{Directory, ExtensionRecord};
@@ -18,7 +18,7 @@ impl Admin {
     pub(super) async fn lock_list(
         &self,
         of: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
     ) -> Result<Response, Refusal> {
         let now = self.now();
         // Whoever is locked has failures that memory knows; the lock itself stands in the record.
@@ -26,7 +26,10 @@ impl Admin {
         locked.retain(|login| number.as_ref().is_none_or(|number| number.as_str() == login.number()));
         self.look(move |view| {
             match (&of, &number) {
-                (Some(code), Some(number)) => drop(record(&view, &LoginName::of(number, code))?),
+                (Some(code), Some(number)) => {
+                    let login = LoginName::of_either(number, code);
+                    account(&view, &login)?.ok_or_else(|| no_extension(&view, &login))?;
+                }
                 (Some(code), None) => drop(tenant(&view, code)?),
                 _ => {}
             }

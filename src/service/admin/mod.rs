@@ -61,7 +61,7 @@ use super::index::{self, Indexed};
 use super::tables::{
     HISTORIES, TENANTS, account, end_sessions, overlay, put_edited, put_extension, table_of,
 };
-use super::{Services, opens_phones, tables};
+use super::{Services, tables};
 use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::Wall;
 use crate::directory::record::What;
@@ -248,7 +248,7 @@ impl Admin {
             R::KeyRemove { login, id } => self.key_remove(by, login, id).await,
             R::SecondShow { login } => self.second_show(login).await,
             R::SecondClear { login } => self.second_clear(by, login).await,
-            R::Import { csv } => self.import(by, csv).await,
+            R::Import { csv, skip_existing } => self.import(by, csv, skip_existing).await,
         }
     }
 
@@ -348,10 +348,7 @@ impl Admin {
             }
             let shut_out = shut_out(directory, &record.login, |device| may_connect(record, device));
             match &changed.credentials {
-                Some(credentials) => {
-                    let credentials = Some(credentials.clone()).filter(|_| opens_phones(record));
-                    extensions::put(directory, record, credentials);
-                }
+                Some(credentials) => extensions::put(directory, record, Some(credentials.clone())),
                 None => directory.refresh(record),
             }
             if changed.unlocked {

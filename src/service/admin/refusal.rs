@@ -54,7 +54,7 @@ pub enum Refusal {
         device: u32,
     },
     /// No such binding.
-    #[error("extension {0} has no such binding")]
+    #[error("{0} has no such binding")]
     NoSuchBinding(String),
     /// No such station.
     #[error("there is no station {0}")]
@@ -105,6 +105,9 @@ pub enum Refusal {
     /// There is no second factor.
     #[error("two-step verification of extension {0} is not on")]
     NoSecondFactor(String),
+    /// The tenant requires two-step verification: its people cannot turn it off.
+    #[error("tenant {0} requires two-step verification, so it cannot be turned off")]
+    SecondRequired(String),
     /// Fields are not what they must be, each with its reason.
     #[error("{}", Fields(.0))]
     BadFields(Vec<(String, String)>),
@@ -157,7 +160,7 @@ pub enum Refusal {
 /// What is wrong with one field of an import.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct RowFault {
-    /// The row, from 1; the header is row 1.
+    /// Its line in the file, from 1.
     pub row: u64,
     /// The column by name; empty if the row as a whole is wrong.
     pub column: String,
@@ -167,7 +170,7 @@ pub struct RowFault {
 
 impl fmt::Display for RowFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {}", self.row)?;
+        write!(f, "line {}", self.row)?;
         if !self.column.is_empty() {
             write!(f, ", {}", self.column)?;
         }

@@ -1,7 +1,7 @@
 //! What can be asked.
 
 use super::{Page, Search};
-use crate::account::{KeyId, LoginName, Number, Role, StationId, TenantCode};
+use crate::account::{AccountId, KeyId, LoginName, Role, StationId, TenantCode};
 use crate::base::language::Language;
 use crate::base::private::Secret;
 use crate::base::time::Wall;
@@ -135,7 +135,7 @@ pub enum Request {
     },
     LockList {
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
     },
     LockClear {
         login: LoginName,
@@ -145,13 +145,13 @@ pub enum Request {
     },
     AuditList {
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         last: usize,
     },
     AuditExport {
         tenant: Option<TenantCode>,
-        number: Option<Number>,
+        number: Option<AccountId>,
         narrow: Narrow,
         after: Option<String>,
     },
@@ -202,6 +202,8 @@ pub enum Request {
     },
     Import {
         csv: Password,
+        #[serde(default)]
+        skip_existing: bool,
     },
 }
 
@@ -345,6 +347,9 @@ pub struct TenantSettings {
     /// Whether two-step verification cannot be left off.
     #[serde(default)]
     pub two_step_required: Option<bool>,
+    /// Whether its phones must sign in by SHA-256.
+    #[serde(default)]
+    pub require_sha256: Option<bool>,
     /// What stands before the subject of mails; empty for nothing.
     #[serde(default)]
     pub mail_prefix: Option<String>,

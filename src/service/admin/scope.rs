@@ -46,7 +46,9 @@ impl Answer {
             Response::Suggested { password } => json!({ "password": password }),
             Response::Invited { email, until } => json!({ "email": email, "until": until }),
             Response::Reset { email, until } => json!({ "email": email, "until": until }),
-            Response::Imported { extensions } => json!({ "imported": extensions }),
+            Response::Imported { extensions, skipped } => {
+                json!({ "imported": extensions, "skipped": skipped })
+            }
             Response::Key { id, secret } => json!({ "id": id, "secret": secret }),
             Response::Tenant(view) => json!(view),
             Response::Extension(view) => json!(view),

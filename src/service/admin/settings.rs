@@ -55,6 +55,7 @@ pub(super) fn apply(
     policies.random_password_by_mail =
         settings.random_password_by_mail.unwrap_or(policies.random_password_by_mail);
     policies.two_step_required = settings.two_step_required.unwrap_or(policies.two_step_required);
+    policies.require_sha256 = settings.require_sha256.unwrap_or(policies.require_sha256);
     let mails = &mut policies.mails;
     if let Some(prefix) = settings.mail_prefix {
         mails.prefix = checked_prefix(&prefix)?.into();
@@ -105,6 +106,7 @@ pub(super) fn show(tenant: &Tenant, defaults: Defaults) -> TenantView {
         question_required: policies.question_required,
         random_password_by_mail: policies.random_password_by_mail,
         two_step_required: policies.two_step_required,
+        require_sha256: policies.require_sha256,
         mail_prefix: policies.mails.prefix.to_string(),
         mail_sender: policies.mails.sender.as_deref().map(str::to_owned),
         mail_new_device: policies.mails.new_device,

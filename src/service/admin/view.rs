@@ -58,6 +58,8 @@ pub enum Response {
     Imported {
         /// How many.
         extensions: u64,
+        /// How many rows were skipped, since their extension exists.
+        skipped: u64,
     },
     /// One tenant.
     Tenant(TenantView),
@@ -93,7 +95,7 @@ pub enum Response {
     Devices(Vec<DeviceView>),
     /// What became of registrations, the newest last.
     History(Vec<HistoryView>),
-    /// The bindings of an extension.
+    /// The bindings of an extension or a station.
     Bindings(Vec<BindingView>),
     /// Locks and bans.
     Locks(Vec<LockView>),
@@ -223,6 +225,8 @@ view!(
         random_password_by_mail: bool,
         /// Whether two-step verification cannot be left off.
         two_step_required: bool,
+        /// Whether its phones must sign in by SHA-256.
+        require_sha256: bool,
         /// What stands before the subject of mails.
         mail_prefix: String,
         /// Who sends mails, if not whom the configuration says.
@@ -383,11 +387,11 @@ view!(
 );
 
 view!(
-    /// A lock of an extension, or a ban of a source.
+    /// A lock of an extension or a station, or a ban of a source.
     LockView {
-        /// The extension's tenant; none for a ban.
+        /// Its tenant; none for a ban.
         tenant: Option<String>,
-        /// The extension's number; none for a ban.
+        /// The extension's number, or the station's ID; none for a ban.
         extension: Option<String>,
         /// What was tried: `sip`, `portal` or `pin`; of a ban `source`.
         scope: String,
@@ -421,16 +425,20 @@ view!(
     AuditView {
         /// When.
         at: String,
-        /// Who: a command's user and process (`uid 0 pid 4711`), the link of an invitation
-        /// (`link 192.0.2.1`), or `phone`.
+        /// Who: a command's user and process (`uid 0 pid 4711`, or `uid 0 offline` where no server ran);
+        /// over HTTP `operator by key ID from ADDRESS`, and of a person `200-acme by key ID from ADDRESS` or
+        /// `200-acme by session ID from ADDRESS`; by the phone menu `200-acme by phone station desk1 from ADDRESS`
+        /// or `… by phone device 2 from ADDRESS`; whoever has a link that was mailed, `link ADDRESS`; whoever has
+        /// shown nothing, as when a password is forgotten, `anybody ADDRESS`. What phones and browsers caused:
+        /// `phone`, or of a lock what was tried, `sip`, `portal` or `pin`.
         by: String,
         /// The command, or `activated`, `adopted`, `cloned`, `flapping`, `locked`, `banned`.
         action: String,
         /// The tenant it is about, or whose extension.
         tenant: Option<String>,
-        /// The number of the extension it is about.
+        /// The number of the extension it is about, or the ID of the station.
         extension: Option<String>,
-        /// The source address, where there was one.
+        /// The address it came from, or the source that a ban is about; none for commands on the machine.
         source: Option<String>,
         /// What differed before.
         before: String,

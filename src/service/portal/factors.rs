@@ -19,14 +19,10 @@ use crate::service::admin::{
     Admin, Answer, Bound, By, Caller, Carries, Password, Personal, Refusal, Response,
 };
 use crate::service::mailing;
-use crate::service::tables::EXTENSIONS;
-use crate::store::{Key, View};
+use crate::service::tables::TENANTS;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError};
-
-/// Extensions read at a time.
-const PAGE: usize = 1_000;
 
 /// Whether the last administrator of a tenant may turn it on: nobody there could clear it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -302,17 +298,6 @@ impl Desk {
         Ok(begun.await?)
     }
 
-    /// That there is another administrator, who could clear what this one may lose.
-    async fn warn_last(&self, login: &LoginName) -> Result<(), Refused> {
-        let own = login.clone();
-        let found = self.services().store.read(move |view| Ok(has_other(&view, &own)));
-        match found.await.map_err(Refusal::from)? {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::LastAdministrator(login.tenant().to_owned()).into()),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
-
     /// Turns on what was set up, if the code is one of it. Gives recovery codes, if there are none.
     ///
     /// # Errors
@@ -424,7 +409,8 @@ impl Desk {
     /// Turns two-step verification off.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the password is; as [`change_password`](Self::change_password) of the condition.
+    /// [`Refused::Wrong`] if the password is; [`Refusal::SecondRequired`] while the tenant says so; as
+    /// [`change_password`](Self::change_password) of the condition.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
@@ -440,7 +426,11 @@ impl Desk {
             bound.look().await?;
             self.prove(&bound, here, &password, caller.from).await?;
             let by = By::caller(caller, "second clear");
-            let cleared = bound.admin().change(by, here.login().clone(), |record, _| {
+            let cleared = bound.admin().change(by, here.login().clone(), |record, txn| {
+                let tenant = TENANTS.get(txn, &[record.login.tenant()])?;
+                if tenant.is_some_and(|tenant| tenant.value.policies.two_step_required) {
+                    return Err(Refusal::SecondRequired(record.login.tenant().to_owned()));
+                }
                 clear(record);
                 Ok(Response::Done.into())
             });
@@ -465,23 +455,5 @@ fn denied(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::Denied(_) => Refused::Wrong,
         refusal => refusal.into(),
-    }
-}
-
-/// Whether a tenant has another administrator who may sign in.
-fn has_other(view: &View<'_>, own: &LoginName) -> Result<bool, Refusal> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = EXTENSIONS.scan(view, &[own.tenant()], after.as_ref(), PAGE)?;
-        after = page.last().map(|(key, _)| key.clone());
-        let admin = |record: &ExtensionRecord| {
-            record.role == Role::Admin && record.life == crate::account::Life::Active
-        };
-        if page.iter().any(|(_, row)| admin(&row.value) && row.value.login != *own) {
-            return Ok(true);
-        }
-        if after.is_none() {
-            return Ok(false);
-        }
     }
 }

@@ -5,7 +5,7 @@
 //! | sign in: lockout, password, second factor, session | [`sign_in`] |
 //! | sessions: entered, listed, ended | [`sessions`] |
 //! | a new password | [`password`] |
-//! | two-step verification | [`factors`], [`texts`], `pending` |
+//! | two-step verification | [`factors`], [`texts`], `pending`, `last` |
 //! | a forgotten password: who asks for a link | [`forgot`] |
 //! | the link is used | [`reset`] |
 //! | the PIN of phone access | [`pin`] |
@@ -13,11 +13,24 @@
 //! | Argon2, and one sign-in after another for each person | [`argon`], [`turns`] |
 //!
 //! Known and unknown names get the same answers for the same work: an extension that there is not, that
-//! has no password or is disabled is judged by a decoy.
+//! has no password or is disabled is judged by a decoy. What is counted and what it locks follows from what
+//! was typed and from which tenants there are, not from who there is
+//! ([`counted_as`](crate::directory::Directory::counted_as)):
+//!
+//! | typed | counted and locked | by the policy of | refused by |
+//! |-------|--------------------|------------------|------------|
+//! | login name, or main number of a tenant and extension | the login name | its tenant | the login's lock |
+//! | a direct number, in any notation | the number, apart from the login | the configuration | the number's lock; by the login's too, but in the words of a wrong secret |
+//! | anything else | the text | the configuration | its own lock |
+//!
+//! So a number adds at most the configuration's few guesses to those at the login. A number's lock is shown
+//! and lifted as its extension's, and if the process ends it is the extension's from then on. A browser that
+//! is known by its cookie knows whose number it is: it is judged by the login.
 
 pub mod argon;
 pub mod factors;
 pub mod forgot;
+mod last;
 pub mod password;
 mod pending;
 pub mod pin;
@@ -47,7 +60,7 @@ use crate::core::meters::LockScope;
 use crate::digest::Ha1;
 use crate::directory::ExtensionRecord;
 use crate::directory::people::Person;
-use crate::lockout::{Acquaintance, Origin, Scope};
+use crate::lockout::{Acquaintance, Before, Origin, Scope};
 use argon::{Argon, ArgonError};
 use pending::Pendings;
 use std::net::IpAddr;
@@ -152,10 +165,20 @@ impl AsRefusal for Refused {
 
 /// Whom a typed name means.
 struct Whose {
-    /// The name in its one form, by which failures are counted.
+    /// By which failures are counted.
     name: Box<str>,
-    /// The extension of this name, if it can be one.
+    /// The extension that is meant, if there is one.
     login: Option<LoginName>,
+}
+
+impl Whose {
+    /// Whether the name that counts is that of an extension there is.
+    fn acquaintance(&self, found: bool) -> Acquaintance {
+        match &self.login {
+            Some(login) if found && *self.name == *login.as_str() => Acquaintance::Known,
+            _ => Acquaintance::Stranger,
+        }
+    }
 }
 
 /// A person at the desk, by a name that may be nobody's.
@@ -225,9 +248,17 @@ impl Desk {
     /// Whom a login name means, as people type it.
     fn whose(&self, typed: &str) -> Whose {
         let typed = Typed::read(typed);
-        let login = self.services().directory.identify(&typed);
-        let name = login.as_ref().map_or_else(|| typed.stand_in(), ToString::to_string);
-        Whose { name: name.into(), login }
+        let directory = &self.services().directory;
+        Whose { name: directory.counted_as(&typed).into(), login: directory.identify(&typed) }
+    }
+
+    /// Whether somebody who must not be told whose name this is would be refused by the login's lock.
+    fn is_barred_unseen(&self, whose: &Whose, person: &Person<'_>) -> bool {
+        let login = whose.login.as_ref().map(LoginName::as_str).filter(|login| *whose.name != **login);
+        login.is_some_and(|login| {
+            let person = Person { name: login, acquaintance: Acquaintance::Known, ..*person };
+            self.services().directory.before_person(self.now(), &person) != Before::LookAtSecret
+        })
     }
 
     /// The record of an extension, if there is one.
@@ -259,10 +290,18 @@ impl Desk {
         record.life == Life::Active && tenant.is_some_and(|tenant| tenant.active)
     }
 
+    /// Whether the tenant requires a second factor and there is none.
+    fn second_missing(&self, record: &ExtensionRecord) -> bool {
+        let tenant = self.services().directory.tenant(record.login.tenant());
+        let required = tenant.is_some_and(|tenant| tenant.policies.two_step_required);
+        required && !record.portal.as_ref().is_some_and(|portal| portal.needs_second())
+    }
+
     fn person<'a>(&self, visitor: &'a Visitor) -> Person<'a> {
         Person {
             name: &visitor.whose.name,
             acquaintance: visitor.acquaintance,
+            login: visitor.whose.login.as_ref().map(LoginName::as_str),
             scope: Scope::Portal,
             from: visitor.from,
             origin: (self.0.setup.origin)(visitor.from),

@@ -13,7 +13,7 @@ use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::directory::people::Person;
 use crate::directory::sign_in::Consequence;
-use crate::lockout::{Acquaintance, Before, Scope};
+use crate::lockout::{Before, Scope};
 use crate::service::Services;
 use crate::service::admin::Password;
 use std::net::IpAddr;
@@ -48,7 +48,8 @@ impl Desk {
         let open = found.as_ref().filter(|record| self.is_open(record));
         let nobody = LoginName::parse("00-nobody").map_err(|_| Refused::Wrong)?;
         let login = whose.login.as_ref().unwrap_or(&nobody);
-        if is_right(self.services(), login, open, pin.expose()) {
+        let right = is_right(self.services(), login, open, pin.expose());
+        if right && !self.is_barred_unseen(&whose, &person) {
             directory.person_signed_in(self.now(), &person);
             return Ok(login.clone());
         }
@@ -58,7 +59,8 @@ impl Desk {
     fn caller<'a>(&self, whose: &'a Whose, known: bool, from: IpAddr, agent: &'a str) -> Person<'a> {
         Person {
             name: &whose.name,
-            acquaintance: if known { Acquaintance::Known } else { Acquaintance::Stranger },
+            acquaintance: whose.acquaintance(known),
+            login: whose.login.as_ref().map(LoginName::as_str),
             scope: Scope::Pin,
             from,
             origin: (self.0.setup.origin)(from),
@@ -76,8 +78,7 @@ impl Desk {
             Consequence::Locked(lock) => {
                 metrics::counter!("stationmaster_locks_started_total", "scope" => Scope::Pin.label())
                     .increment(1);
-                let login = whose.login.clone();
-                self.write_lock(login.filter(|_| person.acquaintance == Acquaintance::Known), lock).await
+                self.write_lock(whose.login.clone(), lock).await
             }
             Consequence::Banned(begun) => self.write_ban(begun).await,
         };

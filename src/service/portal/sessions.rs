@@ -35,6 +35,8 @@ pub struct Here {
     pub email: Option<String>,
     /// Whether nothing but a change of the password may be done.
     pub must_change: bool,
+    /// Whether nothing but setting up a second factor may be done: the tenant requires one, and there is none.
+    pub second_missing: bool,
     /// Whether a second factor is asked for at sign-in.
     pub second: bool,
     /// Of the last edit of their record.
@@ -113,6 +115,7 @@ impl Desk {
             hash,
             role: record.role,
             must_change: portal.is_some_and(|portal| portal.must_change),
+            second_missing: self.second_missing(&record),
             second: portal.is_some_and(crate::account::Portal::needs_second),
             name: record.name,
             email: record.email,

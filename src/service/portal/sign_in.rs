@@ -22,7 +22,7 @@ use crate::digest::Ha1;
 use crate::directory::record::What;
 use crate::directory::sign_in::Consequence;
 use crate::directory::{Directory, ExtensionRecord};
-use crate::lockout::{Acquaintance, Bar, Before, Begun, Lock, Previous};
+use crate::lockout::{Bar, Before, Begun, Lock, Previous};
 use crate::service::admin::{Actor, By, Caller, Password, Refusal, Via};
 use crate::service::audit::{About, of_extension, of_session};
 use crate::service::commit::{note_ban, note_strangers_lock};
@@ -77,6 +77,8 @@ pub struct Opened {
     pub csrf: String,
     /// Whether nothing but a change of the password may be done.
     pub must_change: bool,
+    /// Whether nothing but setting up a second factor may be done.
+    pub second_missing: bool,
 }
 
 /// What came of a password.
@@ -113,11 +115,14 @@ impl Desk {
     /// dropped.
     pub async fn sign_in(&self, knock: Knock) -> Result<Entered, Refused> {
         let Knock { name, password, device, from, agent } = knock;
-        let whose = self.whose(&name);
+        let mut whose = self.whose(&name);
         let found = self.find(whose.login.as_ref()).await?;
         let portal = found.as_ref().and_then(|record| record.portal.as_ref());
         let browser = portal.zip(device).and_then(|(portal, device)| portal.browser(&device.hash()));
-        let acquaintance = if found.is_some() { Acquaintance::Known } else { Acquaintance::Stranger };
+        if let (Some(login), Some(_)) = (&whose.login, browser) {
+            whose.name = login.as_str().into();
+        }
+        let acquaintance = whose.acquaintance(found.is_some());
         let visitor = Visitor { whose, acquaintance, from, browser, agent: cut_agent(&agent) };
         self.may_knock(&visitor, &password).await?;
         let turn = self.0.turns.take(&visitor.whose.name, browser).await?;
@@ -127,7 +132,10 @@ impl Desk {
             return Err(Refused::Wrong); // it ended this very moment
         }
         let found = self.find(visitor.whose.login.as_ref()).await?;
-        let verdict = self.judge(&visitor, found.as_ref(), &password).await?;
+        let mut verdict = self.judge(&visitor, found.as_ref(), &password).await?;
+        if self.is_barred_unseen(&visitor.whose, &self.person(&visitor)) {
+            verdict = Verdict::Wrong;
+        }
         let Verdict::Right { password, made, .. } = verdict else {
             return Err(self.failed(&visitor, &verdict).await);
         };
@@ -238,8 +246,7 @@ impl Desk {
             }
             Consequence::Locked(lock) => {
                 self.0.meters.locked.increment(1);
-                let login = visitor.whose.login.clone();
-                self.write_lock(login.filter(|_| visitor.acquaintance == Acquaintance::Known), lock).await
+                self.write_lock(visitor.whose.login.clone(), lock).await
             }
             Consequence::Banned(begun) => {
                 self.0.meters.banned.increment(1);
@@ -316,6 +323,7 @@ impl Desk {
             }
             let browser = portal.remember(entry.browser, device_hash, txn.now());
             let must_change = portal.must_change;
+            let second_missing = desk.second_missing(&record);
             let session = Session {
                 login: entry.login,
                 password: entry.password,
@@ -346,18 +354,19 @@ impl Desk {
             SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::Absent)?;
             // Last: if this fails no code is used up, and nobody has the session's cookie.
             put_extension(txn, &record, Expect::At(row.revision))?;
-            Ok((record, session, must_change))
+            Ok((record, session, [must_change, second_missing]))
         };
-        let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, bool)| {
+        let apply = |directory: &Directory, (record, ..): &(ExtensionRecord, Session, [bool; 2])| {
             directory.refresh(record);
         };
         let opened = self.admin().commit(job, apply).await;
-        let (_, session, must_change) = opened.map_err(|refusal| match refusal {
+        let (_, session, [must_change, second_missing]) = opened.map_err(|refusal| match refusal {
             Refusal::Store(_) => Refused::By(refusal),
             _ => Refused::Wrong,
         })?;
         let cookie = Secret::new(entry_text(&session.login, &secret));
-        Ok(Opened { id: id_of(&hash), csrf: self.csrf(&hash), session, cookie, device, must_change })
+        let (id, csrf) = (id_of(&hash), self.csrf(&hash));
+        Ok(Opened { id, csrf, session, cookie, device, must_change, second_missing })
     }
 }
 

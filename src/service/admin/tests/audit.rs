@@ -47,7 +47,7 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (Request::PasswordSet { login: who(), password: new() }, Some("200"), "password=#1", "password=#2"),
         (Request::AppDisable { login: who() }, Some("200"), "app=enabled device_2=\"Phone 2\" sha256 device_3=\"Phone 3\" sha256 revoked device_1=\"Desk\" revoked", "app=disabled"),
         (Request::AppEnable { login: who(), email: None, password: NewPassword::Generate }, Some("200"), "app=disabled generation=1 password=#2", "app=enabled generation=2 password=#3"),
-        (Request::Import { csv: Password::new(csv) }, Some("300"), "", "name=\"Bell\" email=b@example.test role=user state=active app=enabled generation=1 password=#1"),
+        (Request::Import { csv: Password::new(csv), skip_existing: false }, Some("300"), "", "name=\"Bell\" email=b@example.test role=user state=active app=enabled generation=1 password=#1"),
     ]
 }
 
@@ -81,7 +81,7 @@ fn what_is_refused_or_only_looks_leaves_no_line() {
         set_password("200-acme", "short"),
         Request::ExtensionRemove { login: login("999-acme") },
         Request::TenantRemove { code: code("acme"), extensions: Expect::None },
-        Request::Import { csv: Password::new("tenant\n".into()) },
+        Request::Import { csv: Password::new("tenant\n".into()), skip_existing: false },
     ] {
         assert!(bench.ask(refused).is_err());
     }
@@ -219,7 +219,7 @@ fn no_line_has_a_secret() {
         let mut shown = Vec::new();
         for request in [
             Request::PasswordSet { login: login("200-acme"), password: given(0) },
-            Request::Import { csv: Password::new(csv) },
+            Request::Import { csv: Password::new(csv), skip_existing: false },
             Request::StationAdd { login: desk.clone(), name: "Desk".into(), password: given(2) },
             Request::StationSet { login: desk.clone(), name: None, password: Some(NewPassword::Generate) },
             Request::AppEnable { login: login("200-acme"), email: None, password: given(3) },

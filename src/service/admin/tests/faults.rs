@@ -159,3 +159,19 @@ fn a_change_whose_answer_could_not_be_kept_is_answered_when_it_is_asked_again() 
     let told = crate::digest::Ha1::new("201-acme", &services.realm, &password);
     assert_eq!(kept.to_bytes().expose(), told.to_bytes().expose(), "the password that is told is the one");
 }
+
+#[test]
+fn a_mail_that_was_handed_over_is_not_handed_over_again_while_nothing_can_be_written() {
+    for fault in [Fault::Fails, Fault::Lies] {
+        let (post, faulty) = Post::faulty();
+        post.forgot(&Typed::read("201-acme")).unwrap();
+        faulty.follow(once(0, Operation::Stage, fault));
+        // It waits until it could be written that the mail is done with.
+        assert!(post.send_to(&post.spool()), "{fault:?}");
+        assert_eq!((post.mails().len(), post.count("handed_over")), (1, 1), "{fault:?}");
+        assert_eq!((post.tokens_owed(), post.count("failed")), (0, 0), "{fault:?}");
+        std::fs::remove_dir_all(post.spool()).unwrap();
+        assert!(post.send_to(&post.spool()));
+        assert_eq!(post.mails().len(), 0, "{fault:?}: it left the record");
+    }
+}

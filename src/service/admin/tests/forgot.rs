@@ -2,7 +2,7 @@
 
 use super::invite::{Kill, Post};
 use super::*;
-use crate::account::{MailKind, Number, Typed};
+use crate::account::{MailKind, Typed};
 use crate::base::limit;
 use std::net::IpAddr;
 
@@ -156,12 +156,8 @@ fn the_audit_says_for_whom_a_link_was_asked_and_from_where() {
     let post = Post::with_person();
     post.forgot(&Typed::read("201-acme")).unwrap();
     post.forgot(&Typed::read("999-acme")).unwrap();
-    let asked = Request::AuditList {
-        tenant: None,
-        number: Number::parse("201").ok(),
-        narrow: Narrow::default(),
-        last: 1,
-    };
+    let asked =
+        Request::AuditList { tenant: None, number: "201".parse().ok(), narrow: Narrow::default(), last: 1 };
     let Ok(Response::Audit(rows)) = post.bench.ask(asked) else { panic!() };
     let row = &rows[0];
     assert_eq!((row.by.as_str(), row.action.as_str()), ("anybody 192.0.2.7", "password forgot"));

@@ -170,7 +170,11 @@ fn what_kills_a_link() {
     let disable = |post: &Post| post.bench.done(Request::ExtensionDisable { login: login("201-acme") });
     let suspend = |post: &Post| post.bench.done(Request::TenantSuspend { code: code("acme") });
     let remove = |post: &Post| post.bench.done(Request::ExtensionRemove { login: login("201-acme") });
-    let rows: [(&str, Kill<'_>); 5] = [
+    let readdress = |post: &Post| address(post, "zoe@elsewhere.test");
+    let none = |post: &Post| address(post, "");
+    let rows: [(&str, Kill<'_>); 7] = [
+        ("another address", &readdress),
+        ("no address any more", &none),
         ("another one", &again),
         ("a password set by an administrator", &set),
         ("disabling", &disable),
@@ -185,6 +189,58 @@ fn what_kills_a_link() {
         // Not what is wrong with the password either: that would tell that the link works.
         assert_eq!(post.accept(&token, "x"), Err(Refusal::NoInvitation), "{name}");
     }
+}
+
+#[test]
+fn a_first_password_does_not_enable_an_app_that_was_disabled() {
+    let disable = |post: &Post| post.bench.done(Request::AppDisable { login: login("201-acme") });
+    let set = |post: &Post| post.bench.done(set_password("201-acme", GOOD));
+    let accept = |post: &Post| drop(post.accept(&post.invite(), GOOD).unwrap());
+    let rows: [(&str, Kill<'_>); 2] = [("set", &set), ("accepted", &accept)];
+    for (name, password) in rows {
+        let post = Post::new();
+        disable(&post);
+        password(&post);
+        assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, false, 0, Some(1))), "{name}");
+        assert_eq!(post.bench.show("201-acme").app, "disabled", "{name}");
+        post.bench
+            .ask(Request::AppEnable {
+                login: login("201-acme"),
+                email: None,
+                password: NewPassword::Generate,
+            })
+            .unwrap();
+        assert_eq!(post.bench.show("201-acme").app, "enabled", "{name}");
+    }
+}
+
+fn address(post: &Post, email: &str) {
+    let (login, email, numbers) = (login("201-acme"), Some(email.to_owned()), NumberChanges::default());
+    post.bench.done(Request::ExtensionSet { login, name: None, email, role: None, numbers });
+}
+
+/// Whoever reads the wrong address has nothing; whoever reads the right one is invited as if for the first time.
+#[test]
+fn another_address_needs_another_invitation() {
+    let post = Post::new();
+    post.bench.ask(Request::ExtensionInvite { login: login("201-acme") }).unwrap();
+    address(&post, "zoe@example.test");
+    assert_eq!((post.state().as_str(), post.owed()), ("pending", 1), "it is the same address");
+    address(&post, "zoe@elsewhere.test");
+    assert_eq!((post.state().as_str(), post.owed()), ("invite", 0), "nothing goes to the wrong one any more");
+    assert_eq!(post.bench.show("201-acme").invited_until, None);
+    let token = post.invite();
+    assert!(post.mails()[0].contains("\r\nTo: zoe@elsewhere.test\r\n"));
+    assert_eq!(post.state(), "pending");
+    assert_eq!(post.accept(&token, GOOD), Ok(login("201-acme")));
+
+    let post = Post::new();
+    let token = post.invite();
+    post.bench.done(Request::ExtensionDisable { login: login("201-acme") });
+    address(&post, "zoe@elsewhere.test");
+    assert_eq!(post.state(), "disabled");
+    post.bench.done(Request::ExtensionEnable { login: login("201-acme") });
+    assert_eq!((post.state().as_str(), post.accept(&token, GOOD)), ("invite", Err(Refusal::NoInvitation)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Direct numbers, main numbers and what else tenants set; PINs as administrators set them.
 
 use super::*;
-use crate::account::{Number, Typed};
+use crate::account::Typed;
 use crate::service::index::NUMBERS;
 use crate::service::portal::pin::is_right;
 
@@ -98,6 +98,7 @@ fn what_a_tenant_sets_is_judged_shown_and_in_the_audit() {
         question_required: Some(true),
         random_password_by_mail: Some(true),
         two_step_required: Some(true),
+        require_sha256: Some(true),
         mail_prefix: Some(" [Acme] ".into()),
         mail_sender: Some("Phones <phones@acme.example>".into()),
         mail_new_device: Some(false),
@@ -111,6 +112,7 @@ fn what_a_tenant_sets_is_judged_shown_and_in_the_audit() {
     let view = show();
     assert_eq!((view.main_number.as_deref(), view.password_policy.as_str()), (Some("+16045550100"), "basic"));
     assert!(view.question_required && view.random_password_by_mail && view.two_step_required);
+    assert!(view.require_sha256);
     assert_eq!(view.mail_sender.as_deref(), Some("Phones <phones@acme.example>"));
     assert_eq!((view.mail_prefix.as_str(), view.mail_new_device, view.mail_locked), ("[Acme]", false, false));
     // It counts at once.
@@ -124,7 +126,7 @@ fn what_a_tenant_sets_is_judged_shown_and_in_the_audit() {
         panic!()
     };
     let expected = "main_number=+16045550100 password_policy=basic question_required=true \
-                    random_password_by_mail=true two_step_required=true mail_prefix=\"[Acme]\" \
+                    random_password_by_mail=true two_step_required=true require_sha256=true mail_prefix=\"[Acme]\" \
                     mail_sender=\"Phones <phones@acme.example>\" mail_new_device=false mail_locked=false";
     assert_eq!((rows[0].before.as_str(), rows[0].after.as_str()), ("", expected));
     for (settings, reason) in [
@@ -200,7 +202,7 @@ fn a_pin_is_six_to_ten_digits_no_run_and_no_repetition() {
     assert!(!right("200-acme", bench.record("200-acme").as_ref(), "482913"));
     let Ok(Response::Audit(rows)) = bench.ask(Request::AuditList {
         tenant: None,
-        number: Number::parse("200").ok(),
+        number: "200".parse().ok(),
         narrow: Narrow::default(),
         last: 2,
     }) else {

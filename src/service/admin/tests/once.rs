@@ -153,3 +153,19 @@ fn what_nobody_edited_keeps_its_revision_and_each_edit_has_a_higher_one() {
         known.push(revision());
     }
 }
+
+#[test]
+fn the_revision_that_comes_with_a_suggested_password_is_the_one_that_setting_it_asks_for() {
+    let bench = Bench::with_everything();
+    let login = login("200-acme");
+    let suggested = over_http(&bench, Request::PasswordSuggest { login: login.clone() }, None).unwrap();
+    let Response::Suggested { password } = suggested.response else { panic!("{suggested:?}") };
+    let shown = over_http(&bench, Request::ExtensionShow { login: login.clone() }, None).unwrap();
+    assert_eq!(suggested.revision, shown.revision);
+    let set = |expect| {
+        let condition = Condition { expect, once: None };
+        asked(&bench, set_password("200-acme", &password), condition).map(drop)
+    };
+    assert_eq!(set(suggested.revision), Ok(()));
+    assert!(matches!(set(suggested.revision), Err(Refusal::Changed { .. })));
+}

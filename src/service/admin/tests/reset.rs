@@ -2,7 +2,7 @@
 
 use super::invite::{Kill, Post};
 use super::*;
-use crate::account::{LoginName, Token, Typed};
+use crate::account::{LoginName, Token, Typed, access_key};
 use crate::base::limit;
 use crate::service::tables::{AUDIT, TOKENS};
 use std::net::IpAddr;
@@ -145,6 +145,50 @@ fn what_kills_a_link() {
     }
 }
 
+/// A password change or reset ends every other login: an access key too.
+#[test]
+fn another_password_ends_the_access_keys_whoever_sets_it() {
+    let set = |post: &Post| post.bench.done(set_password("201-acme", OTHER));
+    let enable = |post: &Post| {
+        let password = NewPassword::Generate;
+        post.bench.ask(Request::AppEnable { login: login("201-acme"), email: None, password }).unwrap();
+    };
+    let link = |post: &Post| drop(post.reset(&post.asked(), OTHER).unwrap());
+    let mailed = |post: &Post| {
+        post.set_tenant(TenantSettings { random_password_by_mail: Some(true), ..TenantSettings::default() });
+        post.bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
+    };
+    let rows: [(&str, Kill<'_>); 4] =
+        [("set", &set), ("app enabled", &enable), ("by link", &link), ("mailed", &mailed)];
+    for (name, change) in rows {
+        let post = Post::with_person();
+        let services = post.bench.admin.services.clone();
+        let key = |who: &str, name: &str| match post
+            .bench
+            .ask(Request::KeyAdd { login: Some(login(who)), name: name.into() })
+            .unwrap()
+        {
+            Response::Key { id, secret } => format!("{id}.{secret}"),
+            other => panic!("{other:?}"),
+        };
+        let opens = |key: &String| {
+            let (id, secret) = access_key::parse(key).unwrap();
+            post.bench.runtime.block_on(services.whose_key(id, secret)).unwrap().is_some()
+        };
+        let (keys, other) = ([key("201-acme", "a"), key("201-acme", "b")], key("200-acme", "c"));
+        assert!(keys.iter().all(opens) && opens(&other), "{name}");
+        change(&post);
+        assert!(!keys.iter().any(opens), "{name}");
+        assert!(opens(&other), "{name}: another's stay");
+        assert_eq!(post.bench.record("201-acme").unwrap().portal.unwrap().keys, [], "{name}");
+        let rows = post.bench.ask(Request::KeyList { login: Some(login("201-acme")) });
+        assert_eq!(rows, Ok(Response::Keys(Vec::new())), "{name}");
+        let lines = AUDIT.scan(&services.store.view(), &[], None, 100).unwrap();
+        let told = |text: &str| keys.iter().all(|key| text.contains(&format!("key={}", &key[..20])));
+        assert!(lines.iter().any(|(_, row)| told(&row.value.change.before)), "{name}");
+    }
+}
+
 #[test]
 fn a_mail_whose_link_is_dead_is_not_sent() {
     let post = Post::with_person();
@@ -268,7 +312,15 @@ fn a_mailed_random_password_must_be_changed_at_first_sign_in_and_opens_no_phone(
     let expected = crate::digest::Ha1::new("201-acme", "example.test", &password);
     assert_eq!(stored.ha1.to_bytes(), expected.to_bytes(), "it is the one of the mail");
     assert!(record.portal.unwrap().must_change);
-    assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, true, 0, None)), "phones have none");
+    // Phones know the one before, whose owner has not been told, and none that opens.
+    let old = crate::digest::Ha1::new("201-acme", "example.test", GOOD).to_bytes();
+    let in_phones = |directory: &Directory| {
+        let seen = directory.with("201-acme", |entry| entry.credentials.clone()).flatten().unwrap();
+        let ha1 = seen.ha1.to_bytes();
+        assert!(ha1 != expected.to_bytes() && ha1 != old, "it opens no phone");
+        assert_eq!(seen.previous.unwrap().ha1.to_bytes(), old);
+    };
+    in_phones(&services.directory);
     // Nor after a start.
     let again = Directory::new(
         [1; 4],
@@ -279,12 +331,16 @@ fn a_mailed_random_password_must_be_changed_at_first_sign_in_and_opens_no_phone(
     );
     let now = Now { mono: Mono::default(), wall: NOW };
     crate::service::open::load(&services.store.view(), &services.sealer, &again, now).unwrap();
-    assert!(again.with("201-acme", |entry| entry.credentials.is_none()).unwrap());
-    assert!(again.with("200-acme", |entry| entry.credentials.is_some()).unwrap());
+    in_phones(&again);
+    // Nor does another one that is mailed.
+    post.bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
+    in_phones(&services.directory);
 
     post.bench.done(set_password("201-acme", OTHER));
     assert!(!post.bench.record("201-acme").unwrap().portal.unwrap().must_change);
-    assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, true, 0, Some(3))));
+    assert_eq!(post.bench.seen("201-acme"), Some((Life::Active, true, 0, Some(4))));
+    let stored = services.unseal(&post.bench.record("201-acme").unwrap()).unwrap().unwrap();
+    assert_eq!(stored.previous.unwrap().ha1.to_bytes(), old, "the mailed ones were in no phone");
 }
 
 /// Whoever has the store and not its key can use no link and no password; nor can whoever reads the audit.

@@ -10,6 +10,7 @@ use crate::base::private::Secret;
 use crate::mail::smtp::{Relay, Smtp};
 use crate::mail::{Carrier, Mailbox, Spool};
 use crate::store::seal::Sealer;
+use std::io::{BufRead, BufReader, Write};
 
 impl Post {
     fn invited() -> Self {
@@ -81,4 +82,36 @@ fn a_mail_that_no_mail_server_takes_is_tried_for_three_days_and_then_given_up() 
     assert!(post.send_by(smtp, services));
     post.ended("given_up");
     assert_eq!(post.count("failed"), 2);
+}
+
+#[test]
+fn a_mail_server_that_takes_nothing_at_all_loses_nothing_however_long() {
+    for (greeting, answer) in [("554 no service here", ""), ("220 x", "550 not you")] {
+        let post = Post::new();
+        let owe = |txn: &mut Txn<'_>| -> Result<(), StoreError> {
+            let mut record = extension(txn, &login("201-acme"))?.unwrap().value;
+            record.mails.owe(txn.now(), "zoe@example.test".into(), MailKind::PasswordChanged);
+            put_extension(txn, &record, store::Expect::Any).map(drop)
+        };
+        post.bench.admin.services.store.run_blocking(owe).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let relay = Relay::parse(&format!("smtp-plain://{}", listener.local_addr().unwrap())).unwrap();
+        let refusing = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            for line in std::iter::once(Ok(String::new())).chain(lines) {
+                let answer = match line.as_deref().ok().and_then(|line| line.get(..4)) {
+                    None => greeting,
+                    Some("MAIL") => answer,
+                    Some(_) => "250 ok",
+                };
+                let _ = stream.write_all(format!("{answer}\r\n").as_bytes()); // it may have gone
+            }
+        });
+        let smtp = Smtp::new(&relay, None, &Mailbox::parse("a@example.test").unwrap()).unwrap();
+        post.wait(4 * 24 * 3600);
+        assert!(!post.send_by(Carrier::Smtp(smtp), &post.bench.admin.services), "{greeting}");
+        refusing.join().unwrap();
+        assert_eq!((post.owed(), post.count("given_up")), (1, 0), "{greeting}");
+    }
 }

@@ -281,6 +281,37 @@ fn or_a_code_by_mail() {
 }
 
 #[test]
+fn a_code_by_mail_does_not_outlive_its_address() {
+    let bench = Bench::new();
+    let here = bench.enter(&bench.sign_in("201-acme", GOOD, 1).unwrap()).unwrap();
+    let readdress = |email: &str| {
+        let (login, email, numbers) = (login("201-acme"), Some(email.into()), Default::default());
+        bench.done(Request::ExtensionSet { login, name: None, email, role: None, numbers });
+    };
+    let begin = || {
+        let last = LastAdministrator::Refuse;
+        let begun = bench.desk.second_begin(&here, caller(&here), password(GOOD), Method::Mail, last);
+        assert!(bench.runtime.block_on(begun).is_ok());
+        mailed(&bench)
+    };
+    let code = begin();
+    readdress("eva@example.test");
+    assert!(bench.record("201-acme").mails.waiting().is_empty(), "it does not go to the wrong one any more");
+    assert_eq!(bench.verify(&here, &code), Err(Refused::Wrong));
+    assert!(bench.verify(&here, &begin()).is_ok());
+
+    bench.wait(60);
+    let Ok(Entered::Second { pending, .. }) = bench.try_in("201-acme", GOOD, 1, None) else { panic!() };
+    let from = [192, 0, 2, 1].into();
+    bench.runtime.block_on(bench.desk.mail_code(pending.expose(), from)).unwrap();
+    let code = mailed(&bench);
+    readdress("ada@example.test");
+    assert!(bench.record("201-acme").mails.waiting().iter().all(|mail| mail.to != "eva@example.test"));
+    let shown = bench.desk.sign_in_second(pending.expose(), password(&code), from);
+    assert_eq!(bench.runtime.block_on(shown).unwrap_err(), Refused::Wrong);
+}
+
+#[test]
 fn without_an_app_by_mail_no_code_is_mailed() {
     let ada = Ada::new();
     let pending = ada.pending();

@@ -111,3 +111,31 @@ fn who_is_signed_in_stays_so_while_nothing_can_be_written() {
     let out = bench.runtime.block_on(bench.desk.sign_out(&here, caller(&here)));
     assert!(matches!(out, Err(Refused::By(Refusal::Store(_)))), "{out:?}");
 }
+
+/// An import stops between two groups if the store is away: it says how far it came, and goes on from there.
+#[test]
+fn an_import_that_stops_half_way_says_how_far_it_came_and_can_be_gone_on_with() {
+    let rows: String = (10_000..12_001).map(|number| format!("acme,{number},Ada,\n")).collect();
+    let csv = || Password::new(format!("tenant,extension,name,email\n{rows}"));
+    for (flush, imported) in [(1, 0), (2, 1_000), (3, 2_000)] {
+        let bench = Bench::new();
+        let met = fail(&bench, Operation::Flush, flush, Fault::Fails);
+        let stopped =
+            bench.ask(Request::Import { csv: csv(), skip_existing: false }).unwrap_err().to_string();
+        recover(&bench);
+        assert!(met.load(Ordering::Relaxed));
+        assert!(stopped.contains(&format!("; {imported} extensions were imported before that")), "{stopped}");
+        if imported > 0 {
+            let again = bench.ask(Request::Import { csv: csv(), skip_existing: false });
+            assert!(
+                again.unwrap_err().to_string().starts_with("line 2, extension: extension 10000-acme exists")
+            );
+        }
+        let rest = bench.ask(Request::Import { csv: csv(), skip_existing: true });
+        // What a flush that failed was to write may be written by the next one.
+        let Ok(Response::Imported { extensions, skipped }) = rest else { panic!("{rest:?}") };
+        assert_eq!(extensions + skipped, 2_001);
+        assert!(skipped >= imported, "{skipped}");
+        assert!(bench.desk.services().directory.with("12000-acme", |_| ()).is_some());
+    }
+}

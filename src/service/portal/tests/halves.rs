@@ -207,7 +207,8 @@ fn every_request_that_changes_something_is_in_the_table() {
 fn a_store_that_fails_in_the_middle_of_an_import_leaves_whole_rows() {
     const HEAD: &str = "tenant,extension,name,email,password\n";
     const ROWS: [&str; 2] = ["acme,202,Bell,,Right-Horse7\n", "acme,203,Cole,cole@example.test,\n"];
-    let import = |bench: &Bench, csv: &str| ask(bench, Request::Import { csv: secret(csv) });
+    let import =
+        |bench: &Bench, csv: &str| ask(bench, Request::Import { csv: secret(csv), skip_existing: false });
     let sound = Bench::new();
     assert_eq!(import(&sound, &[HEAD, ROWS[0], ROWS[1]].concat()), Did::Done);
     for (kind, fault) in FAULTS {

@@ -53,6 +53,99 @@ fn unknown_identities_behave_exactly_like_known_ones() {
     }
 }
 
+/// The tenant locks after two failures and for an hour, its main number is +1 604 555 0100, and 201 has a direct
+/// number.
+fn numbered() -> Bench {
+    let bench = Bench::new();
+    let settings = TenantSettings {
+        main_number: Some("+1 604 555 0100".into()),
+        max_failures: Some(2),
+        duration_s: Some(3600),
+        ..TenantSettings::default()
+    };
+    bench.done(Request::TenantSet { code: code("acme"), settings });
+    bench.change("201-acme", |record| record.numbers = vec!["+16045550199".into()]);
+    bench
+}
+
+/// Nothing that is counted tells whether a name or a number is somebody's, however they are mixed: nor how
+/// soon it locks, nor for how long.
+#[test]
+fn names_and_numbers_are_counted_alike_whether_anybody_has_them() {
+    let number = |last: &str| {
+        [
+            format!("604555{last}"),
+            format!("+1 604 555 {last}"),
+            format!("(604) 555-{last}"),
+            format!("604-555{last}"),
+        ]
+    };
+    let name = |last: &str| {
+        [format!("{last}-acme"), format!("604 555 0100 x{last}"), format!("+1 604 555 0100 ext. {last}")]
+    };
+    let [known, unknown] = [("0199", "201"), ("0177", "299")].map(|(direct, extension)| {
+        let (number, name) = (number(direct), name(extension));
+        // Which spellings are tried in turn: below four a number, else a name.
+        let rows: [&[usize]; 5] = [
+            &[0, 0, 0, 1, 2, 3, 0],
+            &[4, 5, 6],
+            &[5, 4, 4],
+            &[0, 4, 1, 5, 2, 6, 3, 0, 1],
+            &[4, 4, 0, 1, 2, 3, 0],
+        ];
+        rows.map(|row| {
+            let bench = numbered();
+            let tries = (1..).zip(row).map(|(last, at)| {
+                let typed = number.iter().chain(&name).nth(*at).unwrap();
+                let runs = bench.desk.argon_runs();
+                let refused = bench.sign_in(typed, "wrong", last).unwrap_err();
+                (refused, bench.desk.argon_runs() - runs)
+            });
+            tries.collect::<Vec<_>>()
+        })
+    });
+    assert_eq!(known, unknown);
+    let (wrong, hour, quarter) = (
+        (Refused::Wrong, 1),
+        (Refused::Locked(Duration::from_secs(3600)), 1),
+        (Refused::Locked(Duration::from_secs(900)), 1),
+    );
+    assert_eq!(known[0][3..5], [wrong.clone(), quarter]);
+    assert_eq!(known[1], [wrong.clone(), hour.clone(), hour.clone()]);
+    assert_eq!(known[2], [wrong, hour.clone(), hour]);
+}
+
+#[test]
+fn the_lock_of_a_login_bars_its_number_in_the_words_of_a_wrong_password() {
+    let bench = numbered();
+    assert!(bench.sign_in("(604) 555-0199", GOOD, 1).is_ok());
+    for last in 2..=3 {
+        let _ = bench.sign_in("201-acme", "wrong", last);
+    }
+    for (last, password) in [(4, GOOD), (5, "wrong"), (6, GOOD)] {
+        assert_eq!(bench.sign_in("604 555 0199", password, last).unwrap_err(), Refused::Wrong);
+    }
+    bench.done(Request::LockClear { login: login("201-acme") });
+    assert!(bench.sign_in("604 555 0199", GOOD, 7).is_ok());
+}
+
+#[test]
+fn the_lock_of_a_number_is_shown_and_lifted_as_its_extensions() {
+    let bench = numbered();
+    let at_home = bench.sign_in("604 555 0199", GOOD, 99).unwrap();
+    for last in 1..=5 {
+        let _ = bench.sign_in("604 555 0199", "wrong", last);
+    }
+    assert_eq!(locked_for(bench.sign_in("+16045550199", GOOD, 6)), 900);
+    assert!(bench.sign_in("201-acme", GOOD, 7).is_ok(), "by its name");
+    assert!(bench.try_in("604 555 0199", GOOD, 8, Some(&at_home.device)).is_ok(), "a browser that is known");
+    let list = Request::LockList { tenant: Some(code("acme")), number: None };
+    let Ok(Response::Locks(rows)) = bench.ask(list) else { panic!() };
+    assert_eq!((rows.len(), rows[0].extension.as_deref()), (1, Some("201")));
+    bench.done(Request::LockClear { login: login("201-acme") });
+    assert!(bench.sign_in("604 555 0199", GOOD, 9).is_ok());
+}
+
 #[test]
 fn an_extension_that_is_disabled_or_has_no_password_is_told_no_more_with_the_right_one() {
     let bench = Bench::new();
