@@ -8,6 +8,8 @@
 //! | `POST /api/v1/reset/view` `{token}` | 200 `{login,question}`: what must be answered, or null |
 //! | `POST /api/v1/reset` `{token,password,answer}` | 200 `{login,strength,guesses}`; every login with the old password has ended |
 //!
+//! The last takes `Idempotency-Key`: a link works once, and under its key is answered as then.
+//!
 //! Refusals are problem details: 400, 408, 413, 415 (the request), 404 (the link does not work: unknown,
 //! ended, used, replaced and killed ones have one answer), 422 (each rule that the password breaks, or the
 //! answer that is wrong or missing), 429 (too many tries from this source), 503 (the store, no way for

@@ -5,6 +5,8 @@
 //! | `GET /invitation`, `/invitation.js` | a plain page that asks for a password; the token stays behind the `#` until it is sent |
 //! | `POST /api/v1/invitations/accept` `{token,password}` | 200 `{login}`; the extension is active |
 //!
+//! The last takes `Idempotency-Key`: a link works once, and under its key is answered as then.
+//!
 //! Refusals are problem details: 400 (each faulty field), 404 (the link does not work: unknown, ended,
 //! used and replaced ones have one answer), 408, 413, 415, 422 (each rule that the password breaks; the
 //! link still works), 429 (too many tries from this source), 503 (the store, or still starting).
