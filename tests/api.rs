@@ -493,7 +493,7 @@ fn every_fault_of_a_body_is_named_at_once() {
     };
     assert_eq!(add("abc").problem(400), ["email", "name", "number", "password"]);
     assert_eq!(add("200").problem(422), ["email", "name", "password"]);
-    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "\n-", "mail_sender": "x" });
+    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "a\nb", "mail_sender": "x" });
     assert_eq!(
         api.put("PATCH", ACME, &set).problem(422),
         ["mail_prefix", "mail_sender", "main_number", "name"]
