@@ -259,9 +259,8 @@ pub(super) fn state(record: &ExtensionRecord, directory: &Directory, now: Wall) 
 }
 
 /// Until when the last of its locks lasts.
-fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
-    let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
-    ends.filter(|until| *until > now).max()
+fn locked_until(record: &ExtensionRecord, directory: &Directory, now: Wall) -> Option<Wall> {
+    directory.locks_in_force(record, now).iter().map(|lock| lock.until).max()
 }
 
 pub(super) fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> ExtensionView {
@@ -287,7 +286,7 @@ pub(super) fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
         station: record.station.as_deref().map(str::to_owned),
-        locked_until: locked_until(record, now).map(Wall::rfc3339),
+        locked_until: locked_until(record, directory, now).map(Wall::rfc3339),
         revision: record.edited,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::service::admin::NumberChanges;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 const PIN: &str = "482913";
 
@@ -67,6 +68,26 @@ fn five_wrong_pins_lock_phone_access_and_nothing_else_for_known_and_unknown_alik
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0][3], Err(Refused::Wrong));
     assert_eq!(answers[0][4], Err(Refused::Locked(Duration::from_secs(900))));
+}
+
+#[test]
+fn a_source_that_guesses_at_many_pins_is_banned_and_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let bench = metrics::with_local_recorder(&recorder, Bench::with_pin);
+    let bans = || {
+        let page = recorder.handle().render();
+        let name = "stationmaster_locks_started_total{scope=\"source\"} ";
+        page.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
+    };
+    let names = ["201-acme", "202-acme", "203-acme", "204-acme", "205-acme"];
+    for guess in 0..9 {
+        assert_eq!(bench.pin(names[guess % 5], "000001", 66), Err(Refused::Wrong), "{guess}");
+    }
+    assert_eq!(bans().as_deref(), Some("0"));
+    let banned = Err(Refused::Locked(Duration::from_secs(900)));
+    assert_eq!(bench.pin(names[4], "000001", 66), banned);
+    assert_eq!(bench.pin(names[0], PIN, 66), banned);
+    assert_eq!(bans().as_deref(), Some("1"));
 }
 
 #[test]
