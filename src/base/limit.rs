@@ -178,8 +178,12 @@ pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// (429) until others have been quiet.
 pub const HTTP_SOURCES_MAX: usize = 16_384;
 
-/// HTTP connections of one listener at a time; one more waits.
-pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// HTTP connections of one listener at a time; for one more that is closed which has waited longest for its
+/// client, or the new one if all are being answered.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+
+/// Longest header of an HTTP request, in bytes; longer: the connection is closed.
+pub const HTTP_HEADER_BYTES_MAX: usize = 32_768;
 
 /// How long one HTTP connection may live; then it is closed.
 pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
@@ -287,6 +291,9 @@ pub const SESSIONS_MAX: usize = 16;
 
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
+
+/// Sign-ins of one extension that wait for their second factor; past it its oldest must begin anew.
+pub const PENDING_SIGN_INS_EACH: usize = 4;
 
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;

@@ -25,7 +25,7 @@ impl Admin {
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
-        let main = self.read_main(&settings).await?;
+        let main = self.read_main(&settings).await;
         settings::apply(&mut tenant, settings, main)?;
         let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
@@ -75,7 +75,7 @@ impl Admin {
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        let main = self.read_main(&settings).await?;
+        let main = self.read_main(&settings).await;
         self.tenant_change(by, code, move |tenant, _| settings::apply(tenant, settings, main)).await
     }
 
@@ -144,7 +144,8 @@ impl Admin {
                 let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
-                    return Err(Refusal::TenantNotEmpty { code, extensions });
+                    let more = extensions == REMOVE_AT_ONCE;
+                    return Err(Refusal::TenantNotEmpty { code, extensions, more });
                 }
                 if page.is_empty() {
                     page = STATIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;

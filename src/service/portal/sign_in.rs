@@ -150,7 +150,10 @@ impl Desk {
         if record.portal.as_deref().is_some_and(Portal::needs_second) {
             return Ok(self.ask_second(entry, &record));
         }
-        let opened = self.open(entry).await?;
+        let opened = self.open(entry).await.map_err(|refused| match refused {
+            Refused::NotPending => Refused::Wrong, // what was shown was right, and is so no more
+            refused => refused,
+        })?;
         self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
         Ok(Entered::Session(opened))
     }
@@ -287,6 +290,10 @@ impl Desk {
     }
 
     /// Opens a session for whoever has shown all that is asked for.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] if the second factor is; [`Refused::NotPending`] if something was changed since the
+    /// password was shown, so that this sign-in leads nowhere.
     pub(super) async fn open(&self, entry: Entry) -> Result<Opened, Refused> {
         let (secret, device) = (self.token(), self.token());
         let (hash, device_hash) = (secret.hash(), device.hash());
@@ -299,7 +306,7 @@ impl Desk {
                 && tenant.is_some_and(|tenant| tenant.active)
                 && mark(&record) == Some(entry.password);
             if !open {
-                return Err(Refusal::Denied("it was changed meanwhile".into()));
+                return Err(Refusal::NotActive(record.login.to_string()));
             }
             overlay(&mut record, &memory);
             let (mut before, mut shown) = (of_extension(&record), None);
@@ -354,7 +361,8 @@ impl Desk {
         let opened = self.admin().commit(job, apply).await;
         let (_, session, [must_change, second_missing]) = opened.map_err(|refusal| match refusal {
             Refusal::Store(_) => Refused::By(refusal),
-            _ => Refused::Wrong,
+            Refusal::Denied(_) => Refused::Wrong,
+            _ => Refused::NotPending,
         })?;
         let cookie = Secret::new(entry_text(&session.login, &secret));
         let (id, csrf) = (id_of(&hash), self.csrf(&hash));
