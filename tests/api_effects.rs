@@ -133,7 +133,9 @@ fn a_suspended_tenant_is_silent_until_it_is_resumed() {
     refused(&near.dial("202"), "Tenant Suspended");
     refused(&near.register(), "Tenant Suspended");
     operator.ask("POST", &format!("{ACME}/resume")).is(200);
-    assert_eq!(near.register().status(), 200);
+    for phone in [&mut near, &mut far] {
+        assert_eq!(phone.register().status(), 200, "each has to come anew");
+    }
     rings(&mut near, &mut far, "202");
     server.stop();
 }
