@@ -429,6 +429,7 @@ fn bad_requests_are_problems_that_name_every_fault_and_change_nothing() {
             &["limit", "q", "state", "what"],
         ),
         ("GET", &format!("{ACME}/audit?last=1001"), "", "", 400, &["last"]),
+        ("GET", &format!("/api/v1/audit?pages=true&after=a/b/{}", "c".repeat(600)), "", "", 422, &["after"]),
         ("GET", "/api/v1/tenants/ACME", "", "", 404, &[]),
         ("GET", "/api/v1/tenants/%ff", "", "", 404, &[]),
         ("GET", "/api/v1/tenants/none", "", "", 404, &[]),
@@ -491,5 +492,25 @@ fn slow_and_many_connections_of_one_source_leave_room_for_others() {
     until("there is room again", || {
         api.exchange("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()
     });
+    server.stop();
+}
+
+#[test]
+fn every_fault_of_a_body_is_named_at_once() {
+    let server = Server::start();
+    let api = Client::operator(&server);
+    api.put("POST", "/api/v1/tenants", &json!({ "code": "acme", "name": "Acme" })).is(201);
+    let add = |number: &str| {
+        let body = json!({ "number": number, "name": " ", "email": "x", "password": "short-7" });
+        api.put("POST", &format!("{ACME}/extensions"), &body)
+    };
+    assert_eq!(add("abc").problem(400), ["email", "name", "number", "password"]);
+    assert_eq!(add("200").problem(422), ["email", "name", "password"]);
+    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "\n-", "mail_sender": "x" });
+    assert_eq!(
+        api.put("PATCH", ACME, &set).problem(422),
+        ["mail_prefix", "mail_sender", "main_number", "name"]
+    );
+    assert_eq!(api.get(ACME).is(200)["name"], "Acme", "nothing was changed");
     server.stop();
 }

@@ -183,6 +183,7 @@ async fn run(
     }
 
     let Opened { services, suspects, .. } = open_services(config, clock)?;
+    services.directory.run_by(move || clock.now());
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));

@@ -55,6 +55,7 @@ pub(super) struct AuditQuery {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// The page behind this one: its `next`
+    #[param(max_length = 512)]
     after: Option<String>,
 }
 

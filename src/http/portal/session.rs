@@ -8,6 +8,7 @@ use super::{Api, answer, nothing};
 use crate::service::admin::Password;
 use crate::service::portal::{Entered, Knock, Opened, SessionView};
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
@@ -294,10 +295,12 @@ async fn end_others(State(api): State<Api>, member: Member) -> Result<Response, 
 async fn end_one(
     State(api): State<Api>,
     member: Member,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
+    let none = || Problem::new(StatusCode::NOT_FOUND, "you have no such session");
+    let Path(id) = id.map_err(|_| none())?;
     match api.desk()?.end_sessions(&member.here, member.caller(), Some(id)).await? {
-        0 => Err(Problem::new(StatusCode::NOT_FOUND, "you have no such session")),
+        0 => Err(none()),
         _ => Ok(nothing()),
     }
 }

@@ -116,11 +116,12 @@ impl Admin {
 
 /// The line that a page ended with.
 fn key_of(cursor: &str) -> Result<Key, Refusal> {
+    let none = || bad("after", "it is none that a page gave".into());
     let parts: Vec<&str> = cursor.splitn(3, '/').collect();
     if parts.len() != 3 {
-        return Err(bad("after", "it is none that a page gave".into()));
+        return Err(none());
     }
-    Ok(AUDIT.key(&parts)?)
+    AUDIT.key(&parts).map_err(|_| none()) // it is too long for one
 }
 
 fn show(line: &AuditLine) -> AuditView {

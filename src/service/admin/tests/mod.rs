@@ -235,6 +235,10 @@ fn settings_out_of_bounds_are_refused_with_their_option() {
             "--lock-duration-s: 86401 is not between 1 and 86400",
         ),
         (TenantSettings { name: Some(" ".into()), ..none() }, "--name: it is empty"),
+        (
+            TenantSettings { name: Some(" ".into()), window_s: Some(0), ..none() },
+            "--lock-window-s: 0 is not between 1 and 86400; --name: it is empty",
+        ),
     ] {
         assert_eq!(bench.refused(Request::TenantSet { code: code("acme"), settings }), reason);
     }
