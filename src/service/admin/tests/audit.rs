@@ -93,7 +93,7 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (Request::PinRemove { login: who() }, Some("200"), "pin=set 2027-01-15T08:00:00Z", ""),
         (Request::QuestionSet { login: who(), question: "First pet?".into(), answer: Password::new("Rex".into()) }, Some("200"), "", "question=set 2027-01-15T08:00:00Z"),
         (Request::QuestionRemove { login: who() }, Some("200"), "question=set 2027-01-15T08:00:00Z", ""),
-        (Request::SecondClear { login: who() }, Some("200"), "second_factor=on", ""),
+        (Request::SecondClear { login: who() }, Some("200"), "second_factor=mail", ""),
         (Request::StationAdd { login: desk(), name: "Front desk".into(), password: new() }, Some("desk1"), "", "name=\"Front desk\" role=user state=active app=enabled generation=1 password=#1"),
         (Request::StationSet { login: desk(), name: text("Hall"), password: Some(new()) }, Some("desk1"), "name=\"Front desk\" password=#1", "name=\"Hall\" password=#2"),
         (Request::StationLogin { login: who(), station: "desk1".parse().unwrap() }, Some("200"), "", "station=desk1"),
