@@ -41,7 +41,8 @@ fn revision(value: &Value) -> u64 {
 fn an_extensions_life_over_http_is_that_of_the_command_line() {
     let server = Server::start();
     let api = Client::operator(&server);
-    let tenant = json!({ "code": "acme", "name": "Acme", "max_devices": 2, "language": "fr" });
+    let tenant = json!({ "code": "acme", "name": "Acme", "max_devices": 2, "language": "fr", "question_required": true,
+        "main_number": "+1 604 555 0100", "password_policy": "basic", "mail_prefix": "[A]", "mail_locked": false });
     api.put("POST", "/api/v1/tenants", &tenant).is(201);
     assert_eq!(api.put("POST", "/api/v1/tenants", &tenant).problem(409), [""; 0]);
     let found = api.get(ACME).is(200);
@@ -49,6 +50,15 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
         (&found["max_devices"], &found["language"], &found["state"]),
         (&json!(2), &json!("fr"), &json!("active"))
     );
+    for (field, value) in [
+        ("main_number", json!("+16045550100")),
+        ("password_policy", json!("basic")),
+        ("question_required", json!(true)),
+        ("mail_prefix", json!("[A]")),
+        ("mail_locked", json!(false)),
+    ] {
+        assert_eq!(found[field], value, "{field}");
+    }
     api.put("PATCH", ACME, &json!({ "name": "Acme Ltd" })).is(200);
     api.ask("POST", &format!("{ACME}/suspend")).is(200);
     assert_eq!(api.get(ACME).is(200)["state"], "suspended");
@@ -101,7 +111,9 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
         "unmailed": "extension 200-acme has no e-mail", "revision": shown(&server)["revision"],
     });
     assert_eq!(unmailed, told);
-    assert_eq!(api.ask("DELETE", ACME).problem(409), [""; 0], "it still has an extension");
+    assert_eq!(api.ask("DELETE", ACME).detail(409), "tenant acme still has 1 extension");
+    let invite = api.ask("POST", &format!("{ADA}/password/reset")).detail(409);
+    assert!(invite.ends_with("has no e-mail; set one first"), "{invite}");
     api.ask("DELETE", ADA).is(200);
     assert_eq!(api.get(ADA).problem(404), [""; 0]);
 

@@ -1,5 +1,5 @@
 //! What an administrator changes over HTTP acts on the wire when the answer arrives: bindings, calls,
-//! connections, refusals that phones were given before.
+//! connections, refusals that phones were given before. What is refused names all that is wrong, and changes nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -133,7 +133,9 @@ fn a_suspended_tenant_is_silent_until_it_is_resumed() {
     refused(&near.dial("202"), "Tenant Suspended");
     refused(&near.register(), "Tenant Suspended");
     operator.ask("POST", &format!("{ACME}/resume")).is(200);
-    assert_eq!(near.register().status(), 200);
+    for phone in [&mut near, &mut far] {
+        assert_eq!(phone.register().status(), 200, "each has to come anew");
+    }
     rings(&mut near, &mut far, "202");
     server.stop();
 }
@@ -179,6 +181,32 @@ fn a_ban_ends_when_an_operator_says_so() {
     server.stop();
 }
 
+/// Pages of the audit have as many lines as is asked, nothing twice and nothing left out.
+#[test]
+fn the_audit_comes_in_pages() {
+    let (server, api) = with_two();
+    for name in ["Ada", "Bell", "Cole", "Dora"] {
+        api.put("PATCH", ADA, &json!({ "name": name })).is(200);
+    }
+    let audit = api.get(&format!("{ADA}/audit?last=1000")).is(200)["items"].clone();
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("{ADA}/audit?pages=true&limit=3{after}")).is(200);
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 3, "{page}");
+        paged.extend(items.clone());
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(&paged, audit.as_array().unwrap());
+    for (query, field) in
+        [("pages=true&last=1", "last"), ("limit=1", "limit"), ("pages=true&limit=1001", "limit")]
+    {
+        assert_eq!(api.get(&format!("{ADA}/audit?{query}")).problem(400), [field], "{query}");
+    }
+    server.stop();
+}
+
 /// What a phone does is nobody's edit: whoever read an extension before may change it after.
 #[test]
 fn a_registration_between_a_look_and_a_change_is_no_conflict() {
@@ -203,9 +231,34 @@ fn a_registration_between_a_look_and_a_change_is_no_conflict() {
     assert_eq!(changed.status, 200, "{changed:?}");
     // Another edit is one, whoever made it.
     assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);
+    let revision = etag().trim_matches('"').to_owned();
+    for exit in [0, 1] {
+        let set = ["extension", "set", "acme", "201", "--role", "admin", "--if-revision", &revision];
+        assert_eq!(server.try_cli(&set, "").status.code(), Some(exit));
+    }
     let seen = etag();
     server.cli(&["device", "rename", "acme", "201", "1", "Desk"], "");
     assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);
     assert_eq!(api.get(ADA).is(200)["name"], "Ada");
+    server.stop();
+}
+
+#[test]
+fn every_fault_of_a_body_is_named_at_once() {
+    let server = Server::start();
+    let api = Client::operator(&server);
+    api.put("POST", "/api/v1/tenants", &json!({ "code": "acme", "name": "Acme" })).is(201);
+    let add = |number: &str| {
+        let body = json!({ "number": number, "name": " ", "email": "x", "password": "short-7" });
+        api.put("POST", &format!("{ACME}/extensions"), &body)
+    };
+    assert_eq!(add("abc").problem(400), ["email", "name", "number", "password"]);
+    assert_eq!(add("200").problem(422), ["email", "name", "password"]);
+    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "a\nb", "mail_sender": "x" });
+    assert_eq!(
+        api.put("PATCH", ACME, &set).problem(422),
+        ["mail_prefix", "mail_sender", "main_number", "name"]
+    );
+    assert_eq!(api.get(ACME).is(200)["name"], "Acme", "nothing was changed");
     server.stop();
 }

@@ -260,8 +260,10 @@ pub const AUDIT_BANS_PER_HOUR: usize = 1_000;
 /// Events kept of one device's registrations; the oldest go first.
 pub const HISTORY_EVENTS_MAX: usize = 24;
 
-/// Devices of one extension whose events are kept; those that nothing happened to for longest go first.
-pub const HISTORY_DEVICES_MAX: usize = 8;
+/// Devices of one extension whose events are kept: as many as may be activated, one place for phones that are
+/// no devices, and a few that were revoked. Those go first that are no devices any more, then those that
+/// nothing happened to for longest.
+pub const HISTORY_DEVICES_MAX: usize = BINDINGS_MAX + 1 + 3;
 
 /// Events of all extensions that wait to be kept; more are dropped and counted.
 pub const HISTORY_WAITING_MAX: usize = 65_536;
@@ -274,6 +276,9 @@ pub const HISTORY_BARRED_MAX: usize = 4_096;
 /// and at PINs are remembered; past it those with the oldest failure go first. More than can fail within
 /// a window, since each failure at a password costs a run of Argon2.
 pub const PEOPLE_MAX: usize = 131_072;
+
+/// Locks that have begun and are not known to be written; of more, those are not tried again whose writing fails.
+pub const LOCKS_OWED_MAX: usize = 65_536;
 
 /// Runs of Argon2 that wait; more: 503.
 pub const ARGON_WAITING_MAX: usize = 64;

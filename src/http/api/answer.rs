@@ -1,13 +1,13 @@
 //! What is answered, and which refusal has which status: the only place where that is said.
 
-use super::condition::tag;
+use super::condition::tagged;
 use super::{AGAIN, Api};
 use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{
     Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, HistoryView, KeyView,
     LockView, Refusal, Request, Response, StationView, TenantView, Who,
 };
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response as Page};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -69,11 +69,7 @@ fn page(status: StatusCode, answer: &Answer) -> Page {
         _ => answer.object(),
     };
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    let mut page = (status, kind, body.to_string()).into_response();
-    if let Some(tag) = answer.revision.and_then(|revision| HeaderValue::try_from(tag(revision)).ok()) {
-        page.headers_mut().insert(header::ETAG, tag);
-    }
-    page
+    tagged((status, kind, body.to_string()).into_response(), answer.revision)
 }
 
 fn items<T: Serialize>(rows: &[T]) -> Value {
@@ -131,8 +127,7 @@ impl From<Refusal> for Problem {
                 let reason = "it is wrong, or missing";
                 Self::new(status, refusal.to_string()).with_errors(vec![Fault::new("answer", reason)])
             }
-            R::BadFields(fields) => Self::new(status, "some fields are wrong")
-                .with_errors(fields.into_iter().map(|(field, reason)| Fault::new(&field, reason)).collect()),
+            R::BadFields(fields) => Self::new(status, "some fields are wrong").with_errors(faults(fields)),
             R::BadValue { what, reason } => {
                 let field = option(&what);
                 let detail = format!("{}: {reason}", field.as_deref().unwrap_or(&what));
@@ -152,6 +147,12 @@ impl From<Refusal> for Problem {
             other => Self::new(status, other.to_string()),
         }
     }
+}
+
+/// Faults of fields that may be called as the command's options are.
+pub(super) fn faults(fields: Vec<(String, String)>) -> Vec<Fault> {
+    let of = |(field, reason): (String, String)| Fault::new(option(&field).unwrap_or(field), reason);
+    fields.into_iter().map(of).collect()
 }
 
 /// The name of a field from that of the command's option; none if it is another thing that is wrong, as

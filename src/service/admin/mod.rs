@@ -10,6 +10,7 @@
 mod app;
 mod audit;
 pub mod authority;
+mod bound;
 mod caller;
 mod check;
 mod devices;
@@ -39,6 +40,7 @@ mod tests;
 
 pub(in crate::service) use app::{owe_password_changed, set_password};
 pub use authority::Actor;
+pub(in crate::service) use bound::{AsRefusal, Bound};
 pub use caller::{Caller, Via, Who};
 pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
@@ -50,12 +52,12 @@ pub use request::{Expect, Narrow, NewPassword, NumberChanges, Password, Peer, Re
 pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
-    AuditView, BindingView, DeviceView, ExtensionView, HistoryView, KeyView, LockView, Response, Row,
-    SecondView, StationView, TenantView,
+    AuditView, BindingView, DeviceView, ExtensionView, HistoryView, KeyView, LockView, Personal, Response,
+    Row, SecondView, StationView, TenantView,
 };
 
-use super::audit::{About, Change, Known, note, note_outbox, of_extension};
-use super::index::{self, ClaimError, Indexed};
+use super::audit::{About, Change, Known, note, note_outbox};
+use super::index::{self, Indexed};
 use super::tables::{
     HISTORIES, TENANTS, account, end_sessions, overlay, put_edited, put_extension, table_of,
 };
@@ -230,8 +232,8 @@ impl Admin {
             R::AuditList { tenant, number, narrow, last } => {
                 self.audit_list(tenant, number, narrow, last).await
             }
-            R::AuditExport { tenant, number, narrow, after } => {
-                self.audit_export(tenant, number, narrow, after).await
+            R::AuditExport { tenant, number, narrow, after, limit } => {
+                self.audit_export(tenant, number, narrow, after, limit).await
             }
             R::StationAdd { login, name, password } => self.station_add(by, login, name, password).await,
             R::StationShow { login } => self.station_show(login).await,
@@ -261,7 +263,7 @@ impl Admin {
     }
 
     /// As [`Admin::commit`]; `told` is what is answered once `job` is done, none if more jobs follow.
-    async fn commit_telling<T: Send + 'static>(
+    pub(in crate::service) async fn commit_telling<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -317,7 +319,7 @@ impl Admin {
             scope.check(row.value.edited)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let (before, bound) = (of_extension(&record), record.bindings.clone());
+            let (before, bound) = (keys::with(txn, &record)?, record.bindings.clone());
             let indexed = Indexed::of(&record);
             let changed = decide(&mut record, txn)?;
             let news = devices::removed(&bound, &record.bindings, &by, txn.now());
@@ -325,10 +327,13 @@ impl Admin {
                 memory.with(login.as_str(), |entry| entry.doubt.unlock());
             }
             index::claim(txn, Some(&indexed), &record)?;
-            by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
+            let after = keys::with(txn, &record)?;
+            by.note(txn, About::Extension(login), &before, &after)?;
             let expect = store::Expect::At(row.revision);
             if by.edits() {
-                scope.seal(&services, &terms.once, txn, &mut record.answered, response_to(&changed.told))?;
+                if let Some(response) = response_to(&changed.told) {
+                    scope.seal(&services, &terms.once, txn, &mut record.answered, response)?;
+                }
                 scope.saw(put_edited(txn, &mut record, expect)?);
             } else {
                 put_extension(txn, &record, expect)?;
@@ -353,7 +358,7 @@ impl Admin {
             }
             end(lines.as_ref(), &record.login, &shut_out);
         };
-        let told = |(_, changed, _): &Done<T>| Some(response_to(&changed.told));
+        let told = |(_, changed, _): &Done<T>| response_to(&changed.told);
         self.commit_telling(job, apply, told).await.map(|(_, changed, _)| changed.told)
     }
 
@@ -370,9 +375,13 @@ impl Admin {
     }
 }
 
-/// What is answered to a change that tells this.
-fn response_to(told: &dyn Any) -> Response {
-    told.downcast_ref().cloned().unwrap_or(Response::Done)
+/// What is answered to a change that tells this; nothing that is kept if it tells a refusal: what the change
+/// noted is then why.
+fn response_to(told: &dyn Any) -> Option<Response> {
+    match told.downcast_ref::<Result<Response, Refusal>>() {
+        Some(told) => told.clone().ok(),
+        None => Some(told.downcast_ref().cloned().unwrap_or(Response::Done)),
+    }
 }
 
 /// Who changes something, and by which command.
@@ -419,11 +428,12 @@ impl By {
     /// Removes an extension or a station, with its line of the audit and those that its outbox still has.
     fn remove(&self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
         note_outbox(txn, record)?;
+        let known = keys::with(txn, record)?;
         for key in record.portal.iter().flat_map(|portal| &portal.keys) {
             keys::forget(txn, key)?;
         }
         let about = About::Extension(record.login.clone());
-        self.note(txn, about, &of_extension(record), &Known::new())?;
+        self.note(txn, about, &known, &Known::new())?;
         // Or they would be of an extension that gets the same number later.
         end_sessions(txn, &record.login)?;
         let login = &record.login;
@@ -463,24 +473,4 @@ fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal
 /// As [`record`], with its revision.
 fn row(view: &View<'_>, login: &LoginName) -> Result<Stored<ExtensionRecord>, Refusal> {
     tables::extension(view, login)?.ok_or_else(|| no_extension(view, login))
-}
-
-impl From<ClaimError> for Refusal {
-    fn from(error: ClaimError) -> Self {
-        match error {
-            ClaimError::Taken(number) => Self::NumberTaken(number),
-            ClaimError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(_) => {
-                Self::Store(format!("{error}; it may have been done all the same: repeat the command"))
-            }
-            error => Self::Store(error.to_string()),
-        }
-    }
 }

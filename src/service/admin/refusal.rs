@@ -1,5 +1,7 @@
 //! Why a command was not done.
 
+use crate::service::index::ClaimError;
+use crate::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -15,15 +17,18 @@ pub enum Refusal {
     #[error("tenant {0} exists already")]
     TenantExists(String),
     /// The tenant still has extensions.
-    #[error("tenant {code} still has {extensions} extensions; --with-extensions removes them too")]
+    #[error("tenant {code} still has {}", many(*extensions, *more))]
     TenantNotEmpty {
         /// Which tenant.
         code: String,
         /// How many at least.
         extensions: usize,
+        /// Whether there may be more.
+        #[serde(default)]
+        more: bool,
     },
     /// The tenant still has stations.
-    #[error("tenant {0} still has stations; --with-extensions removes them too")]
+    #[error("tenant {0} still has stations")]
     TenantHasStations(String),
     /// No such extension.
     #[error("there is no extension {0}")]
@@ -75,7 +80,7 @@ pub enum Refusal {
     #[error("extension {0} is not active")]
     NotActive(String),
     /// The command sends a mail, and the extension has no address.
-    #[error("extension {0} has no e-mail; set one first: extension set --email")]
+    #[error("extension {0} has no e-mail; set one first")]
     NoEmail(String),
     /// No mail can be sent as the server is configured.
     #[error("no mail can be sent: {0}")]
@@ -155,6 +160,11 @@ pub enum Refusal {
     Protocol(String),
 }
 
+fn many(extensions: usize, more: bool) -> String {
+    let (least, plural) = (if more { "at least " } else { "" }, if extensions == 1 { "" } else { "s" });
+    format!("{least}{extensions} extension{plural}")
+}
+
 /// What is wrong with one field of an import.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct RowFault {
@@ -195,5 +205,25 @@ impl fmt::Display for Lines<'_> {
             writeln!(f, "{fault}")?;
         }
         write!(f, "nothing was imported")
+    }
+}
+
+impl From<ClaimError> for Refusal {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken(number) => Self::NumberTaken(number),
+            ClaimError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => {
+                Self::Store(format!("{error}; it may have been done all the same: repeat the command"))
+            }
+            error => Self::Store(error.to_string()),
+        }
     }
 }

@@ -4,18 +4,20 @@
 //! finds it. What was read may not be durable yet, and then was not answered yet either.
 
 use super::sign_in::mark;
-use super::{Desk, Refused, record_of};
+use super::{Asking, Desk, Refused, record_of};
 use crate::account::portal::BrowserId;
 use crate::account::session::{Goes, Mark, id_of};
 use crate::account::{LoginName, Role, Session, Token, TokenHash};
 use crate::base::keyed::keyed;
 use crate::base::limit;
 use crate::base::time::Wall;
-use crate::service::admin::{By, Caller, Refusal};
+use crate::directory::Directory;
+use crate::service::admin::{By, Caller, Personal, Refusal, Response};
 use crate::service::audit::{About, Known, of_session};
 use crate::service::tables::{EXTENSIONS, SESSIONS};
-use crate::store::{Expect, StoreError, Txn};
+use crate::store::{Expect, Revision, StoreError, Txn};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// A session that goes on, and what its person may do.
@@ -39,6 +41,8 @@ pub struct Here {
     pub second_missing: bool,
     /// Whether a second factor is asked for at sign-in.
     pub second: bool,
+    /// Of the last edit of their record.
+    pub revision: Revision,
 }
 
 /// A session as its person sees it.
@@ -99,7 +103,7 @@ impl Desk {
         });
         let Some((session, record)) = found.await.map_err(Refusal::from)? else { return Ok(None) };
         let present = mark(&record);
-        let goes = session.goes(present, self.now().wall);
+        let goes = goes(&self.services().directory, &session, present, self.now().wall);
         if goes == Goes::Ended || !self.is_open(&record) {
             return Ok(None);
         }
@@ -117,6 +121,7 @@ impl Desk {
             second: portal.is_some_and(crate::account::Portal::needs_second),
             name: record.name,
             email: record.email,
+            revision: Revision(record.edited),
         }))
     }
 
@@ -186,12 +191,14 @@ impl Desk {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn sessions(&self, here: &Here) -> Result<Vec<SessionView>, Refused> {
-        let (here, now) = (here.clone(), self.now().wall);
+        let (here, now, directory) = (here.clone(), self.now().wall, Arc::clone(&self.services().directory));
         let found = self.services().store.read(move |view| {
             let whose = [here.login().tenant(), here.login().number()];
             let rows = SESSIONS.scan(&view, &whose, None, 2 * limit::SESSIONS_MAX)?;
             let current = here.hash.hex();
-            let live = rows.into_iter().filter(|(_, row)| row.value.goes(here.present, now) != Goes::Ended);
+            let live = rows
+                .into_iter()
+                .filter(|(_, row)| goes(&directory, &row.value, here.present, now) != Goes::Ended);
             let mut views: Vec<_> = live
                 .filter_map(|(key, row)| {
                     let hash = key.last_part()?;
@@ -207,17 +214,22 @@ impl Desk {
     /// Ends the session of this id, or all but the one that asks; says how many.
     ///
     /// # Errors
-    /// If the store does not do it.
+    /// [`Refusal::NoRevision`] if one is expected: sessions have none; if the store does not do it.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn end_sessions(
         &self,
         here: &Here,
-        caller: Caller,
+        asking: impl Into<Asking>,
         id: Option<String>,
     ) -> Result<usize, Refused> {
-        let (login, current) = (here.login().clone(), here.hash.hex());
+        let Asking { caller, condition } = asking.into();
+        if condition.expect.is_some() {
+            return Err(Refusal::NoRevision.into());
+        }
+        let bound = self.admin().bound(&caller, condition, &("session end", &id))?;
+        let (login, current, one) = (here.login().clone(), here.hash.hex(), id.is_some());
         let job = move |txn: &mut Txn<'_>| {
             record_of(txn, &login)?;
             let whose = [login.tenant(), login.number()];
@@ -240,7 +252,21 @@ impl Desk {
             }
             Ok(meant.len())
         };
-        Ok(self.admin().commit(job, |_, _: &usize| ()).await?)
+        let told = |ended: &usize| Response::Personal(Personal::Ended(*ended));
+        let kept = move |ended: &usize| (*ended > 0 || !one).then(|| told(ended));
+        let ended = bound.admin().commit_telling(job, |_, _: &usize| (), kept).await;
+        match bound.answer(ended.map(|ended| told(&ended)))?.response {
+            Response::Personal(Personal::Ended(ended)) => Ok(ended),
+            _ => Ok(0),
+        }
+    }
+}
+
+/// Whether a session goes on: as it says itself, unless its tenant was suspended since it began.
+fn goes(directory: &Directory, session: &Session, present: Option<Mark>, now: Wall) -> Goes {
+    match directory.tenant(session.login.tenant()) {
+        Some(tenant) if !tenant.has_ended(session.since) => session.goes(present, now),
+        _ => Goes::Ended,
     }
 }
 
