@@ -283,7 +283,8 @@ fn an_export_comes_in_pages() {
     let narrow = Narrow::default();
     for after in ["x".to_owned(), format!("a/b/{}", "c".repeat(512))] {
         let narrow = narrow.clone();
-        let bad = Request::AuditExport { tenant: None, number: None, narrow, after: Some(after), limit: None };
+        let bad =
+            Request::AuditExport { tenant: None, number: None, narrow, after: Some(after), limit: None };
         assert_eq!(bench.refused(bad), "after: it is none that a page gave");
     }
 }
