@@ -7,6 +7,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use support::browser::Browser;
 use support::http::{Answer, Client};
 use support::server::Server;
 use support::until;
@@ -149,7 +150,10 @@ fn cross_tenant_no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
     let names = names("beta", "200", &theirs);
     let key = format!("Bearer {}.{}", "0".repeat(20), "0".repeat(64));
     let wrong = Client::nobody(&server).with("Authorization", &key);
-    let people = ["100-acme", "200-acme", "201-beta"].map(|login| (login, Client::person(&server, login)));
+    let people: Vec<_> = ["100-acme", "200-acme", "201-beta"]
+        .into_iter()
+        .flat_map(|login| [(login, Client::person(&server, login)), (login, in_session(&server, login, 20))])
+        .collect();
     let before = everything(&server);
     let mut asked = 0;
     for operation in operations(&document).iter().filter(|operation| !operation.is_open()) {
@@ -181,8 +185,127 @@ fn cross_tenant_no_request_of_the_document_is_answered_to_who_may_not_ask_it() {
             }
         }
     }
-    assert!(asked > 100, "{asked}");
+    assert!(asked > 200, "{asked}");
     assert_eq!(everything(&server), before);
+    server.stop();
+}
+
+/// Somebody by the cookie of a session, and the token against forgeries, at 127.0.0.`last`.
+fn in_session(server: &Server, login: &str, last: u8) -> Client {
+    let mut browser = Browser::new(server, last);
+    let answer = browser.try_in(login, "Right-Horse7");
+    browser.keep(&answer);
+    let cookie = format!("__Host-session={}", browser.session.unwrap());
+    browser.client.with("Cookie", &cookie).with("X-CSRF-Token", &browser.csrf)
+}
+
+#[test]
+fn cross_tenant_what_a_session_does_for_its_person_reaches_nobody_else() {
+    let server = two_tenants();
+    let document = document(&server);
+    // What they have, and could lose.
+    let theirs = [21, 22].map(|last| in_session(&server, "200-beta", last));
+    let proof = json!({ "password": "Right-Horse7" });
+    theirs[0].put("POST", "/api/v1/me/second", &proof).is(200);
+    theirs[0].put("PUT", "/api/v1/me/pin", &json!({ "pin": "482913" })).is(200);
+    let look = || {
+        let looks = ["/api/v1/me", "/api/v1/me/second", "/api/v1/session"];
+        let looked = looks.map(|path| theirs.each_ref().map(|client| client.get(path).is(200)));
+        let sessions = theirs[0].get("/api/v1/sessions").is(200)["items"].clone();
+        let ids = sessions.as_array().unwrap().iter().map(|one| one["id"].clone()).collect::<Vec<_>>();
+        // When a session was used last changes with each look.
+        let times = |mut value: Value| {
+            value.as_object_mut().unwrap().remove("until");
+            value
+        };
+        (looked.map(|pair| pair.map(times)), ids)
+    };
+    let before = look();
+    let victim = before.1[0].as_str().unwrap().to_owned();
+    let mut own: Vec<_> = operations(&document)
+        .into_iter()
+        .filter(|operation| !operation.is_open())
+        .filter(|operation| {
+            operation.path.starts_with("/api/v1/me") || operation.path.starts_with("/api/v1/session")
+        })
+        .collect();
+    // Whoever signs out can do nothing more.
+    own.sort_by_key(|operation| {
+        (operation.method.as_str(), operation.path.as_str()) == ("delete", "/api/v1/session")
+    });
+    let mut names = names("beta", "200", NO_KEY);
+    names.insert("id", victim.clone());
+    let (mut asked, mut done) = (0, 0);
+    for (who, last) in [("100-acme", 31), ("200-acme", 32), ("201-beta", 33)] {
+        let attacker = in_session(&server, who, last);
+        for operation in &own {
+            let answer = operation.ask(&attacker, &names, operation.body(&document).as_ref());
+            let said = format!("{who}: {} {}: {answer:?}", operation.method, operation.path);
+            assert!(answer.status < 500, "{said}");
+            assert!(!answer.body.contains("200-beta") && !answer.body.contains(&victim), "{said}");
+            if operation.path.ends_with("{id}") {
+                assert_eq!(answer.problem(404), [""; 0], "{said}");
+            }
+            asked += 1;
+            done += usize::from(answer.status < 300);
+        }
+        assert_eq!(look(), before, "{who}");
+    }
+    assert!(asked >= 3 * 15 && done >= 3 * 6, "{asked}, of which {done} were done");
+    server.stop();
+}
+
+#[test]
+fn the_document_says_on_what_each_request_depends_and_nothing_else_is_heard() {
+    let server = two_tenants();
+    let document = document(&server);
+    let (operator, nobody) = (Client::operator(&server), Client::nobody(&server));
+    let session = in_session(&server, "200-beta", 21);
+    let names = names("beta", "200", NO_KEY);
+    let mut found = BTreeMap::new();
+    for operation in operations(&document) {
+        let told = |name: &str| {
+            let parameters = operation.described["parameters"].as_array();
+            parameters.into_iter().flatten().any(|one| one["in"] == "header" && one["name"] == name)
+        };
+        let depends = (told("Idempotency-Key"), told("If-Match"));
+        let refuses = operation.described["responses"]["412"].is_object();
+        let out = (operation.method.as_str(), operation.path.as_str()) == ("delete", "/api/v1/session");
+        let who = match () {
+            () if operation.is_open() || out => &nobody,
+            () if operation.described["security"].to_string().contains("key") => &operator,
+            () => &session,
+        };
+        let body = operation.body(&document);
+        let asked = |head: &str| {
+            let asking = Client { head: format!("{}{head}", who.head), ..who.clone() };
+            operation.ask(&asking, &names, body.as_ref())
+        };
+        let answer = asked("If-Match: x\r\nIdempotency-Key: \r\n");
+        let said = format!("{} {}: {answer:?}", operation.method, operation.path);
+        match depends {
+            (true, matching) => {
+                assert_eq!(answer.problem(400), ["idempotency-key", "if-match"], "{said}");
+                assert!(refuses, "{said}");
+                if !matching {
+                    asked("If-Match: \"1\"\r\n").problem(412);
+                }
+            }
+            (false, true) => panic!("{said}"),
+            (false, false) => {
+                assert!(!refuses && !answer.body.contains("if-match"), "{said}");
+                assert!(!answer.body.contains("idempotency-key"), "{said}");
+            }
+        }
+        // What changes something for whoever is signed in depends on both, but for sessions.
+        let changes = operation.method != "get";
+        let sessions = operation.path.starts_with("/api/v1/session");
+        if changes && !operation.is_open() && !sessions {
+            assert_eq!(depends, (true, true), "{said}");
+        }
+        *found.entry(depends).or_insert(0) += 1;
+    }
+    assert_eq!(found[&(true, false)], 4, "sessions that are ended, and links: {found:?}");
     server.stop();
 }
 

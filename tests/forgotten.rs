@@ -88,9 +88,16 @@ fn from_a_forgotten_password_to_a_phone_with_the_new_one() {
     assert_eq!(phone.register().status(), 200, "the old password still works");
     let broken = portal.reset(&token, "short").faults(422);
     assert!(broken.len() == 3 && broken.iter().all(|(field, _)| field == "password"), "{broken:?}");
-    let done = portal.reset(&token, NEW);
+    let once = portal.client.with("Idempotency-Key", "once");
+    let reset = |new: &str| once.put("POST", "/api/v1/reset", &json!({ "token": token, "password": new }));
+    let done = reset(NEW);
     assert_eq!((done.status, &done.json()["login"]), (200, &json!("201-acme")), "{done:?}");
     assert!(done.json()["strength"].as_u64().unwrap() <= 4, "{done:?}");
+    // The answer was lost: under the same key it is had again, and nothing else is.
+    let again = reset(NEW);
+    assert_eq!((again.status, &again.head, &again.body), (200, &done.head, &done.body));
+    assert!(done.header("etag").is_some(), "{done:?}");
+    assert_eq!(reset("Third-Horse9").faults(422), []);
 
     // Every login with the old one has ended, at once; the activation has not.
     assert_eq!(server.bindings("acme", "201"), Vec::<Value>::new());

@@ -82,8 +82,18 @@ fn from_the_invitation_to_a_phone_that_registers() {
     assert!(broken.iter().all(|(field, _)| field == "password"));
     assert_eq!(Phone::new(&server, "200").with_password(PASSWORD).register().status(), 401);
 
-    let accepted = link.accept(PASSWORD);
+    let once = link.client().with("Idempotency-Key", "once");
+    let accept = |password: &str| {
+        let body = json!({ "token": link.token, "password": password });
+        once.put("POST", "/api/v1/invitations/accept", &body)
+    };
+    let accepted = accept(PASSWORD);
     assert_eq!((accepted.status, accepted.json()), (200, json!({ "login": "200-acme" })), "{accepted:?}");
+    // The answer was lost: under the same key it is had again, and nothing else is.
+    let again = accept(PASSWORD);
+    assert_eq!((again.status, &again.head, &again.body), (200, &accepted.head, &accepted.body));
+    assert!(accepted.header("etag").is_some(), "{accepted:?}");
+    assert_eq!(accept("Third-Horse9").faults(422), []);
     assert_eq!(state(&server, "200"), "active");
     Phone::new(&server, "200").with_password(PASSWORD).registered();
     // Used, replaced, unknown and malformed ones have one answer.

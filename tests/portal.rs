@@ -367,3 +367,61 @@ fn two_step_verification_from_its_beginning_to_its_end() {
     }
     server.stop();
 }
+
+/// The revision that an answer tells as its entity tag.
+fn tag(answer: &Answer) -> u64 {
+    answer.header("etag").unwrap_or_else(|| panic!("{answer:?}")).trim_matches('"').parse().unwrap()
+}
+
+#[test]
+fn what_people_change_of_their_own_is_done_once_under_its_key_and_answers_the_revision() {
+    let server = server();
+    let ada = Browser::new(&server, 10).signed_in("201");
+    let seen = || {
+        let me = ada.get("/api/v1/me");
+        assert_eq!(me.json()["revision"], tag(&me));
+        tag(&me)
+    };
+    let changed = |path: &str, body: &Value, other: &Value| {
+        let path = format!("/api/v1/me/{path}");
+        let before = seen();
+        let asked = |key: &str, body: &Value| {
+            let head = format!("If-Match: \"{before}\"\r\nIdempotency-Key: {key}\r\n");
+            ada.with(&head).post(&path, body)
+        };
+        let first = asked(&path, body);
+        assert!(matches!(first.status, 200 | 204), "{path}: {first:?}");
+        assert!(tag(&first) > before && tag(&first) == seen(), "{path}: {first:?}");
+        if first.status == 200 {
+            assert_eq!(first.json()["revision"], tag(&first), "{path}");
+        }
+        // It is answered again as it was, and nothing is done or counted.
+        for _ in 0..6 {
+            let again = asked(&path, body);
+            assert_eq!((again.status, &again.head, &again.body), (first.status, &first.head, &first.body));
+        }
+        assert_eq!(asked(&path, other).faults(422), [], "{path}");
+        assert_eq!(asked("another", body).faults(412), [], "{path}");
+        assert_eq!(seen(), tag(&first), "{path}");
+        first
+    };
+    let (proof, wrong) = (json!({ "password": password("201") }), json!({ "password": "wrong" }));
+    let begun = changed("second", &proof, &wrong).json();
+    let code = code_of(begun["secret"].as_str().unwrap(), 0);
+    let on = changed("second/verify", &json!({ "code": code }), &json!({ "code": "000000" })).json();
+    let codes = changed("second/recovery", &proof, &wrong).json();
+    assert!(on["recovery_codes"].as_array().unwrap().len() == 10 && on != codes, "{codes}");
+    changed("second/clear", &proof, &wrong);
+    let change = |new: &str| json!({ "old": password("201"), "new": new });
+    changed("password", &change(NEW), &change("Third-Horse9"));
+    assert_eq!(Browser::new(&server, 11).try_in("201-acme", NEW).status, 201, "no failure was counted");
+    let line = |action: &str| server.list(&["audit", "list", "acme", "201", "--action", action]).len();
+    let actions = ["second begin", "second on", "second recovery", "second clear", "password change"];
+    assert_eq!(actions.map(line), [1; 5]);
+    // Others' keys are theirs.
+    let bell = Browser::new(&server, 12).signed_in("202");
+    let head = "Idempotency-Key: /api/v1/me/second\r\n";
+    let other = bell.with(head).post("/api/v1/me/second", &json!({ "password": password("202") }));
+    assert_ne!(other.is(200)["secret"], begun["secret"]);
+    server.stop();
+}

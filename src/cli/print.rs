@@ -93,7 +93,7 @@ fn array<T: Serialize>(rows: &[T]) -> serde_json::Result<String> {
 
 fn as_text(response: &Response) -> serde_json::Result<String> {
     Ok(match response {
-        Response::Done => String::new(),
+        Response::Done | Response::Personal(_) => String::new(),
         Response::Generated { login, password } => generated(login, password),
         Response::AppEnabled { login, password, email, unmailed } => {
             let mail = match (email, unmailed) {

@@ -8,12 +8,14 @@
 //! | `POST /api/v1/reset/view` `{token}` | 200 `{login,question}`: what must be answered, or null |
 //! | `POST /api/v1/reset` `{token,password,answer}` | 200 `{login,strength,guesses}`; every login with the old password has ended |
 //!
+//! The last takes `Idempotency-Key`: a link works once, and under its key is answered as then.
+//!
 //! Refusals are problem details: 400, 408, 413, 415 (the request), 404 (the link does not work: unknown,
 //! ended, used, replaced and killed ones have one answer), 422 (each rule that the password breaks, or the
 //! answer that is wrong or missing), 429 (too many tries from this source), 503 (the store, no way for
 //! mails, or still starting).
 
-use super::api::{Api, Open};
+use super::api::{Api, Once, Open, tagged};
 use super::plain::{page, script};
 use super::problem::{Fault, Problem, ProblemBody};
 use super::refused::LinkRefused;
@@ -159,18 +161,20 @@ async fn view(
 /// Use the link of a reset
 async fn reset(
     State(api): State<Api>,
+    Once(once): Once,
     Open { source, body: NewSecret { token, password, answer: said } }: Open<NewSecret>,
 ) -> Result<Response, Problem> {
     let password = Password::new(password);
-    let used = api.admin()?.reset(&token, password.clone(), said.map(Password::new), source.0).await;
-    let login = used.map_err(refused)?;
+    let said = said.map(Password::new);
+    let used = api.admin()?.reset(&token, password.clone(), said, source.0, once).await.map_err(refused)?;
     api.give_back(source);
-    let name = login.to_string();
+    let login = used.whose().map(ToString::to_string).unwrap_or_default();
+    let name = login.clone();
     // It takes milliseconds.
     let estimate = tokio::task::spawn_blocking(move || strength(password.expose(), &[&name])).await;
     let (score, guesses) = estimate.map_or((0, 0), |estimate| (estimate.score, estimate.guesses));
-    let told = json!({ "login": login.as_str(), "strength": score, "guesses": guesses.min(GUESSES_MAX) });
-    Ok(answer(StatusCode::OK, &told))
+    let told = json!({ "login": login, "strength": score, "guesses": guesses.min(GUESSES_MAX) });
+    Ok(tagged(answer(StatusCode::OK, &told), used.revision))
 }
 
 /// Whom the fields name.
@@ -191,7 +195,9 @@ fn typed(forgotten: &Forgotten) -> Result<Typed, Vec<Fault>> {
 /// A link that does not work has one answer, whatever the reason.
 fn refused(refusal: Refusal) -> Problem {
     match refusal {
-        Refusal::WeakPassword(_) | Refusal::WrongAnswer | Refusal::Store(_) => refusal.into(),
+        Refusal::WeakPassword(_) | Refusal::WrongAnswer | Refusal::Store(_) | Refusal::OtherRequest => {
+            refusal.into()
+        }
         _ => {
             let reason = "this link does not work, or not any more; ask for a new one";
             Problem::new(StatusCode::NOT_FOUND, reason)

@@ -5,11 +5,13 @@
 //! | `GET /invitation`, `/invitation.js` | a plain page that asks for a password; the token stays behind the `#` until it is sent |
 //! | `POST /api/v1/invitations/accept` `{token,password}` | 200 `{login}`; the extension is active |
 //!
+//! The last takes `Idempotency-Key`: a link works once, and under its key is answered as then.
+//!
 //! Refusals are problem details: 400 (each faulty field), 404 (the link does not work: unknown, ended,
 //! used and replaced ones have one answer), 408, 413, 415, 422 (each rule that the password breaks; the
 //! link still works), 429 (too many tries from this source), 503 (the store, or still starting).
 
-use super::api::{AGAIN, Api, Open};
+use super::api::{AGAIN, Api, Once, Open, tagged};
 use super::plain::{page, script};
 use super::problem::{Fault, Problem};
 use super::refused::LinkRefused;
@@ -65,14 +67,16 @@ pub(super) fn pages() -> Router<Api> {
 /// Accept an invitation
 async fn accept(
     State(api): State<Api>,
+    Once(once): Once,
     Open { source, body: Acceptance { token, password } }: Open<Acceptance>,
 ) -> Result<Response, Problem> {
-    let accepted = api.admin()?.accept(&token, Password::new(password), source.0).await;
-    let login = accepted.map_err(|refusal| match refusal {
+    let accepted = api.admin()?.accept(&token, Password::new(password), source.0, once).await;
+    let accepted = accepted.map_err(|refusal| match refusal {
         Refusal::WeakPassword(rules) => {
             let errors = rules.into_iter().map(|rule| Fault::new("password", rule)).collect();
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the password is refused").with_errors(errors)
         }
+        Refusal::OtherRequest => refusal.into(),
         Refusal::Store(_) => {
             let reason = "it cannot be said whether this was done; try again";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).after(AGAIN)
@@ -84,5 +88,7 @@ async fn accept(
     })?;
     api.give_back(source);
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::OK, kind, json!({ "login": login.as_str() }).to_string()).into_response())
+    let login = accepted.whose().map(ToString::to_string).unwrap_or_default();
+    let told = json!({ "login": login }).to_string();
+    Ok(tagged((StatusCode::OK, kind, told).into_response(), accepted.revision))
 }

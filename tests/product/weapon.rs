@@ -1,6 +1,7 @@
 //! PRODUCT §3, what a lock may not do, whom it does not touch, what it does not tell.
 
 use super::place::{Place, locked, rings};
+use crate::support::browser::Browser;
 use crate::support::phone::Phone;
 use crate::support::server::{Server, Setup, password};
 use crate::support::sip::{Message, Peer, parameter};
@@ -248,13 +249,52 @@ fn same_timing() {
     let [unknown, known] = in_turns(40, |turn, known| {
         let number = if known { 300 } else { 600 } + turn;
         let from = Ipv4Addr::new(127, 9, u8::from(known), turn as u8 + 1);
-        let browser = crate::support::browser::Browser::at(&server, from);
+        let browser = Browser::at(&server, from);
         browser.try_in(&format!("{number}-acme"), WRONG).problem(401);
     });
     let slower_by = slower(&[unknown, known]);
     assert!(
         (0.2..0.8).contains(&slower_by),
         "of people, unknown ones are slower in {slower_by} of all pairs"
+    );
+    // Those who have signed in, whose hash is there: also one run each, neither more nor fewer.
+    let runs = || server.metric("stationmaster_argon2_runs_total");
+    let browser =
+        |turn: usize, block: u8| Browser::at(&server, Ipv4Addr::new(127, 10, block, turn as u8 + 1));
+    for turn in 0..30 {
+        let number = (345 + turn).to_string();
+        let right = browser(turn, 2).try_in(&format!("{number}-acme"), &password(&number));
+        assert_eq!(right.status, 201, "{right:?}");
+    }
+    let before = runs();
+    let [unknown, known] = in_turns(30, |turn, known| {
+        let number = if known { 345 } else { 645 } + turn;
+        browser(turn, u8::from(known)).try_in(&format!("{number}-acme"), WRONG).problem(401);
+    });
+    assert_eq!(runs() - before, 60, "one run of Argon2 each");
+    for login in ["345-acme", "645-acme"] {
+        let before = runs();
+        browser(100, 3).try_in(login, WRONG).problem(401);
+        assert_eq!(runs() - before, 1, "{login}");
+    }
+    let slower_by = slower(&[unknown, known]);
+    assert!(
+        (0.15..0.85).contains(&slower_by),
+        "of people who signed in before, unknown ones are slower in {slower_by} of all pairs"
+    );
+    // A password that is said to be forgotten: no run, and one write, whoever it is of.
+    let before = runs();
+    let [unknown, known] = in_turns(60, |turn, known| {
+        let number = if known { 300 } else { 600 } + turn;
+        let asked = json!({ "identity": format!("{number}-acme") });
+        let answer = browser(turn, 4 + u8::from(known)).post("/api/v1/forgot", &asked);
+        assert_eq!(answer.status, 202, "{answer:?}");
+    });
+    assert_eq!(runs(), before, "no run of Argon2");
+    let slower_by = slower(&[unknown, known]);
+    assert!(
+        (0.2..0.8).contains(&slower_by),
+        "of forgotten passwords, unknown ones are slower in {slower_by} of all pairs"
     );
     server.stop();
 }
@@ -294,10 +334,10 @@ fn same_counting_same_lock() {
     for (other, login) in known[1..].iter().zip(&logins[1..]) {
         assert_eq!(other, &known[0], "{login}");
     }
+    same_counting_same_lock_in_any_notation();
 }
 
 /// However the names are written, and whatever policy their tenant has.
-#[test]
 fn same_counting_same_lock_in_any_notation() {
     let place = Place::with(&["201"]);
     let own = 1000 + place.tenant.trim_start_matches('t').parse::<u32>().unwrap();

@@ -1,13 +1,13 @@
 //! What is answered, and which refusal has which status: the only place where that is said.
 
-use super::condition::tag;
+use super::condition::tagged;
 use super::{AGAIN, Api};
 use crate::http::problem::{Fault, Problem};
 use crate::service::admin::{
     Answer, AuditView, BindingView, Caller, Condition, DeviceView, ExtensionView, HistoryView, KeyView,
     LockView, Refusal, Request, Response, StationView, TenantView, Who,
 };
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response as Page};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -69,11 +69,7 @@ fn page(status: StatusCode, answer: &Answer) -> Page {
         _ => answer.object(),
     };
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    let mut page = (status, kind, body.to_string()).into_response();
-    if let Some(tag) = answer.revision.and_then(|revision| HeaderValue::try_from(tag(revision)).ok()) {
-        page.headers_mut().insert(header::ETAG, tag);
-    }
-    page
+    tagged((status, kind, body.to_string()).into_response(), answer.revision)
 }
 
 fn items<T: Serialize>(rows: &[T]) -> Value {

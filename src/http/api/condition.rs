@@ -2,11 +2,12 @@
 
 use crate::base::limit::ONCE_KEY_BYTES_MAX;
 use crate::http::problem::{Fault, Problem};
-use crate::service::admin::Condition;
+use crate::service::admin::{Condition, Refusal};
 use crate::store::Revision;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 
 /// The header field of idempotency keys.
 pub(in crate::http) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -60,8 +61,30 @@ fn revision(tag: &str) -> Option<Revision> {
 }
 
 /// The entity tag of a revision.
-pub(super) fn tag(revision: Revision) -> String {
+fn tag(revision: Revision) -> String {
     format!("\"{}\"", revision.0)
+}
+
+/// An answer with its revision, if it has one, as its entity tag.
+pub(in crate::http) fn tagged(mut page: Response, revision: Option<Revision>) -> Response {
+    if let Some(tag) = revision.and_then(|revision| HeaderValue::try_from(tag(revision)).ok()) {
+        page.headers_mut().insert(header::ETAG, tag);
+    }
+    page
+}
+
+/// An idempotency key, where no revision can be expected: what is asked has none.
+pub(in crate::http) struct Once(pub(in crate::http) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Once {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Condition::from_request_parts(parts, state).await? {
+            Condition { expect: None, once } => Ok(Self(once)),
+            Condition { expect: Some(_), .. } => Err(Refusal::NoRevision.into()),
+        }
+    }
 }
 
 #[cfg(test)]

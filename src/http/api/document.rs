@@ -133,19 +133,46 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if path.contains('{') {
         refusals.push("404");
     }
+    let depends = depends(method, path, open);
+    match depends {
+        Depends::Nothing => {}
+        // A revision, which is there of nothing, is refused.
+        Depends::Once if open => refusals.extend(["400", "412", "422"]),
+        Depends::Once | Depends::Both => refusals.extend(["400", "404", "409", "412", "422"]),
+    }
     if changes && !open {
-        refusals.extend(["400", "404", "409", "412", "422"]);
         parameters.push(csrf());
     }
-    if changes && !open && !own {
-        parameters.extend(conditions());
-    }
+    let [once, matching] = conditions();
+    parameters.extend((depends != Depends::Nothing).then_some(once));
+    parameters.extend((depends == Depends::Both).then_some(matching));
     operation["parameters"] = Value::Array(parameters);
     for status in refusals {
         let known = operation["responses"].get(status).is_some();
         if !known {
             operation["responses"][status] = json!({ "$ref": format!("#/components/responses/{status}") });
         }
+    }
+}
+
+/// On what a request may depend.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Depends {
+    /// It only looks, needs no sign-in, or is done however often it is asked.
+    Nothing,
+    /// `Idempotency-Key`: what it changes has no revision, or none that the asker has seen.
+    Once,
+    /// And `If-Match`.
+    Both,
+}
+
+fn depends(method: &str, path: &str, open: bool) -> Depends {
+    match (method, path) {
+        ("get", _) | ("delete", "/api/v1/session") => Depends::Nothing,
+        ("delete", "/api/v1/sessions" | "/api/v1/sessions/{id}")
+        | ("post", "/api/v1/invitations/accept" | "/api/v1/reset") => Depends::Once,
+        _ if open => Depends::Nothing,
+        _ => Depends::Both,
     }
 }
 

@@ -32,6 +32,7 @@ mod stations;
 mod tenants;
 
 pub(super) use body::{Body, Open};
+pub(super) use condition::{Once, tagged};
 
 use super::problem::Problem;
 use super::rate::Rates;

@@ -12,8 +12,8 @@ use super::super::api::Source;
 use super::super::problem::{Fault, Problem};
 use super::Api;
 use crate::account::Token;
-use crate::service::admin::{Actor, Caller, Via};
-use crate::service::portal::{Here, Refused};
+use crate::service::admin::{Actor, Caller, Condition, Via};
+use crate::service::portal::{Asking, Here, Refused};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -102,6 +102,11 @@ impl Member {
     /// As administration and the audit see them.
     pub(super) fn caller(&self) -> Caller {
         caller(&self.here, self.from)
+    }
+
+    /// The same, and on what their change depends.
+    pub(super) fn asks(&self, condition: Condition) -> Asking {
+        Asking { caller: self.caller(), condition }
     }
 }
 

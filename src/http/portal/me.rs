@@ -1,11 +1,11 @@
 //! Who is signed in, and the password.
 
-use super::super::api::Body;
+use super::super::api::{Body, tagged};
 use super::super::problem::Problem;
 use super::guard::{Member, Newcomer, wrong_field};
 use super::{Api, answer, nothing};
 use crate::account::Role;
-use crate::service::admin::{Password, Refusal};
+use crate::service::admin::{Condition, Password, Refusal};
 use crate::service::portal::Refused;
 use axum::Router;
 use axum::extract::State;
@@ -40,6 +40,8 @@ struct Me {
     role: &'static str,
     /// Whether a second factor is asked for at sign-in.
     second_factor: bool,
+    /// The revision of the extension.
+    revision: u64,
 }
 
 /// A new password.
@@ -70,8 +72,9 @@ async fn show(Member { here, .. }: Member) -> Response {
             Role::Admin => "admin",
         },
         second_factor: here.second,
+        revision: here.revision.0,
     };
-    answer(StatusCode::OK, &body)
+    tagged(answer(StatusCode::OK, &body), Some(here.revision))
 }
 
 #[utoipa::path(post, path = "/api/v1/me/password", tag = "me", security(("session" = [])),
@@ -81,11 +84,12 @@ async fn show(Member { here, .. }: Member) -> Response {
 async fn change_password(
     State(api): State<Api>,
     Newcomer(member): Newcomer,
+    condition: Condition,
     Body(PasswordChange { old, new }): Body<PasswordChange>,
 ) -> Result<Response, Problem> {
     let (old, new) = (Password::new(old), Password::new(new));
-    let changed = api.desk()?.change_password(&member.here, member.caller(), old, new).await;
-    changed.map(|()| nothing()).map_err(|refused| match refused {
+    let changed = api.desk()?.change_password(&member.here, member.asks(condition), old, new).await;
+    changed.map(|changed| tagged(nothing(), changed.revision)).map_err(|refused| match refused {
         Refused::Wrong => wrong_field("old", "it is not the present password"),
         Refused::By(Refusal::WeakPassword(rules)) => {
             Problem::from(Refusal::WeakPassword(rules)).of_field("new")

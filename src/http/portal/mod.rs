@@ -16,6 +16,10 @@
 //! | `POST /api/v1/me/second/recovery` `{password}` | 200, new recovery codes |
 //! | `POST /api/v1/me/second/clear` `{password}` | 204, it is off |
 //!
+//! What changes the person's record takes `If-Match` and `Idempotency-Key`, and answers the revision as
+//! `ETag`; the end of sessions takes the latter alone. Signing in takes neither: its answer is a secret that is
+//! made anew each time. Signing out needs none.
+//!
 //! A session's cookie `__Host-session` and the browser's `__Host-device` are `Secure`, `HttpOnly`,
 //! `SameSite=Strict`. What changes something needs the header `X-CSRF-Token` besides the former, and no
 //! request that a page of another origin began is taken. Refusals: 401 (signed out, or wrong), 403

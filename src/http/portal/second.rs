@@ -1,11 +1,11 @@
 //! Two-step verification, looked after by its person.
 
-use super::super::api::Body;
+use super::super::api::{Body, tagged};
 use super::super::problem::{Problem, ProblemBody};
 use super::guard::{Member, Unsecured, with_field, wrong_field};
 use super::{Api, answer, nothing};
-use crate::service::admin::Password;
-use crate::service::portal::{self, LastAdministrator, Method};
+use crate::service::admin::{Answer, Condition, Password, Personal, Response as Done};
+use crate::service::portal::{LastAdministrator, Method};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -72,6 +72,8 @@ struct Begun {
     email: Option<String>,
     /// The number that a code was sent to by SMS.
     mobile: Option<String>,
+    /// The new revision of the extension.
+    revision: u64,
 }
 
 /// A code of the app, by mail or by SMS.
@@ -97,6 +99,8 @@ struct Proof {
 struct RecoveryCodes {
     /// Each is good once; empty if those there were still are.
     recovery_codes: Vec<String>,
+    /// The new revision of the extension.
+    revision: u64,
 }
 
 #[utoipa::path(get, path = "/api/v1/me/second", operation_id = "show_second", tag = "me", security(("session" = [])),
@@ -123,6 +127,7 @@ async fn show(
 async fn begin(
     State(api): State<Api>,
     Unsecured(member): Unsecured,
+    condition: Condition,
     Body(Begin { password, method, mobile, confirm }): Body<Begin>,
 ) -> Result<Response, Problem> {
     let last = match confirm {
@@ -138,17 +143,19 @@ async fn begin(
         Some(_) => return Err(wrong_field("method", "it is none of totp, mail and sms")),
     };
     let password = Password::new(password);
-    let begun = api.desk()?.second_begin(&member.here, member.caller(), password, method, last).await;
-    let body = match begun.map_err(with_field("password", NOT_PRESENT))? {
-        portal::Begun::App { secret, uri } => Begun {
-            secret: Some(secret.expose().clone()),
-            uri: Some(uri.expose().clone()),
-            ..Begun::default()
-        },
-        portal::Begun::Mail(email) => Begun { email: Some(email), ..Begun::default() },
-        portal::Begun::Sms(number) => Begun { mobile: Some(number.to_string()), ..Begun::default() },
-    };
-    Ok(answer(StatusCode::OK, &body))
+    let asking = member.asks(condition);
+    let begun = api.desk()?.second_begin(&member.here, asking, password, method, last).await;
+    let begun = begun.map_err(with_field("password", NOT_PRESENT))?;
+    let mut body = Begun { revision: revision(&begun), ..Begun::default() };
+    match begun.response {
+        Done::Personal(Personal::App { secret, uri }) => {
+            (body.secret, body.uri) = (Some(secret), Some(uri));
+        }
+        Done::Personal(Personal::Mailed(email)) => body.email = Some(email),
+        Done::Personal(Personal::Texted(number)) => body.mobile = Some(number.to_string()),
+        _ => {}
+    }
+    Ok(tagged(answer(StatusCode::OK, &body), begun.revision))
 }
 
 #[utoipa::path(post, path = "/api/v1/me/second/verify", tag = "me", security(("session" = [])),
@@ -158,10 +165,12 @@ async fn begin(
 async fn verify(
     State(api): State<Api>,
     Unsecured(member): Unsecured,
+    condition: Condition,
     Body(Code { code }): Body<Code>,
 ) -> Result<Response, Problem> {
-    let codes = api.desk()?.second_verify(&member.here, member.caller(), Password::new(code)).await;
-    Ok(codes_answer(&codes.map_err(with_field("code", "it is wrong"))?))
+    let asking = member.asks(condition);
+    let codes = api.desk()?.second_verify(&member.here, asking, Password::new(code)).await;
+    Ok(codes_answer(codes.map_err(with_field("code", "it is wrong"))?))
 }
 
 #[utoipa::path(post, path = "/api/v1/me/second/recovery", tag = "me", security(("session" = [])),
@@ -171,15 +180,25 @@ async fn verify(
 async fn recovery(
     State(api): State<Api>,
     member: Member,
+    condition: Condition,
     Body(Proof { password }): Body<Proof>,
 ) -> Result<Response, Problem> {
-    let codes = api.desk()?.second_recovery(&member.here, member.caller(), Password::new(password)).await;
-    Ok(codes_answer(&codes.map_err(with_field("password", NOT_PRESENT))?))
+    let asking = member.asks(condition);
+    let codes = api.desk()?.second_recovery(&member.here, asking, Password::new(password)).await;
+    Ok(codes_answer(codes.map_err(with_field("password", NOT_PRESENT))?))
 }
 
-fn codes_answer(codes: &[crate::base::private::Secret<String>]) -> Response {
-    let recovery_codes = codes.iter().map(|code| code.expose().clone()).collect();
-    answer(StatusCode::OK, &RecoveryCodes { recovery_codes })
+fn codes_answer(done: Answer) -> Response {
+    let revision = revision(&done);
+    let recovery_codes = match done.response {
+        Done::Personal(Personal::Recovery(codes)) => codes,
+        _ => Vec::new(),
+    };
+    tagged(answer(StatusCode::OK, &RecoveryCodes { recovery_codes, revision }), done.revision)
+}
+
+fn revision(done: &Answer) -> u64 {
+    done.revision.unwrap_or_default().0
 }
 
 #[utoipa::path(post, path = "/api/v1/me/second/clear", tag = "me", security(("session" = [])),
@@ -192,8 +211,11 @@ fn codes_answer(codes: &[crate::base::private::Secret<String>]) -> Response {
 async fn clear(
     State(api): State<Api>,
     member: Member,
+    condition: Condition,
     Body(Proof { password }): Body<Proof>,
 ) -> Result<Response, Problem> {
-    let cleared = api.desk()?.second_clear(&member.here, member.caller(), Password::new(password)).await;
-    cleared.map(|()| nothing()).map_err(with_field("password", NOT_PRESENT))
+    let asking = member.asks(condition);
+    let cleared = api.desk()?.second_clear(&member.here, asking, Password::new(password)).await;
+    let cleared = cleared.map_err(with_field("password", NOT_PRESENT))?;
+    Ok(tagged(nothing(), cleared.revision))
 }

@@ -5,7 +5,7 @@ use super::super::problem::Problem;
 use super::super::refused::{CodeRefused, SignInRefused};
 use super::guard::{Browser, Member, Newcomer, device_line, enter, no_session_line, session_line};
 use super::{Api, answer, nothing};
-use crate::service::admin::Password;
+use crate::service::admin::{Condition, Password};
 use crate::service::portal::{Entered, Knock, Opened, SessionView};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -282,8 +282,12 @@ fn row(view: SessionView) -> SessionRow {
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "session", security(("session" = [])),
     responses((status = 200, description = "All but the one that asks are ended", body = Ended)))]
 /// End one's other sessions
-async fn end_others(State(api): State<Api>, member: Member) -> Result<Response, Problem> {
-    let ended = api.desk()?.end_sessions(&member.here, member.caller(), None).await?;
+async fn end_others(
+    State(api): State<Api>,
+    member: Member,
+    condition: Condition,
+) -> Result<Response, Problem> {
+    let ended = api.desk()?.end_sessions(&member.here, member.asks(condition), None).await?;
     Ok(answer(StatusCode::OK, &Ended { ended }))
 }
 
@@ -295,11 +299,12 @@ async fn end_others(State(api): State<Api>, member: Member) -> Result<Response, 
 async fn end_one(
     State(api): State<Api>,
     member: Member,
+    condition: Condition,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let none = || Problem::new(StatusCode::NOT_FOUND, "you have no such session");
     let Path(id) = id.map_err(|_| none())?;
-    match api.desk()?.end_sessions(&member.here, member.caller(), Some(id)).await? {
+    match api.desk()?.end_sessions(&member.here, member.asks(condition), Some(id)).await? {
         0 => Err(none()),
         _ => Ok(nothing()),
     }

@@ -2,8 +2,8 @@
 
 use super::app::set_password;
 use super::extensions::step;
-use super::view::Response;
-use super::{Admin, By, Changed, NewPassword, Password, Refusal, Who, tenant_of};
+use super::view::{Personal, Response};
+use super::{Admin, Answer, Bound, By, Changed, NewPassword, Password, Refusal, Who, tenant_of};
 use crate::account::life::Event;
 use crate::account::{Invitation, LoginName, MailKind, Token, TokenHash};
 use crate::base::language::Language;
@@ -82,12 +82,31 @@ impl Admin {
     ///
     /// # Errors
     /// [`Refusal::NoInvitation`] for a token that is unknown, ended, used or no longer the latest;
-    /// [`Refusal::WeakPassword`], which spends nothing; [`Refusal::Store`].
+    /// [`Refusal::WeakPassword`], which spends nothing; [`Refusal::OtherRequest`] if the link was used under
+    /// this idempotency key with another password; [`Refusal::Store`].
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
-    pub async fn accept(&self, token: &str, password: Password, from: IpAddr) -> Result<LoginName, Refusal> {
+    pub async fn accept(
+        &self,
+        token: &str,
+        password: Password,
+        from: IpAddr,
+        once: Option<String>,
+    ) -> Result<Answer, Refusal> {
         let hash = Token::parse(token).ok_or(Refusal::NoInvitation)?.hash();
+        let bound = self.bound_to_link(&hash, once, &("invitation accept", &password))?;
+        bound.answer(bound.admin().accept_once(&bound, hash, password, from).await)
+    }
+
+    async fn accept_once(
+        &self,
+        bound: &Bound,
+        hash: TokenHash,
+        password: Password,
+        from: IpAddr,
+    ) -> Result<Response, Refusal> {
+        bound.look().await?;
         let claim = move |view: store::View<'_>| Ok(TOKENS.get(&view, &[&hash.hex()])?);
         let login = self.look(claim).await?.ok_or(Refusal::NoInvitation)?.value;
         let services = self.services.clone();
@@ -99,10 +118,13 @@ impl Admin {
             if record.licence.generation == 0 {
                 record.licence.enable();
             }
-            Ok(Changed { told: record.login.clone(), credentials: Some(credentials), unlocked: false })
+            let told = Response::Personal(Personal::Whose(record.login.clone()));
+            Ok(Changed { told, credentials: Some(credentials), unlocked: false })
         });
         accepted.await.map_err(|refusal| match refusal {
-            Refusal::WeakPassword(_) | Refusal::Store(_) => refusal,
+            Refusal::WeakPassword(_) | Refusal::Store(_) | Refusal::Answered | Refusal::OtherRequest => {
+                refusal
+            }
             _ => Refusal::NoInvitation,
         })
     }

@@ -10,6 +10,7 @@
 mod app;
 mod audit;
 pub mod authority;
+mod bound;
 mod caller;
 mod check;
 mod devices;
@@ -39,6 +40,7 @@ mod tests;
 
 pub(in crate::service) use app::{owe_password_changed, set_password};
 pub use authority::Actor;
+pub(in crate::service) use bound::{AsRefusal, Bound};
 pub use caller::{Caller, Via, Who};
 pub(super) use check::password as check_password;
 pub use invite::{Carries, Links, Mailing};
@@ -50,12 +52,12 @@ pub use request::{Expect, Narrow, NewPassword, NumberChanges, Password, Peer, Re
 pub use scope::{Answer, Condition};
 pub use search::{Page, Search, State};
 pub use view::{
-    AuditView, BindingView, DeviceView, ExtensionView, HistoryView, KeyView, LockView, Response, Row,
-    SecondView, StationView, TenantView,
+    AuditView, BindingView, DeviceView, ExtensionView, HistoryView, KeyView, LockView, Personal, Response,
+    Row, SecondView, StationView, TenantView,
 };
 
 use super::audit::{About, Change, Known, note, note_outbox};
-use super::index::{self, ClaimError, Indexed};
+use super::index::{self, Indexed};
 use super::tables::{
     HISTORIES, TENANTS, account, end_sessions, overlay, put_edited, put_extension, table_of,
 };
@@ -261,7 +263,7 @@ impl Admin {
     }
 
     /// As [`Admin::commit`]; `told` is what is answered once `job` is done, none if more jobs follow.
-    async fn commit_telling<T: Send + 'static>(
+    pub(in crate::service) async fn commit_telling<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
         apply: impl FnOnce(&Directory, &T) + Send + 'static,
@@ -329,7 +331,9 @@ impl Admin {
             by.note(txn, About::Extension(login), &before, &after)?;
             let expect = store::Expect::At(row.revision);
             if by.edits() {
-                scope.seal(&services, &terms.once, txn, &mut record.answered, response_to(&changed.told))?;
+                if let Some(response) = response_to(&changed.told) {
+                    scope.seal(&services, &terms.once, txn, &mut record.answered, response)?;
+                }
                 scope.saw(put_edited(txn, &mut record, expect)?);
             } else {
                 put_extension(txn, &record, expect)?;
@@ -354,7 +358,7 @@ impl Admin {
             }
             end(lines.as_ref(), &record.login, &shut_out);
         };
-        let told = |(_, changed, _): &Done<T>| Some(response_to(&changed.told));
+        let told = |(_, changed, _): &Done<T>| response_to(&changed.told);
         self.commit_telling(job, apply, told).await.map(|(_, changed, _)| changed.told)
     }
 
@@ -371,9 +375,13 @@ impl Admin {
     }
 }
 
-/// What is answered to a change that tells this.
-fn response_to(told: &dyn Any) -> Response {
-    told.downcast_ref().cloned().unwrap_or(Response::Done)
+/// What is answered to a change that tells this; nothing that is kept if it tells a refusal: what the change
+/// noted is then why.
+fn response_to(told: &dyn Any) -> Option<Response> {
+    match told.downcast_ref::<Result<Response, Refusal>>() {
+        Some(told) => told.clone().ok(),
+        None => Some(told.downcast_ref().cloned().unwrap_or(Response::Done)),
+    }
 }
 
 /// Who changes something, and by which command.
@@ -465,24 +473,4 @@ fn record(view: &View<'_>, login: &LoginName) -> Result<ExtensionRecord, Refusal
 /// As [`record`], with its revision.
 fn row(view: &View<'_>, login: &LoginName) -> Result<Stored<ExtensionRecord>, Refusal> {
     tables::extension(view, login)?.ok_or_else(|| no_extension(view, login))
-}
-
-impl From<ClaimError> for Refusal {
-    fn from(error: ClaimError) -> Self {
-        match error {
-            ClaimError::Taken(number) => Self::NumberTaken(number),
-            ClaimError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(_) => {
-                Self::Store(format!("{error}; it may have been done all the same: repeat the command"))
-            }
-            error => Self::Store(error.to_string()),
-        }
-    }
 }

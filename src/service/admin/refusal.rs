@@ -1,5 +1,7 @@
 //! Why a command was not done.
 
+use crate::service::index::ClaimError;
+use crate::store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -203,5 +205,25 @@ impl fmt::Display for Lines<'_> {
             writeln!(f, "{fault}")?;
         }
         write!(f, "nothing was imported")
+    }
+}
+
+impl From<ClaimError> for Refusal {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken(number) => Self::NumberTaken(number),
+            ClaimError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => {
+                Self::Store(format!("{error}; it may have been done all the same: repeat the command"))
+            }
+            error => Self::Store(error.to_string()),
+        }
     }
 }

@@ -4,11 +4,12 @@
 //! Both are judged in the committer's job that makes the change, on the records as they are then.
 
 use super::once::{Once, Sealed};
-use super::{Refusal, Response, Who};
-use crate::account::Answered;
+use super::{Personal, Refusal, Response, Who};
+use crate::account::{Answered, LoginName};
 use crate::base::limit;
+use crate::directory::ExtensionRecord;
 use crate::service::Services;
-use crate::store::{Revision, Txn};
+use crate::store::{Revision, Txn, View};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,6 +26,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whose link it was, if one was used.
+    #[must_use]
+    pub const fn whose(&self) -> Option<&LoginName> {
+        match &self.response {
+            Response::Personal(Personal::Whose(login)) => Some(login),
+            _ => None,
+        }
+    }
+
     /// What a change or a look at one thing is answered with, as one flat object. A list has none.
     #[must_use]
     pub fn object(&self) -> Value {
@@ -105,14 +115,30 @@ impl Scope {
         who: &Who,
         request: &impl Serialize,
     ) -> Result<Self, Refusal> {
+        let account = match who {
+            Who::Caller(caller) => Some(caller.account()),
+            Who::Peer(_) | Who::Link(_) | Who::Anybody(_) => None,
+        };
+        Self::of(services, condition, account, request)
+    }
+
+    /// The same of a request of `account`; of nobody's, no key counts.
+    ///
+    /// # Errors
+    /// As [`Scope::new`].
+    pub(super) fn of(
+        services: &Services,
+        condition: Condition,
+        account: Option<String>,
+        request: &impl Serialize,
+    ) -> Result<Self, Refusal> {
         let Condition { expect, once } = condition;
-        let once = match (once, who) {
-            (Some(key), Who::Caller(caller)) => {
+        let once = match (once, account) {
+            (Some(key), Some(account)) => {
                 if key.is_empty() || key.len() > limit::ONCE_KEY_BYTES_MAX {
                     let reason = format!("it is not of 1 to {} bytes", limit::ONCE_KEY_BYTES_MAX);
                     return Err(Refusal::BadValue { what: "Idempotency-Key".into(), reason });
                 }
-                let account = caller.account();
                 let request = hash(services, &(expect, request));
                 Some(Mark { account, key: Sha256::digest(key.as_bytes()).into(), request })
             }
@@ -136,6 +162,28 @@ impl Scope {
         Err(Refusal::Answered)
     }
 
+    /// Looks whether this was done before, and else whether it may still be: before anything is spent on it
+    /// that is not given back. The job that makes the change judges it again.
+    ///
+    /// # Errors
+    /// As [`Scope::begin`] and [`Scope::check`].
+    pub(super) fn look(
+        &self,
+        services: &Services,
+        view: &View<'_>,
+        record: Option<&ExtensionRecord>,
+    ) -> Result<(), Refusal> {
+        if let Some(mark) = &self.once
+            && let Some(before) = Once::find(services, view, mark)?
+        {
+            self.found().before = Some(before);
+            return Err(Refusal::Answered);
+        }
+        let Some(record) = record else { return Ok(()) };
+        self.recall(services, view, record.answered.as_deref())?;
+        self.check(record.edited)
+    }
+
     /// Looks whether the last edit of a record was this very request, which a crash kept from being answered.
     ///
     /// # Errors
@@ -143,11 +191,11 @@ impl Scope {
     pub(super) fn recall(
         &self,
         services: &Services,
-        txn: &Txn<'_>,
+        view: &View<'_>,
         answered: Option<&Answered>,
     ) -> Result<(), Refusal> {
         let (Some(mark), Some(answered)) = (&self.once, answered) else { return Ok(()) };
-        if !mark.is_of(answered) || answered.at + limit::ONCE_KEPT <= txn.now() {
+        if !mark.is_of(answered) || answered.at + limit::ONCE_KEPT <= view.now() {
             return Ok(());
         }
         let before = Sealed::from(answered.clone()).open(services, mark)?;

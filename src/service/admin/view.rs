@@ -1,5 +1,6 @@
 //! What is answered: flat objects whose field names scripts rely on.
 
+use crate::account::{DirectNumber, LoginName};
 use serde::{Deserialize, Serialize};
 
 /// What came of a request.
@@ -114,6 +115,31 @@ pub enum Response {
         /// It.
         password: String,
     },
+    /// What only its person asks, over HTTP.
+    Personal(Personal),
+}
+
+/// What people are answered who look after themselves.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Personal {
+    /// The secret of an authenticator app that is being set up; it is shown this once.
+    App {
+        /// In base 32.
+        secret: String,
+        /// As `otpauth:` URI.
+        uri: String,
+    },
+    /// A code goes to this address.
+    Mailed(String),
+    /// A code goes to this number by SMS.
+    Texted(DirectNumber),
+    /// Recovery codes, shown this once; none if those there were still are.
+    Recovery(Vec<String>),
+    /// So many sessions were ended.
+    Ended(usize),
+    /// Whose link it was that was used.
+    Whose(LoginName),
 }
 
 /// A flat object as a row of a table.

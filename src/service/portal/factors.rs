@@ -7,7 +7,7 @@
 use super::password::visitor;
 use super::sign_in::{Entry, Opened, Verdict};
 use super::texts::To;
-use super::{Desk, Here, Refused, Visitor, Whose};
+use super::{Asking, Desk, Here, Refused, Visitor, Whose};
 use crate::account::portal::{CodeHash, Enrolling, SecondFactor};
 use crate::account::second::{MAILED_FOR, TotpSecret, Used, mint_mailed, mint_recovery};
 use crate::account::{DirectNumber, LoginName, MailKind, Role, Token, TokenHash};
@@ -15,18 +15,17 @@ use crate::base::private::Secret;
 use crate::base::time::Wall;
 use crate::directory::ExtensionRecord;
 use crate::lockout::Acquaintance;
-use crate::service::admin::{By, Caller, Carries, Password, Refusal};
+use crate::service::admin::{
+    Admin, Answer, Bound, By, Caller, Carries, Password, Personal, Refusal, Response,
+};
 use crate::service::mailing;
-use crate::service::tables::{EXTENSIONS, TENANTS};
-use crate::store::{Key, View};
+use crate::service::tables::TENANTS;
+use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-/// Extensions read at a time.
-const PAGE: usize = 1_000;
-
 /// Whether the last administrator of a tenant may turn it on: nobody there could clear it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub enum LastAdministrator {
     /// They are refused, with a warning.
     Refuse,
@@ -35,7 +34,7 @@ pub enum LastAdministrator {
 }
 
 /// What is to be set up.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub enum Method {
     /// An authenticator app.
     App,
@@ -43,22 +42,6 @@ pub enum Method {
     Mail,
     /// Codes by SMS to this number, as it was typed.
     Sms(String),
-}
-
-/// What was begun to be set up.
-#[derive(Debug)]
-pub enum Begun {
-    /// A secret for an authenticator app.
-    App {
-        /// In base 32.
-        secret: Secret<String>,
-        /// As `otpauth:` URI.
-        uri: Secret<String>,
-    },
-    /// A code goes to this address.
-    Mail(String),
-    /// A code was sent to this number.
-    Sms(DirectNumber),
 }
 
 /// How it stands with a person's two-step verification.
@@ -178,22 +161,23 @@ impl Desk {
     pub async fn mail_code(&self, pending: &str, from: IpAddr) -> Result<(), Refused> {
         let (_, entry) = self.pending(pending)?;
         let by = By::anybody(from, "second mail");
-        self.change_mailing(by, entry.login, |second| second.by_mail).await.map(drop)
+        self.change_mailing(self.admin(), by, entry.login, |second| second.by_mail).await.map(drop)
     }
 
-    /// Owes a code by mail, if `may` lets it; says to which address.
+    /// Owes a code by mail, if `may` lets it; says to which address. `admin` does it.
     async fn change_mailing(
         &self,
+        admin: &Admin,
         by: By,
         login: LoginName,
         may: impl FnOnce(&mut SecondFactor) -> bool + Send + 'static,
-    ) -> Result<String, Refused> {
+    ) -> Result<Response, Refused> {
         if self.admin().defaults().mailing.carrier == Carries::Nothing {
             return Err(Refusal::NoMail("mails have nowhere to go".into()).into());
         }
         let (desk, wait) = (self.clone(), Arc::new(OnceLock::new()));
         let told = Arc::clone(&wait);
-        let changed = self.admin().change(by, login, move |record, txn| {
+        let changed = admin.change(by, login, move |record, txn| {
             let no_email = || Refusal::NoEmail(record.login.to_string());
             let email = record.email.clone().ok_or_else(no_email)?;
             let (code, sealed) = desk.mint_mailed(record);
@@ -210,7 +194,7 @@ impl Desk {
             }
             let until = txn.now() + MAILED_FOR;
             record.mails.owe(txn.now(), email.clone(), MailKind::Code { code: sealed, until });
-            Ok(email.into())
+            Ok(Response::Personal(Personal::Mailed(email)).into())
         });
         changed.await.map_err(|refusal| match wait.get() {
             Some(wait) => Refused::TooSoon(*wait),
@@ -258,19 +242,36 @@ impl Desk {
     ///
     /// # Errors
     /// [`Refused::Wrong`] if the password is; [`Refusal::LastAdministrator`]; [`Refusal::NoTexts`]; as
-    /// [`text_code`](Self::text_code) for a number.
+    /// [`text_code`](Self::text_code) for a number; as [`change_password`](Self::change_password) of the
+    /// condition.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn second_begin(
         &self,
         here: &Here,
+        asking: impl Into<Asking>,
+        password: Password,
+        method: Method,
+        last: LastAdministrator,
+    ) -> Result<Answer, Refused> {
+        let Asking { caller, condition } = asking.into();
+        let asked = ("second begin", &password, &method, last);
+        let bound = self.admin().bound(&caller, condition, &asked)?;
+        bound.answer(self.second_begin_once(&bound, here, caller, password, method, last).await)
+    }
+
+    async fn second_begin_once(
+        &self,
+        bound: &Bound,
+        here: &Here,
         caller: Caller,
         password: Password,
         method: Method,
         last: LastAdministrator,
-    ) -> Result<Begun, Refused> {
-        self.prove(here, &password, caller.from).await?;
+    ) -> Result<Response, Refused> {
+        bound.look().await?;
+        self.prove(bound, here, &password, caller.from).await?;
         let login = here.login().clone();
         if here.role == Role::Admin && last == LastAdministrator::Refuse && !here.second {
             self.warn_last(&login).await?;
@@ -278,14 +279,14 @@ impl Desk {
         let by = By::caller(caller, "second begin");
         if let Method::Sms(text) = &method {
             let number = self.read_mobile(&login, text).await?;
-            return self.send_text(by, login, To::New(number)).await.map(Begun::Sms);
+            return self.send_text(bound.admin(), by, login, To::New(number)).await;
         }
         if method == Method::Mail {
             let begin = |second: &mut SecondFactor| {
                 second.enrolling = Some(Enrolling::Mail);
                 true
             };
-            return self.change_mailing(by, login, begin).await.map(Begun::Mail);
+            return self.change_mailing(bound.admin(), by, login, begin).await;
         }
         let (secret, sealed) = {
             let mut rng = self.services().rng.lock().unwrap_or_else(PoisonError::into_inner);
@@ -296,40 +297,42 @@ impl Desk {
         let tenant = self.services().directory.tenant(login.tenant());
         let issuer = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.trim().is_empty());
         let uri = secret.uri(issuer.as_deref().unwrap_or_else(|| login.tenant()), &login);
-        let begun = self.admin().change(by, login, move |record, _| {
+        let (secret, uri) = (secret.base32().expose().clone(), uri.expose().clone());
+        let begun = bound.admin().change(by, login, move |record, _| {
             let second = record.portal.get_or_insert_default().second.get_or_insert_default();
             second.enrolling = Some(Enrolling::Totp(sealed));
-            Ok(().into())
+            Ok(Response::Personal(Personal::App { secret, uri }).into())
         });
-        begun.await?;
-        Ok(Begun::App { secret: secret.base32(), uri })
-    }
-
-    /// That there is another administrator, who could clear what this one may lose.
-    async fn warn_last(&self, login: &LoginName) -> Result<(), Refused> {
-        let own = login.clone();
-        let found = self.services().store.read(move |view| Ok(has_other(&view, &own)));
-        match found.await.map_err(Refusal::from)? {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::LastAdministrator(login.tenant().to_owned()).into()),
-            Err(refusal) => Err(refusal.into()),
-        }
+        Ok(begun.await?)
     }
 
     /// Turns on what was set up, if the code is one of it. Gives recovery codes, if there are none.
     ///
     /// # Errors
     /// [`Refused::Wrong`] if the code is, or nothing was set up, which counts as a failed sign-in;
-    /// [`Refused::Locked`] after too many.
+    /// [`Refused::Locked`] after too many; as [`change_password`](Self::change_password) of the condition.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn second_verify(
         &self,
         here: &Here,
+        asking: impl Into<Asking>,
+        code: Password,
+    ) -> Result<Answer, Refused> {
+        let Asking { caller, condition } = asking.into();
+        let bound = self.admin().bound(&caller, condition, &("second on", &code))?;
+        bound.answer(self.second_verify_once(&bound, here, caller, code).await)
+    }
+
+    async fn second_verify_once(
+        &self,
+        bound: &Bound,
+        here: &Here,
         caller: Caller,
         code: Password,
-    ) -> Result<Vec<Secret<String>>, Refused> {
+    ) -> Result<Response, Refused> {
+        bound.look().await?;
         let visitor = visitor(here, caller.from);
         let _turn = self.0.turns.take(&visitor.whose.name, visitor.browser).await?;
         if let Some((wait, _)) = self.barred(&visitor) {
@@ -339,7 +342,7 @@ impl Desk {
         let (codes, hashes) = self.mint_codes(&login);
         let by = By::caller(caller, "second on");
         let tells = self.admin().defaults().mailing.carrier == Carries::Mails;
-        let verified = self.admin().change(by, login, move |record, txn| {
+        let verified = bound.admin().change(by, login, move |record, txn| {
             let hash = CodeHash::of(&desk.0.code_key, &record.login, code.expose());
             let wrong = || Refusal::Denied("the code is wrong".into());
             let portal = record.portal.as_mut().ok_or_else(wrong)?;
@@ -364,69 +367,86 @@ impl Desk {
             if let (Some(number), Some(email), true) = (number, record.email.clone(), tells) {
                 record.mails.owe(txn.now(), email, MailKind::MobileChanged { mobile: number.masked() });
             }
-            Ok(fresh.into())
+            Ok(Response::Personal(Personal::Recovery(if fresh { codes } else { Vec::new() })).into())
         });
         match verified.await.map_err(denied) {
-            Ok(fresh) => Ok(if fresh { codes } else { Vec::new() }),
             Err(Refused::Wrong) => Err(self.failed(&visitor, &Verdict::Wrong).await),
-            Err(refused) => Err(refused),
+            verified => verified,
         }
     }
 
     /// New recovery codes; the old ones are worth nothing.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the password is; [`Refusal::NoSecondFactor`].
+    /// [`Refused::Wrong`] if the password is; [`Refusal::NoSecondFactor`]; as
+    /// [`change_password`](Self::change_password) of the condition.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn second_recovery(
         &self,
         here: &Here,
-        caller: Caller,
+        asking: impl Into<Asking>,
         password: Password,
-    ) -> Result<Vec<Secret<String>>, Refused> {
-        self.prove(here, &password, caller.from).await?;
+    ) -> Result<Answer, Refused> {
+        let Asking { caller, condition } = asking.into();
+        let bound = self.admin().bound(&caller, condition, &("second recovery", &password))?;
         let login = here.login().clone();
-        let (codes, hashes) = self.mint_codes(&login);
-        let by = By::caller(caller, "second recovery");
-        let renewed = self.admin().change(by, login, move |record, _| {
-            let none = Refusal::NoSecondFactor(record.login.to_string());
-            let portal = record.portal.as_mut().filter(|portal| portal.needs_second()).ok_or(none)?;
-            portal.recovery = hashes;
-            Ok(().into())
-        });
-        renewed.await?;
-        Ok(codes)
+        let renewed = async {
+            bound.look().await?;
+            self.prove(&bound, here, &password, caller.from).await?;
+            let (codes, hashes) = self.mint_codes(&login);
+            let by = By::caller(caller, "second recovery");
+            let renewed = bound.admin().change(by, login, move |record, _| {
+                let none = Refusal::NoSecondFactor(record.login.to_string());
+                let portal = record.portal.as_mut().filter(|portal| portal.needs_second()).ok_or(none)?;
+                portal.recovery = hashes;
+                Ok(Response::Personal(Personal::Recovery(codes)).into())
+            });
+            Ok(renewed.await?)
+        };
+        bound.answer(renewed.await)
     }
 
-    fn mint_codes(&self, login: &LoginName) -> (Vec<Secret<String>>, Vec<CodeHash>) {
+    fn mint_codes(&self, login: &LoginName) -> (Vec<String>, Vec<CodeHash>) {
         let codes = mint_recovery(&mut self.services().random());
         let hashes = codes.iter().map(|code| CodeHash::of(&self.0.code_key, login, code.expose())).collect();
-        (codes, hashes)
+        (codes.iter().map(|code| code.expose().clone()).collect(), hashes)
     }
 
     /// Turns two-step verification off; whoever did so, its person is told by mail.
     ///
     /// # Errors
-    /// [`Refused::Wrong`] if the password is; [`Refusal::SecondRequired`] while the tenant says so.
+    /// [`Refused::Wrong`] if the password is; [`Refusal::SecondRequired`] while the tenant says so; as
+    /// [`change_password`](Self::change_password) of the condition.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
-    pub async fn second_clear(&self, here: &Here, caller: Caller, password: Password) -> Result<(), Refused> {
-        self.prove(here, &password, caller.from).await?;
-        let by = By::caller(caller, "second clear");
-        let cleared = self.admin().change(by, here.login().clone(), |record, txn| {
-            let tenant = TENANTS.get(txn, &[record.login.tenant()])?;
-            if tenant.is_some_and(|tenant| tenant.value.policies.two_step_required) {
-                return Err(Refusal::SecondRequired(record.login.tenant().to_owned()));
-            }
-            if let (true, Some(email)) = (clear(record), record.email.clone()) {
-                record.mails.owe(txn.now(), email, MailKind::SecondFactorCleared);
-            }
-            Ok(().into())
-        });
-        Ok(cleared.await?)
+    pub async fn second_clear(
+        &self,
+        here: &Here,
+        asking: impl Into<Asking>,
+        password: Password,
+    ) -> Result<Answer, Refused> {
+        let Asking { caller, condition } = asking.into();
+        let bound = self.admin().bound(&caller, condition, &("second clear", &password))?;
+        let cleared = async {
+            bound.look().await?;
+            self.prove(&bound, here, &password, caller.from).await?;
+            let by = By::caller(caller, "second clear");
+            let cleared = bound.admin().change(by, here.login().clone(), |record, txn| {
+                let tenant = TENANTS.get(txn, &[record.login.tenant()])?;
+                if tenant.is_some_and(|tenant| tenant.value.policies.two_step_required) {
+                    return Err(Refusal::SecondRequired(record.login.tenant().to_owned()));
+                }
+                if let (true, Some(email)) = (clear(record), record.email.clone()) {
+                    record.mails.owe(txn.now(), email, MailKind::SecondFactorCleared);
+                }
+                Ok(Response::Done.into())
+            });
+            Ok(cleared.await?)
+        };
+        bound.answer(cleared.await)
     }
 }
 
@@ -445,23 +465,5 @@ fn denied(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::Denied(_) => Refused::Wrong,
         refusal => refusal.into(),
-    }
-}
-
-/// Whether a tenant has another administrator who may sign in.
-fn has_other(view: &View<'_>, own: &LoginName) -> Result<bool, Refusal> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = EXTENSIONS.scan(view, &[own.tenant()], after.as_ref(), PAGE)?;
-        after = page.last().map(|(key, _)| key.clone());
-        let admin = |record: &ExtensionRecord| {
-            record.role == Role::Admin && record.life == crate::account::Life::Active
-        };
-        if page.iter().any(|(_, row)| admin(&row.value) && row.value.login != *own) {
-            return Ok(true);
-        }
-        if after.is_none() {
-            return Ok(false);
-        }
     }
 }

@@ -5,7 +5,7 @@
 //! | sign in: lockout, password, second factor, session | [`sign_in`] |
 //! | sessions: entered, listed, ended | [`sessions`] |
 //! | a new password | [`password`] |
-//! | two-step verification | [`factors`], [`texts`], `pending` |
+//! | two-step verification | [`factors`], [`texts`], `pending`, `last` |
 //! | a forgotten password: who asks for a link | [`forgot`] |
 //! | the link is used | [`reset`] |
 //! | the PIN of phone access | [`pin`] |
@@ -30,6 +30,7 @@
 pub mod argon;
 pub mod factors;
 pub mod forgot;
+mod last;
 pub mod password;
 mod pending;
 pub mod pin;
@@ -43,13 +44,13 @@ pub mod turns;
 #[cfg(test)]
 mod tests;
 
-pub use factors::{Begun, LastAdministrator, Method, SecondStanding};
+pub use factors::{LastAdministrator, Method, SecondStanding};
 pub use sessions::{Here, SessionView};
 pub use sign_in::{Entered, Knock, Opened};
 pub use texts::Texting;
 
 use super::Services;
-use super::admin::{Admin, Refusal};
+use super::admin::{Admin, AsRefusal, Caller, Condition, Refusal};
 use super::tables::extension;
 use crate::account::portal::{BrowserId, PortalPassword};
 use crate::account::{Life, LoginName, Token, Typed};
@@ -118,6 +119,21 @@ impl Meters {
     }
 }
 
+/// Who asks for a change of what is theirs, and on what it depends.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// Who.
+    pub caller: Caller,
+    /// On what.
+    pub condition: Condition,
+}
+
+impl From<Caller> for Asking {
+    fn from(caller: Caller) -> Self {
+        Self { caller, condition: Condition::default() }
+    }
+}
+
 /// Why somebody does not get in, or something was not done.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refused {
@@ -139,6 +155,12 @@ pub enum Refused {
     /// Why the service behind it refused.
     #[error(transparent)]
     By(#[from] Refusal),
+}
+
+impl AsRefusal for Refused {
+    fn is_answered(&self) -> bool {
+        matches!(self, Self::By(refusal) if refusal.is_answered())
+    }
 }
 
 /// Whom a typed name means.

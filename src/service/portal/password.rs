@@ -5,11 +5,11 @@
 
 use super::argon::{Found, Task};
 use super::sign_in::{Verdict, mark};
-use super::{Desk, Here, Refused, Visitor, Whose};
+use super::{Asking, Desk, Here, Refused, Visitor, Whose};
 use crate::account::life::Event;
 use crate::account::{Session, password};
 use crate::lockout::Acquaintance;
-use crate::service::admin::{By, Caller, Changed, NewPassword, Password, Refusal};
+use crate::service::admin::{Answer, Bound, By, Caller, Changed, NewPassword, Password, Refusal, Response};
 use crate::service::tables::SESSIONS;
 use crate::store::{Expect, Txn};
 use std::net::IpAddr;
@@ -19,20 +19,36 @@ impl Desk {
     ///
     /// # Errors
     /// [`Refused::Wrong`] if `present` is not the present one, which counts as a failure;
-    /// [`Refusal::WeakPassword`]; as [`sign_in`](Self::sign_in) besides.
+    /// [`Refusal::WeakPassword`]; as [`sign_in`](Self::sign_in) besides, and as
+    /// [`Admin::answer`](crate::service::admin::Admin::answer) of the condition.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn change_password(
         &self,
         here: &Here,
+        asking: impl Into<Asking>,
+        present: Password,
+        new: Password,
+    ) -> Result<Answer, Refused> {
+        let Asking { caller, condition } = asking.into();
+        let asked = ("password change", &present, &new);
+        let bound = self.admin().bound(&caller, condition, &asked)?;
+        bound.answer(self.change_password_once(&bound, here, caller, present, new).await)
+    }
+
+    async fn change_password_once(
+        &self,
+        bound: &Bound,
+        here: &Here,
         caller: Caller,
         present: Password,
         new: Password,
-    ) -> Result<(), Refused> {
+    ) -> Result<Response, Refused> {
+        bound.look().await?;
         let login = here.login().clone();
         self.check_policy(&login, &new).await?;
-        let epoch = self.prove(here, &present, caller.from).await?;
+        let epoch = self.prove(bound, here, &present, caller.from).await?;
         if here.must_change && present.expose() == new.expose() {
             return Err(Refusal::WeakPassword(vec!["it must be another one".into()]).into());
         }
@@ -62,18 +78,25 @@ impl Desk {
                 let session = Session { password, changed: mark(record), seen: txn.now(), ..row.value };
                 SESSIONS.put(txn, &parts, &session, Some(session.until()), Expect::At(row.revision))?;
             }
-            Ok(Changed { told: (), credentials: Some(credentials), unlocked: false })
+            Ok(Changed { told: Response::Done, credentials: Some(credentials), unlocked: false })
         };
         let by = By::caller(caller, "password change");
-        let changed = self.admin().change(by, login, decide);
+        let changed = bound.admin().change(by, login, decide);
         changed.await.map_err(|refusal| match refusal {
             Refusal::Denied(_) => Refused::Wrong,
             refusal => Refused::By(refusal),
         })
     }
 
-    /// That whoever is here knows the password: its epoch. A failure counts.
-    pub(super) async fn prove(&self, here: &Here, shown: &Password, from: IpAddr) -> Result<u32, Refused> {
+    /// That whoever is here knows the password: its epoch. A failure counts, but not of what has been done
+    /// meanwhile: the password may be another one for that reason alone.
+    pub(super) async fn prove(
+        &self,
+        bound: &Bound,
+        here: &Here,
+        shown: &Password,
+        from: IpAddr,
+    ) -> Result<u32, Refused> {
         let visitor = visitor(here, from);
         self.may_knock(&visitor, shown).await?;
         let _turn = self.0.turns.take(&visitor.whose.name, visitor.browser).await?;
@@ -86,7 +109,10 @@ impl Desk {
                 self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
                 Ok(epoch)
             }
-            wrong => Err(self.failed(&visitor, &wrong).await),
+            wrong => {
+                bound.look().await?;
+                Err(self.failed(&visitor, &wrong).await)
+            }
         }
     }
 

@@ -13,7 +13,8 @@ use crate::account::{AskedBy, Life, LoginName, Reset, Token, TokenHash};
 use crate::base::limit;
 use crate::directory::ExtensionRecord;
 use crate::service::admin::{
-    Admin, By, Carries, Changed, NewPassword, Password, Refusal, owe_password_changed, set_password,
+    Admin, Answer, Bound, By, Carries, Changed, NewPassword, Password, Personal, Refusal, Response,
+    owe_password_changed, set_password,
 };
 use crate::service::tables::{TENANTS, TOKENS, extension};
 use crate::store::View;
@@ -26,14 +27,6 @@ pub struct ResetView {
     pub login: LoginName,
     /// What must be answered too.
     pub question: Option<String>,
-}
-
-/// What came of the use of a link.
-enum Used {
-    /// The password is set.
-    Set(LoginName),
-    /// The answer was wrong.
-    WrongAnswer,
 }
 
 impl Admin {
@@ -57,7 +50,8 @@ impl Admin {
     /// # Errors
     /// [`Refusal::NoInvitation`] for a token that does not work, whatever the reason;
     /// [`Refusal::WrongAnswer`], which counts if there was an answer; [`Refusal::WeakPassword`], which
-    /// spends nothing; [`Refusal::Store`].
+    /// spends nothing; [`Refusal::OtherRequest`] if the link was used under this idempotency key with something
+    /// else; [`Refusal::Store`].
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
@@ -67,8 +61,22 @@ impl Admin {
         password: Password,
         answer: Option<Password>,
         from: IpAddr,
-    ) -> Result<LoginName, Refusal> {
+        once: Option<String>,
+    ) -> Result<Answer, Refusal> {
         let hash = Token::parse(token).ok_or(Refusal::NoInvitation)?.hash();
+        let bound = self.bound_to_link(&hash, once, &("password reset", &password, &answer))?;
+        bound.answer(bound.admin().reset_once(&bound, hash, password, answer, from).await)
+    }
+
+    async fn reset_once(
+        &self,
+        bound: &Bound,
+        hash: TokenHash,
+        password: Password,
+        answer: Option<Password>,
+        from: IpAddr,
+    ) -> Result<Response, Refusal> {
+        bound.look().await?;
         let claim = move |view: View<'_>| Ok(TOKENS.get(&view, &[&hash.hex()])?);
         let login = self.look(claim).await?.ok_or(Refusal::NoInvitation)?.value;
         let (services, mails) = (self.services().clone(), self.defaults().mailing.carrier);
@@ -77,7 +85,7 @@ impl Admin {
                 let answer = answer.ok_or(Refusal::WrongAnswer)?;
                 if !answers(&services, record, &answer) {
                     count_wrong(record);
-                    return Ok(Used::WrongAnswer.into());
+                    return Ok(Err(Refusal::WrongAnswer).into());
                 }
             }
             let new = NewPassword::Given(password);
@@ -85,17 +93,18 @@ impl Admin {
             if mails == Carries::Mails {
                 owe_password_changed(record, txn);
             }
-            let told = Used::Set(record.login.clone());
+            let told = Ok(Response::Personal(Personal::Whose(record.login.clone())));
             Ok(Changed { told, credentials: Some(credentials), unlocked: false })
         });
-        match used.await {
-            Ok(Used::Set(login)) => Ok(login),
-            Ok(Used::WrongAnswer) => Err(Refusal::WrongAnswer),
-            Err(refusal @ (Refusal::WrongAnswer | Refusal::WeakPassword(_) | Refusal::Store(_))) => {
-                Err(refusal)
-            }
-            Err(_) => Err(Refusal::NoInvitation),
-        }
+        let used: Result<Result<Response, Refusal>, Refusal> = used.await;
+        used.and_then(|told| told).map_err(|refusal| match refusal {
+            Refusal::WrongAnswer
+            | Refusal::WeakPassword(_)
+            | Refusal::Store(_)
+            | Refusal::Answered
+            | Refusal::OtherRequest => refusal,
+            _ => Refusal::NoInvitation,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! finds it. What was read may not be durable yet, and then was not answered yet either.
 
 use super::sign_in::mark;
-use super::{Desk, Refused, record_of};
+use super::{Asking, Desk, Refused, record_of};
 use crate::account::portal::BrowserId;
 use crate::account::session::{Goes, Mark, id_of};
 use crate::account::{LoginName, Role, Session, Token, TokenHash};
@@ -12,10 +12,10 @@ use crate::base::keyed::keyed;
 use crate::base::limit;
 use crate::base::time::Wall;
 use crate::directory::Directory;
-use crate::service::admin::{By, Caller, Refusal};
+use crate::service::admin::{By, Caller, Personal, Refusal, Response};
 use crate::service::audit::{About, Known, of_session};
 use crate::service::tables::{EXTENSIONS, SESSIONS};
-use crate::store::{Expect, StoreError, Txn};
+use crate::store::{Expect, Revision, StoreError, Txn};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -41,6 +41,8 @@ pub struct Here {
     pub second_missing: bool,
     /// Whether a second factor is asked for at sign-in.
     pub second: bool,
+    /// Of the last edit of their record.
+    pub revision: Revision,
 }
 
 /// A session as its person sees it.
@@ -119,6 +121,7 @@ impl Desk {
             second: portal.is_some_and(crate::account::Portal::needs_second),
             name: record.name,
             email: record.email,
+            revision: Revision(record.edited),
         }))
     }
 
@@ -211,17 +214,22 @@ impl Desk {
     /// Ends the session of this id, or all but the one that asks; says how many.
     ///
     /// # Errors
-    /// If the store does not do it.
+    /// [`Refusal::NoRevision`] if one is expected: sessions have none; if the store does not do it.
     ///
     /// # Cancel safety
     /// What was begun is finished even if the future is dropped.
     pub async fn end_sessions(
         &self,
         here: &Here,
-        caller: Caller,
+        asking: impl Into<Asking>,
         id: Option<String>,
     ) -> Result<usize, Refused> {
-        let (login, current) = (here.login().clone(), here.hash.hex());
+        let Asking { caller, condition } = asking.into();
+        if condition.expect.is_some() {
+            return Err(Refusal::NoRevision.into());
+        }
+        let bound = self.admin().bound(&caller, condition, &("session end", &id))?;
+        let (login, current, one) = (here.login().clone(), here.hash.hex(), id.is_some());
         let job = move |txn: &mut Txn<'_>| {
             record_of(txn, &login)?;
             let whose = [login.tenant(), login.number()];
@@ -244,7 +252,13 @@ impl Desk {
             }
             Ok(meant.len())
         };
-        Ok(self.admin().commit(job, |_, _: &usize| ()).await?)
+        let told = |ended: &usize| Response::Personal(Personal::Ended(*ended));
+        let kept = move |ended: &usize| (*ended > 0 || !one).then(|| told(ended));
+        let ended = bound.admin().commit_telling(job, |_, _: &usize| (), kept).await;
+        match bound.answer(ended.map(|ended| told(&ended)))?.response {
+            Response::Personal(Personal::Ended(ended)) => Ok(ended),
+            _ => Ok(0),
+        }
     }
 }
 

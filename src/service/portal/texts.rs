@@ -15,7 +15,7 @@ use crate::account::portal::{CodeHash, Enrolling};
 use crate::account::second::mint_mailed;
 use crate::account::{DirectNumber, LoginName, Matter};
 use crate::directory::ExtensionRecord;
-use crate::service::admin::{By, Refusal};
+use crate::service::admin::{Admin, By, Personal, Refusal, Response};
 use crate::service::texting::{self, Fate, Meters};
 use crate::store::Txn;
 use std::net::IpAddr;
@@ -58,7 +58,7 @@ impl Desk {
     pub async fn text_code(&self, pending: &str, from: IpAddr) -> Result<(), Refused> {
         let (_, entry) = self.pending(pending)?;
         let by = By::anybody(from, "second sms");
-        self.send_text(by, entry.login, To::Own).await.map(drop)
+        self.send_text(self.admin(), by, entry.login, To::Own).await.map(drop)
     }
 
     /// Reads a number that codes are to go to, as it is written in the country of its extension's tenant.
@@ -84,26 +84,35 @@ impl Desk {
         self.0.setup.texting.is_some()
     }
 
-    /// Owes a code by SMS, and hears what comes of it; says to which number.
-    pub(super) async fn send_text(&self, by: By, login: LoginName, to: To) -> Result<DirectNumber, Refused> {
+    /// Owes a code by SMS, and hears what comes of it; says to which number. `admin` does it.
+    pub(super) async fn send_text(
+        &self,
+        admin: &Admin,
+        by: By,
+        login: LoginName,
+        to: To,
+    ) -> Result<Response, Refused> {
         let texting = self.texting()?;
         let (desk, wait) = (self.clone(), Arc::new(OnceLock::new()));
-        let told = Arc::clone(&wait);
-        let changed = self.admin().change(by, login, move |record, txn| {
+        let (told, (tell, fate)) = (Arc::clone(&wait), oneshot::channel());
+        let changed = admin.change(by, login, move |record, txn| {
             let owed = desk.owe_text(record, txn, to);
-            owed.map(Into::into).map_err(|refused| match refused {
+            let (number, fate) = owed.map_err(|refused| match refused {
                 Refused::By(refusal) => refusal,
                 Refused::TooSoon(wait) => {
                     let _ = told.set(wait);
                     Refusal::Denied("a code was sent just before".into())
                 }
                 other => Refusal::Denied(other.to_string()),
-            })
+            })?;
+            let _ = tell.send(fate);
+            Ok(Response::Personal(Personal::Texted(number)).into())
         });
-        let (number, fate) = changed.await.map_err(|refusal| match wait.get() {
+        let number = changed.await.map_err(|refusal| match wait.get() {
             Some(wait) => Refused::TooSoon(*wait),
             None => refusal.into(),
         })?;
+        let fate = async { fate.await?.await };
         match tokio::time::timeout(texting.patience, fate).await {
             Ok(Ok(Fate::HandedOver)) => Ok(number),
             Ok(Ok(Fate::Refused)) => Err(Refusal::TextRefused.into()),

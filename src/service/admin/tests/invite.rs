@@ -87,7 +87,8 @@ impl Post {
 
     fn accept(&self, token: &str, password: &str) -> Result<LoginName, Refusal> {
         let password = Password::new(password.into());
-        self.bench.runtime.block_on(self.bench.admin.accept(token, password, [192, 0, 2, 7].into()))
+        let accepted = self.bench.admin.accept(token, password, [192, 0, 2, 7].into(), None);
+        self.bench.runtime.block_on(accepted).map(|accepted| accepted.whose().unwrap().clone())
     }
 
     fn state(&self) -> String {

@@ -30,7 +30,8 @@ impl Post {
     fn answer(&self, token: &str, password: &str, answer: Option<&str>) -> Result<LoginName, Refusal> {
         let (password, answer) =
             (Password::new(password.into()), answer.map(|text| Password::new(text.into())));
-        self.bench.runtime.block_on(self.bench.admin.reset(token, password, answer, FROM))
+        let used = self.bench.admin.reset(token, password, answer, FROM, None);
+        self.bench.runtime.block_on(used).map(|used| used.whose().unwrap().clone())
     }
 
     fn question(&self, token: &str) -> Result<Option<String>, Refusal> {
@@ -241,7 +242,7 @@ fn a_reset_ends_bindings_and_keeps_activations() {
     let id = crate::service::mailing::seal_id(&record.login, record.mails.waiting()[0].number);
     let token = bench.admin.services.sealer.open(&id, token).unwrap();
     let token = std::str::from_utf8(token.expose()).unwrap();
-    let used = bench.admin.reset(token, Password::new(OTHER.into()), None, FROM);
+    let used = bench.admin.reset(token, Password::new(OTHER.into()), None, FROM, None);
     bench.runtime.block_on(used).unwrap();
     assert_eq!(bench.seen("200-acme"), Some((Life::Active, true, 0, Some(2))));
     assert_eq!(bench.record("200-acme").unwrap().licence.devices.len(), 3);

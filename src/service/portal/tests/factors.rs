@@ -27,10 +27,10 @@ impl Ada {
         let bench = Bench::new();
         let here = bench.enter(&bench.sign_in("201-acme", GOOD, 1).unwrap()).unwrap();
         let begun = bench.begin(&here, GOOD, LastAdministrator::Refuse).unwrap();
-        let Begun::App { secret: typed, uri } = begun else { panic!("{begun:?}") };
-        let secret = secret_of(uri.expose());
-        assert_eq!(secret.base32(), typed);
-        assert!(uri.expose().starts_with("otpauth://totp/acme:201-acme?secret="), "{:?}", uri.expose());
+        let Personal::App { secret: typed, uri } = begun else { panic!("{begun:?}") };
+        let secret = secret_of(&uri);
+        assert_eq!(*secret.base32().expose(), typed);
+        assert!(uri.starts_with("otpauth://totp/acme:201-acme?secret="), "{uri:?}");
         let codes = bench.verify(&here, &secret.code(bench.now())).unwrap();
         bench.wait(30);
         Self { bench, secret, codes, here }
@@ -61,18 +61,26 @@ impl Ada {
     }
 }
 
+fn recovery(answer: Answer) -> Vec<String> {
+    match personal(answer) {
+        Personal::Recovery(codes) => codes,
+        other => panic!("{other:?}"),
+    }
+}
+
 impl Bench {
     fn now(&self) -> Wall {
         START + Duration::from_secs(self.wall.load(Ordering::Relaxed))
     }
 
-    fn begin(&self, here: &Here, text: &str, last: LastAdministrator) -> Result<Begun, Refused> {
-        self.runtime.block_on(self.desk.second_begin(here, caller(here), password(text), Method::App, last))
+    fn begin(&self, here: &Here, text: &str, last: LastAdministrator) -> Result<Personal, Refused> {
+        let begun = self.desk.second_begin(here, caller(here), password(text), Method::App, last);
+        self.runtime.block_on(begun).map(personal)
     }
 
     fn verify(&self, here: &Here, code: &str) -> Result<Vec<String>, Refused> {
         let codes = self.runtime.block_on(self.desk.second_verify(here, caller(here), password(code)))?;
-        Ok(codes.iter().map(|code| code.expose().clone()).collect())
+        Ok(recovery(codes))
     }
 
     fn standing(&self, here: &Here) -> SecondStanding {
@@ -146,14 +154,14 @@ fn each_recovery_code_is_good_once_and_new_ones_take_their_place() {
     assert!(used.after.ends_with(" shown=recovery"), "{used:?}");
     assert_eq!(renew("wrong").unwrap_err(), Refused::Wrong);
     renew(GOOD).unwrap();
-    let new = renew(GOOD).unwrap();
+    let new = recovery(renew(GOOD).unwrap());
     let [first, second] = <[_; 2]>::try_from(ada.bench.lines("second recovery")).unwrap();
     assert!(first.before.starts_with("recovery=9#") && first.after.starts_with("recovery=10#"), "{first:?}");
     assert_eq!(second.before, first.after);
     assert!(second.after.starts_with("recovery=10#") && second.after != second.before, "others: {second:?}");
     assert_eq!((new.len(), ada.bench.standing(&ada.here).recovery), (10, 10));
     assert_eq!(ada.second(&ada.pending(), &ada.codes[1]).unwrap_err(), Refused::Wrong);
-    assert!(ada.second(&ada.pending(), new[1].expose()).is_ok());
+    assert!(ada.second(&ada.pending(), &new[1]).is_ok());
 }
 
 #[test]
@@ -247,7 +255,8 @@ fn the_last_administrator_of_a_tenant_is_warned() {
 fn its_person_turns_it_off_by_the_password() {
     let ada = Ada::new();
     let clear = |text| {
-        ada.bench.runtime.block_on(ada.bench.desk.second_clear(&ada.here, caller(&ada.here), password(text)))
+        let cleared = ada.bench.desk.second_clear(&ada.here, caller(&ada.here), password(text));
+        ada.bench.runtime.block_on(cleared).map(drop)
     };
     assert_eq!(clear("wrong"), Err(Refused::Wrong));
     let kinds = || -> Vec<_> {
@@ -284,8 +293,7 @@ fn or_a_code_by_mail() {
         let begun = bench.desk.second_begin(&here, caller(&here), password(GOOD), Method::Mail, last);
         bench.runtime.block_on(begun)
     };
-    let begun = begin();
-    assert!(matches!(&begun, Ok(Begun::Mail(to)) if to == "ada@example.test"), "{begun:?}");
+    assert_eq!(personal(begin().unwrap()), Personal::Mailed("ada@example.test".into()));
     assert_eq!(begin().unwrap_err(), Refused::TooSoon(Duration::from_secs(60)));
     assert_eq!(bench.verify(&here, "000000"), Err(Refused::Wrong));
     assert_eq!(bench.verify(&here, &mailed(&bench)).unwrap().len(), 10);

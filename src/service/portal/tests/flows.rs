@@ -45,13 +45,13 @@ impl<T> From<Result<T, Refused>> for Did {
 /// What a flow has in hand before it begins.
 #[derive(Default)]
 pub(super) struct Kit {
-    token: String,
-    code: String,
-    here: Option<Here>,
+    pub(super) token: String,
+    pub(super) code: String,
+    pub(super) here: Option<Here>,
 }
 
 impl Kit {
-    fn here(&self) -> &Here {
+    pub(super) fn here(&self) -> &Here {
         self.here.as_ref().unwrap()
     }
 }
@@ -73,7 +73,7 @@ fn nothing(_: &Bench) -> Kit {
     Kit::default()
 }
 
-fn here(bench: &Bench) -> Kit {
+pub(super) fn here(bench: &Bench) -> Kit {
     let opened = bench.sign_in("201-acme", GOOD, 1).unwrap();
     Kit { here: bench.enter(&opened), ..Kit::default() }
 }
@@ -87,7 +87,7 @@ fn given(text: &str) -> NewPassword {
 }
 
 /// The secret of the mail of this kind that 201 or 202 is owed.
-fn owed(bench: &Bench, name: &str) -> String {
+pub(super) fn owed(bench: &Bench, name: &str) -> String {
     let record = bench.record(name);
     let mut mails = record.mails.waiting().iter();
     let secret = mails.find_map(|mail| match &mail.kind {
@@ -101,34 +101,34 @@ fn owed(bench: &Bench, name: &str) -> String {
     String::from_utf8(opened.expose().clone()).unwrap()
 }
 
-fn sms() -> Method {
+pub(super) fn sms() -> Method {
     Method::Sms("+1 604 555 0199".into())
 }
 
-fn begun(bench: &Bench, method: Method) -> Kit {
+pub(super) fn begun(bench: &Bench, method: Method) -> Kit {
     let kit = here(bench);
     let desk = &bench.desk;
     let flow =
         desk.second_begin(kit.here(), caller(kit.here()), secret(GOOD), method, LastAdministrator::Warned);
-    let code = match bench.runtime.block_on(flow) {
-        Ok(Begun::App { uri, .. }) => {
-            let text = uri.expose().split("secret=").nth(1).unwrap().split('&').next().unwrap();
+    let code = match bench.runtime.block_on(flow).map(personal) {
+        Ok(Personal::App { uri, .. }) => {
+            let text = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap();
             let secret = totp_rs::Secret::try_from_base32(text).unwrap();
             TotpSecret::of(secret.as_bytes()).unwrap().code(START)
         }
-        Ok(Begun::Mail(_)) => owed(bench, "201-acme"),
-        Ok(Begun::Sms(_)) | Err(Refused::By(Refusal::TextWaits)) => bench.texted("201-acme"),
-        Err(refused) => panic!("{refused}"),
+        Ok(Personal::Mailed(_)) => owed(bench, "201-acme"),
+        Ok(Personal::Texted(_)) | Err(Refused::By(Refusal::TextWaits)) => bench.texted("201-acme"),
+        other => panic!("{other:?}"),
     };
     Kit { code, ..kit }
 }
 
 /// With two-step verification on.
-fn on(bench: &Bench, method: Method) -> Kit {
+pub(super) fn on(bench: &Bench, method: Method) -> Kit {
     let kit = begun(bench, method);
     let flow = bench.desk.second_verify(kit.here(), caller(kit.here()), secret(&kit.code));
-    let codes = bench.runtime.block_on(flow).unwrap();
-    Kit { code: codes[0].expose().clone(), ..kit }
+    let Personal::Recovery(codes) = personal(bench.runtime.block_on(flow).unwrap()) else { panic!() };
+    Kit { code: codes[0].clone(), ..kit }
 }
 
 fn pending(bench: &Bench, method: Method) -> Kit {
@@ -139,13 +139,13 @@ fn pending(bench: &Bench, method: Method) -> Kit {
     }
 }
 
-fn invited(bench: &Bench) -> Kit {
+pub(super) fn invited(bench: &Bench) -> Kit {
     bench.add("202-acme", None);
     bench.ask(Request::ExtensionInvite { login: login("202-acme") }).unwrap();
     Kit { token: owed(bench, "202-acme"), ..Kit::default() }
 }
 
-fn reset(bench: &Bench) -> Kit {
+pub(super) fn reset(bench: &Bench) -> Kit {
     bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
     Kit { token: owed(bench, "201-acme"), ..Kit::default() }
 }
@@ -232,7 +232,7 @@ fn station_login() -> Request {
     Request::StationLogin { login: login("201-acme"), station }
 }
 
-fn question() -> Request {
+pub(super) fn question() -> Request {
     let (question, answer) = ("First pet?".into(), secret("Rex"));
     Request::QuestionSet { login: login("201-acme"), question, answer }
 }
@@ -327,8 +327,8 @@ pub(super) const REQUESTS: &[Flow] = &[
 #[rustfmt::skip]
 pub(super) const PORTAL: &[Flow] = &[
     flow("forgot", nothing, |bench, _| bench.runtime.block_on(bench.desk.admin().forgot(Typed::read("201-acme"), from())).into()),
-    flow("reset", reset, |bench, kit| bench.runtime.block_on(bench.desk.admin().reset(&kit.token, secret(OTHER), None, from())).into()),
-    flow("accept", invited, |bench, kit| bench.runtime.block_on(bench.desk.admin().accept(&kit.token, secret(OTHER), from())).into()),
+    flow("reset", reset, |bench, kit| bench.runtime.block_on(bench.desk.admin().reset(&kit.token, secret(OTHER), None, from(), None)).into()),
+    flow("accept", invited, |bench, kit| bench.runtime.block_on(bench.desk.admin().accept(&kit.token, secret(OTHER), from(), None)).into()),
     flow("sign in", nothing, |bench, _| bench.sign_in("201-acme", GOOD, 1).into()),
     flow("show the second factor", |bench| pending(bench, Method::App), |bench, kit|
         bench.runtime.block_on(bench.desk.sign_in_second(&kit.token, secret(&kit.code), from())).into()),

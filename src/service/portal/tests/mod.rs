@@ -6,6 +6,7 @@ mod flows;
 mod halves;
 mod locks;
 mod menu;
+mod once;
 mod password;
 mod pins;
 mod sessions;
@@ -20,8 +21,8 @@ use crate::base::rng::Rng;
 use crate::base::time::{Mono, Wall};
 use crate::lockout::Policy;
 use crate::service::admin::{
-    Actor, AuditView, Caller, Carries, Defaults, Links, Mailing, Narrow, NewPassword, Password, Peer,
-    Request, Response, TenantSettings, Via,
+    Actor, Answer, AuditView, Caller, Carries, Defaults, Links, Mailing, Narrow, NewPassword, Password, Peer,
+    Personal, Request, Response, TenantSettings, Via,
 };
 use crate::service::open::{Opening, open};
 use crate::service::texting;
@@ -187,13 +188,21 @@ impl Bench {
 
     fn change_password(&self, here: &Here, old: &str, new: &str) -> Result<(), Refused> {
         let [old, new] = [old, new].map(|text| Password::new(text.into()));
-        self.runtime.block_on(self.desk.change_password(here, caller(here), old, new))
+        self.runtime.block_on(self.desk.change_password(here, caller(here), old, new)).map(drop)
     }
 }
 
 fn caller(here: &Here) -> Caller {
     let actor = Actor::of(here.login().clone(), here.role);
     Caller { actor, via: Via::Session(here.id().into()), from: [192, 0, 2, 1].into() }
+}
+
+/// What a person was answered.
+fn personal(answer: Answer) -> Personal {
+    match answer.response {
+        Response::Personal(personal) => personal,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn login(name: &str) -> LoginName {

@@ -17,14 +17,17 @@ fn password(text: &str) -> Password {
 }
 
 impl Bench {
-    fn begin_sms(&self, here: &Here, mobile: &str) -> Result<Begun, Refused> {
+    fn begin_sms(&self, here: &Here, mobile: &str) -> Result<Answer, Refused> {
         let (last, method) = (LastAdministrator::Refuse, Method::Sms(mobile.into()));
         self.runtime.block_on(self.desk.second_begin(here, caller(here), password(GOOD), method, last))
     }
 
     fn verify_sms(&self, here: &Here, code: &str) -> Result<usize, Refused> {
         let verified = self.desk.second_verify(here, caller(here), password(code));
-        self.runtime.block_on(verified).map(|codes| codes.len())
+        self.runtime.block_on(verified).map(|answer| match personal(answer) {
+            Personal::Recovery(codes) => codes.len(),
+            other => panic!("{other:?}"),
+        })
     }
 
     /// The code of the text that is owed.
