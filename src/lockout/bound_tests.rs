@@ -11,17 +11,17 @@ fn tables_are_bounded_and_the_oldest_go_first() {
     let source = |n: usize| IpAddr::V4(u32::try_from(n).unwrap().into());
     let now = Mono::from_secs(1);
     for n in 0..SOURCES_MAX {
-        sources.fail(source(n), IdentityHash(0), &Policy::default(), false, now);
+        sources.fail(source(n), IdentityHash(0), &Policy::default(), now);
     }
-    sources.fail(source(0), IdentityHash(1), &Policy::default(), false, now);
+    sources.fail(source(0), IdentityHash(1), &Policy::default(), now);
     assert_eq!(sources.len(), SOURCES_MAX);
-    sources.fail(source(SOURCES_MAX), IdentityHash(0), &Policy::default(), false, now);
+    sources.fail(source(SOURCES_MAX), IdentityHash(0), &Policy::default(), now);
     assert_eq!(sources.len(), SOURCES_MAX, "one past the limit");
     for n in 2..9 {
-        assert!(!sources.fail(source(0), IdentityHash(n), &Policy::default(), false, now));
+        assert!(!sources.fail(source(0), IdentityHash(n), &Policy::default(), now));
     }
     assert!(
-        sources.fail(source(0), IdentityHash(9), &Policy::default(), false, now),
+        sources.fail(source(0), IdentityHash(9), &Policy::default(), now),
         "the one heard of again was not forgotten"
     );
 
@@ -52,7 +52,7 @@ fn what_is_remembered_of_one_source_or_identity_is_bounded() {
     let policy = SourcePolicy { failures_max: 50, identities_min: 100, ..SourcePolicy::default() };
     let mut sources = Sources::new(policy);
     let banned = (0..100)
-        .position(|n| sources.fail(ip(1), IdentityHash(n), &Policy::default(), false, Mono::from_secs(1)));
+        .position(|n| sources.fail(ip(1), IdentityHash(n), &Policy::default(), Mono::from_secs(1)));
     assert_eq!(banned, Some(49), "identities beyond {SOURCE_IDENTITIES_MAX} count as failures only");
     let mut world = World::new();
     for n in 0..3 * DEVICES_MAX as u32 {

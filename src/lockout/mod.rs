@@ -38,11 +38,12 @@
 //! | It guesses | It is banned | It has locked |
 //! |------------|--------------|---------------|
 //! | in turn at 4 identities or more, m > 1 | at the 10th failure, or the (4 (m - 1) + 1)th if that is sooner | none |
-//! | at one after another, or in turn at 2 or 3, or m = 1 | by the failure that would lock a second one | one |
+//! | at one after another, or m = 1 | by its next failure once it has locked three | three |
+//! | at three or fewer, over and over | never | each of them |
 //!
-//! None can be had in the second row: at the only identity that it ever fails at it looks like that one's
-//! owner, and where the first failure locks there is nothing to see before. "Has locked" is by its own
-//! failures alone; to a lock that others began it may add.
+//! Fewer cannot be had below the first row: three phones of one office that have wrong passwords fail just like
+//! that, and their address is everybody's there. "Has locked" is by its own failures alone; to a lock that
+//! others began it may add.
 //!
 //! Everything that decides is on the [`Mono`](crate::base::time::Mono) axis, so a jump of the civil
 //! clock moves no lock; `Wall` times are for the record, and for what must outlive the process.
@@ -309,8 +310,7 @@ pub fn after_failure(
             return if ended { Outcome::TrustEnded(attempt.trust) } else { Outcome::Counted };
         }
         Counts::SourceThenIdentity => {
-            let alone = watch.would_lock_alone(attempt, policy, now.mono);
-            if sources.fail(attempt.source, attempt.identity, policy, alone, now.mono) {
+            if sources.fail(attempt.source, attempt.identity, policy, now.mono) {
                 return Outcome::Banned(bans.begin(attempt.source, sources.policy().duration, now));
             }
         }

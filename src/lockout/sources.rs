@@ -46,8 +46,6 @@ pub struct Sources {
 struct Suspect {
     failures: Counter,
     identities: SmallVec<[Tried; 4]>,
-    /// The identity that it locked alone, which is remembered as long.
-    locked: Option<Tried>,
 }
 
 /// An identity that a source failed at.
@@ -96,15 +94,13 @@ impl Sources {
     /// after which counting begins anew. Only for failures that are evidence ([`counts`](super::counts)).
     ///
     /// It is one too many also where fewer failures than the source's policy says would lock the first of as
-    /// many identities as that says, guessed at in turn; and where it would lock an identity alone
-    /// (`locks_alone`) though it has just locked another one so. What is remembered reaches back as far as the
+    /// many identities as that says, guessed at in turn. What is remembered reaches back as far as the
     /// identities' own windows do.
     pub fn fail(
         &mut self,
         source: IpAddr,
         identity: IdentityHash,
         policy: &Policy,
-        locks_alone: bool,
         now: Mono,
     ) -> bool {
         let own = self.policy;
@@ -134,13 +130,7 @@ impl Sources {
         let failures_max = own.failures_max.clamp(1, SOURCE_FAILURES_MAX);
         let window = Duration::from_secs(window_s.into());
         let failures = suspect.failures.fail(0, failures_max, window, now);
-        let many = failures >= failures_max.min(in_turn) && suspect.identities.len() >= identities_min;
-        let before = suspect.locked.filter(|known| known.is_recent(now_s));
-        let another = locks_alone && before.is_some_and(|known| known.identity != identity);
-        if locks_alone {
-            suspect.locked = Some(Tried { window_s: window_s.max(seconds_of(policy.duration)), ..tried });
-        }
-        let reached = many || another;
+        let reached = failures >= failures_max.min(in_turn) && suspect.identities.len() >= identities_min;
         if reached {
             self.suspects.remove(source);
         }

@@ -178,14 +178,6 @@ impl Watch {
         Previous::First
     }
 
-    /// Whether a failure of the identity now would lock it, all of the failures being of one source.
-    pub(super) fn would_lock_alone(&self, attempt: &Attempt<'_>, policy: &Policy, now: Mono) -> bool {
-        let max = usize::from(policy.failures_max.clamp(1, FAILURES_MAX));
-        let counter = self.0.as_ref().map(|state| &state.counter);
-        let before = counter.map_or(Some(0), |counter| counter.only(tag(attempt.source), policy.window, now));
-        before.is_some_and(|before| before + 1 >= max)
-    }
-
     /// Counts a failure of the identity; the lock, if that begins one.
     pub(super) fn fail(&mut self, attempt: &Attempt<'_>, policy: &Policy, now: Now) -> Option<Lock> {
         let state = self.state();
