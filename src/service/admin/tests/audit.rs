@@ -50,7 +50,13 @@ fn prepare(bench: &Bench, request: &Request) {
             change(bench, login, |record| record.portal.get_or_insert_default().second = Some(second));
         }
         Request::StationLogin { .. } => {
-            change(bench, &desk(), |record| record.bindings = vec![binding(1, 1)])
+            // Its phone came after the tenant's suspension, which ended what was bound before.
+            let came = NOW + Duration::from_secs(1);
+            change(bench, &desk(), |record| {
+                record.licence.devices =
+                    vec![Device { first_seen: came, last_seen: came, ..device(1, false) }];
+                record.bindings = vec![binding(1, 1)];
+            });
         }
         Request::KeyAdd { .. } => drop(bench.later.fetch_add(1, Ordering::Relaxed)),
         _ => {}
@@ -98,7 +104,7 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (Request::StationSet { login: desk(), name: text("Hall"), password: Some(new()) }, Some("desk1"), "name=\"Front desk\" password=#1", "name=\"Hall\" password=#2"),
         (Request::StationLogin { login: who(), station: "desk1".parse().unwrap() }, Some("200"), "", "station=desk1"),
         (Request::StationLogout { login: who() }, Some("200"), "station=desk1", ""),
-        (Request::StationRemove { login: desk() }, Some("desk1"), "name=\"Hall\" role=user state=active app=enabled generation=1 password=#2 agent=200 binding=sip:200@192.0.2.1", ""),
+        (Request::StationRemove { login: desk() }, Some("desk1"), "name=\"Hall\" role=user state=active app=enabled generation=1 password=#2 agent=200 device_1=\"Phone 1\" sha256 binding=sip:200@192.0.2.1", ""),
         (key_add(Some(who())), Some("200"), "", "key=KEY \"laptop\" made 2027-01-15T08:00:01.000000Z"),
         (key_add(Some(who())), Some("200"), "key=KEY \"laptop\" made 2027-01-15T08:00:01.000000Z", "key=KEY \"laptop\" made 2027-01-15T08:00:02.000000Z"),
         (Request::KeyRemove { login: Some(who()), id: some_id() }, Some("200"), "key=KEY \"laptop\" made 2027-01-15T08:00:02.000000Z", ""),
