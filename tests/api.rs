@@ -41,7 +41,8 @@ fn revision(value: &Value) -> u64 {
 fn an_extensions_life_over_http_is_that_of_the_command_line() {
     let server = Server::start();
     let api = Client::operator(&server);
-    let tenant = json!({ "code": "acme", "name": "Acme", "max_devices": 2, "language": "fr" });
+    let tenant = json!({ "code": "acme", "name": "Acme", "max_devices": 2, "language": "fr", "question_required": true,
+        "main_number": "+1 604 555 0100", "password_policy": "basic", "mail_prefix": "[A]", "mail_locked": false });
     api.put("POST", "/api/v1/tenants", &tenant).is(201);
     assert_eq!(api.put("POST", "/api/v1/tenants", &tenant).problem(409), [""; 0]);
     let found = api.get(ACME).is(200);
@@ -49,6 +50,15 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
         (&found["max_devices"], &found["language"], &found["state"]),
         (&json!(2), &json!("fr"), &json!("active"))
     );
+    for (field, value) in [
+        ("main_number", json!("+16045550100")),
+        ("password_policy", json!("basic")),
+        ("question_required", json!(true)),
+        ("mail_prefix", json!("[A]")),
+        ("mail_locked", json!(false)),
+    ] {
+        assert_eq!(found[field], value, "{field}");
+    }
     api.put("PATCH", ACME, &json!({ "name": "Acme Ltd" })).is(200);
     api.ask("POST", &format!("{ACME}/suspend")).is(200);
     assert_eq!(api.get(ACME).is(200)["state"], "suspended");
@@ -101,7 +111,9 @@ fn an_extensions_life_over_http_is_that_of_the_command_line() {
         "unmailed": "extension 200-acme has no e-mail", "revision": shown(&server)["revision"],
     });
     assert_eq!(unmailed, told);
-    assert_eq!(api.ask("DELETE", ACME).problem(409), [""; 0], "it still has an extension");
+    assert_eq!(api.ask("DELETE", ACME).detail(409), "tenant acme still has 1 extension");
+    let invite = api.ask("POST", &format!("{ADA}/password/reset")).detail(409);
+    assert!(invite.ends_with("has no e-mail; set one first"), "{invite}");
     api.ask("DELETE", ADA).is(200);
     assert_eq!(api.get(ADA).problem(404), [""; 0]);
 
@@ -417,6 +429,7 @@ fn bad_requests_are_problems_that_name_every_fault_and_change_nothing() {
             &["limit", "q", "state", "what"],
         ),
         ("GET", &format!("{ACME}/audit?last=1001"), "", "", 400, &["last"]),
+        ("GET", &format!("/api/v1/audit?pages=true&after=a/b/{}", "c".repeat(600)), "", "", 422, &["after"]),
         ("GET", "/api/v1/tenants/ACME", "", "", 404, &[]),
         ("GET", "/api/v1/tenants/%ff", "", "", 404, &[]),
         ("GET", "/api/v1/tenants/none", "", "", 404, &[]),
@@ -479,5 +492,25 @@ fn slow_and_many_connections_of_one_source_leave_room_for_others() {
     until("there is room again", || {
         api.exchange("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()
     });
+    server.stop();
+}
+
+#[test]
+fn every_fault_of_a_body_is_named_at_once() {
+    let server = Server::start();
+    let api = Client::operator(&server);
+    api.put("POST", "/api/v1/tenants", &json!({ "code": "acme", "name": "Acme" })).is(201);
+    let add = |number: &str| {
+        let body = json!({ "number": number, "name": " ", "email": "x", "password": "short-7" });
+        api.put("POST", &format!("{ACME}/extensions"), &body)
+    };
+    assert_eq!(add("abc").problem(400), ["email", "name", "number", "password"]);
+    assert_eq!(add("200").problem(422), ["email", "name", "password"]);
+    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "\n-", "mail_sender": "x" });
+    assert_eq!(
+        api.put("PATCH", ACME, &set).problem(422),
+        ["mail_prefix", "mail_sender", "main_number", "name"]
+    );
+    assert_eq!(api.get(ACME).is(200)["name"], "Acme", "nothing was changed");
     server.stop();
 }

@@ -179,6 +179,32 @@ fn a_ban_ends_when_an_operator_says_so() {
     server.stop();
 }
 
+/// Pages of the audit have as many lines as is asked, nothing twice and nothing left out.
+#[test]
+fn the_audit_comes_in_pages() {
+    let (server, api) = with_two();
+    for name in ["Ada", "Bell", "Cole", "Dora"] {
+        api.put("PATCH", ADA, &json!({ "name": name })).is(200);
+    }
+    let audit = api.get(&format!("{ADA}/audit?last=1000")).is(200)["items"].clone();
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("{ADA}/audit?pages=true&limit=3{after}")).is(200);
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 3, "{page}");
+        paged.extend(items.clone());
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(&paged, audit.as_array().unwrap());
+    for (query, field) in
+        [("pages=true&last=1", "last"), ("limit=1", "limit"), ("pages=true&limit=1001", "limit")]
+    {
+        assert_eq!(api.get(&format!("{ADA}/audit?{query}")).problem(400), [field], "{query}");
+    }
+    server.stop();
+}
+
 /// What a phone does is nobody's edit: whoever read an extension before may change it after.
 #[test]
 fn a_registration_between_a_look_and_a_change_is_no_conflict() {
@@ -203,6 +229,11 @@ fn a_registration_between_a_look_and_a_change_is_no_conflict() {
     assert_eq!(changed.status, 200, "{changed:?}");
     // Another edit is one, whoever made it.
     assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);
+    let revision = etag().trim_matches('"').to_owned();
+    for exit in [0, 1] {
+        let set = ["extension", "set", "acme", "201", "--role", "admin", "--if-revision", &revision];
+        assert_eq!(server.try_cli(&set, "").status.code(), Some(exit));
+    }
     let seen = etag();
     server.cli(&["device", "rename", "acme", "201", "1", "Desk"], "");
     assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);

@@ -133,6 +133,7 @@ fn exit_codes() {
         ("device set acme 200 1 --algorithm none", 2),
         ("audit list --last 0", 2),
         ("lock clear acme", 2),
+        ("pin set acme 200 --stdin", 1),
         ("lock clear acme 200 --source 192.0.2.1", 2),
     ] {
         let outcome = place.run(line, "");
@@ -285,6 +286,19 @@ fn an_extension_through_its_life() {
 }
 
 #[test]
+fn a_change_may_hold_to_a_revision() {
+    let place = Place::with_extension();
+    let seen = place.json("extension show acme 200")["revision"].as_u64().unwrap();
+    place.good(&format!("extension set acme 200 --name Ada --if-revision {seen}"), "");
+    let refused = place.refused(&format!("--if-revision {seen} extension set acme 200 --name Eve"), "");
+    assert!(refused.starts_with("it was changed meanwhile: it is at revision "), "{refused}");
+    assert_eq!(place.json("extension show acme 200")["name"], "Ada");
+    for (line, exit) in [("extension list", 2), ("check", 2), ("export", 2), ("import /dev/null", 1)] {
+        assert_eq!(place.run(&format!("{line} --if-revision 1"), "").exit, exit, "{line}");
+    }
+}
+
+#[test]
 fn a_tenant_through_its_life() {
     let place = Place::with_extension();
     place.good("tenant set acme --max-devices 2 --lock-duration-s 3600 --language fr", "");
@@ -295,7 +309,8 @@ fn a_tenant_through_its_life() {
     assert_eq!(place.json("tenant show acme")["state"], "suspended");
     place.good("tenant resume acme", "");
     assert_eq!(place.json("tenant show acme")["state"], "active");
-    let reason = "tenant acme still has 1 extensions; --with-extensions removes them too";
+    assert_eq!(place.refused("pin set acme 200 --stdin", ""), "standard input has no PIN");
+    let reason = "tenant acme still has 1 extension; --with-extensions removes them too";
     assert_eq!(place.refused("tenant remove acme", ""), reason);
     place.good("tenant remove acme --with-extensions", "");
     assert_eq!(place.json("tenant list"), Value::Array(Vec::new()));
@@ -399,8 +414,8 @@ fn an_import_is_all_or_nothing() {
     assert_eq!((outcome.exit, outcome.out.as_str()), (1, ""));
     assert_eq!(
         outcome.err,
-        "error: row 3, extension: \"x\": an extension number has 2 to 8 digits\n\
-         error: row 3, password: it needs at least 8 characters; it needs a digit; it needs a special character\n\
+        "error: line 3, extension: \"x\": an extension number has 2 to 8 digits\n\
+         error: line 3, password: it needs at least 8 characters; it needs a digit; it needs a special character\n\
          error: nothing was imported\n"
     );
     assert_eq!(place.json("extension list").as_array().unwrap().len(), 1);

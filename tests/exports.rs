@@ -95,6 +95,14 @@ fn the_audit_is_exported_as_csv_and_as_json_lines() {
     assert_eq!(actions, ["tenant add", "import", "import", "extension set"]);
     assert_eq!(csv[4][7], "name=\"Ada, \\\"L\\\"\"");
     let lines = server.cli(&["audit", "export", "--format", "jsonl", "acme", "201"], "");
+    assert_eq!(server.cli(&["audit", "export", "acme", "201", "--json"], ""), lines);
+    assert_eq!(server.try_cli(&["audit", "export", "--json", "--format", "csv"], "").status.code(), Some(2));
+    let objects: Vec<Value> = server
+        .cli(&["export", "--json"], "")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(objects, server.list(&["extension", "list"]));
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         lines.iter().map(|line| line["action"].as_str().unwrap()).collect::<Vec<_>>(),

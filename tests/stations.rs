@@ -65,6 +65,12 @@ fn a_stations_audit_locks_and_bindings_are_seen_and_ended() {
     assert_eq!(items("desk2", "locks"), locks);
     assert_eq!(items("desk1", "locks"), [Value::Null; 0]);
 
+    assert_eq!(
+        api.get("/api/v1/stations").is(200)["items"].as_array().unwrap(),
+        &server.list(&["station", "list"])
+    );
+    assert_eq!(api.get("/api/v1/stations?after=desk1-acme").is(200)["items"][0]["station"], "desk2");
+    assert_eq!(api.get("/api/v1/stations?after=x").problem(400), ["after"]);
     let contact = desk.contact_uri().to_owned();
     server.cli(&["binding", "remove", "acme", "desk1", "--contact", &contact], "");
     assert_eq!(items("desk1", "bindings"), [Value::Null; 0]);

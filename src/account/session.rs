@@ -5,6 +5,7 @@
 //! | of another password than the present one, or the one it was changed to | ended |
 //! | not used for [`IDLE_MAX`] | ended |
 //! | used within [`SLIDE_AFTER`] | goes on, nothing to write |
+//! | of a tenant that was suspended since it was opened ([`Tenant::has_ended`](super::Tenant::has_ended)) | ended |
 //! | else, also if the clock was set back | goes on and slides |
 //!
 //! Only the hash of its secret is kept. Whatever may end it is looked at with each request, so a change

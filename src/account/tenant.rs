@@ -4,6 +4,7 @@ use super::direct::MainNumber;
 use super::password;
 use super::{Answered, LoginName, Number, TenantCode};
 use crate::base::language::Language;
+use crate::base::time::Wall;
 use serde::{Deserialize, Serialize};
 
 /// One customer company.
@@ -24,6 +25,8 @@ pub struct Tenant {
     pub edited: u64,
     /// What was answered to it, if it had an idempotency key.
     pub answered: Option<Box<Answered>>,
+    /// When it was last suspended or resumed: bindings and sessions that began before count for nothing.
+    pub ended_before: Option<Wall>,
 }
 
 /// What a tenant may set; `None` is what the configuration says.
@@ -79,22 +82,47 @@ impl Tenant {
     #[must_use]
     pub fn new(code: TenantCode, name: &str) -> Self {
         let policies = Policies::default();
-        Self { code, name: name.into(), active: true, policies, main_number: None, edited: 0, answered: None }
+        Self {
+            code,
+            name: name.into(),
+            active: true,
+            policies,
+            main_number: None,
+            edited: 0,
+            answered: None,
+            ended_before: None,
+        }
+    }
+
+    /// Suspends or resumes it. What its people had begun by then has ended for good, without any of it being
+    /// written: whoever reads it asks ([`has_ended`](Self::has_ended)).
+    pub fn activate(&mut self, active: bool, now: Wall) {
+        if self.active != active {
+            (self.active, self.ended_before) = (active, Some(now));
+        }
+    }
+
+    /// Whether a binding or a session that began then has ended with its tenant's suspension.
+    #[must_use]
+    pub fn has_ended(&self, began: Wall) -> bool {
+        !self.active || self.ended_before.is_some_and(|before| began <= before)
     }
 
     /// A tenant of an older schema. What the first had not is the language; what the first two had not is
     /// what people are asked and told, and the main number; what the first three had not is what names an edit,
-    /// and the answer to it. Each stood at the end.
+    /// and the answer to it; what the first four had not is when it was suspended. Each stood at the end.
     #[must_use]
     pub fn of_schema(schema: u16, bytes: &[u8]) -> Option<Self> {
         let language = postcard::to_stdvec(&None::<Language>).ok()?;
         let rest = (false, false, false, MailPolicy::default(), None::<MainNumber>);
         let rest = postcard::to_stdvec(&rest).ok()?;
-        let end = postcard::to_stdvec(&(0u64, None::<Answered>)).ok()?;
+        let end = postcard::to_stdvec(&(0u64, None::<Answered>, None::<Wall>)).ok()?;
+        let last = postcard::to_stdvec(&None::<Wall>).ok()?;
         let whole = match schema {
             1 => [bytes, &language, &rest, &end].concat(),
             2 => [bytes, &rest, &end].concat(),
             3 => [bytes, &end].concat(),
+            4 => [bytes, &last].concat(),
             _ => return None,
         };
         match postcard::take_from_bytes(&whole) {
@@ -176,18 +204,38 @@ mod tests {
     }
 
     #[test]
+    fn what_began_before_a_suspension_or_during_it_has_ended() {
+        let at = Wall::from_secs;
+        let mut tenant = Tenant::new(TenantCode::parse("acme").unwrap(), "");
+        let ended = |tenant: &Tenant| [0, 9, 10, 11, 20, 21].map(|began| tenant.has_ended(at(began)));
+        assert_eq!(ended(&tenant), [false; 6]);
+        tenant.activate(true, at(5));
+        assert_eq!(ended(&tenant), [false; 6], "it was active");
+        tenant.activate(false, at(10));
+        assert_eq!(ended(&tenant), [true; 6]);
+        tenant.activate(true, at(20));
+        assert_eq!(ended(&tenant), [true, true, true, true, true, false]);
+        tenant.activate(true, at(30));
+        assert_eq!(ended(&tenant), [true, true, true, true, true, false], "again is nothing new");
+    }
+
+    #[test]
     fn a_tenant_of_an_older_schema_is_still_read() {
         let mut tenant = Tenant::new(TenantCode::parse("acme").unwrap(), "Acme Inc.");
         tenant.policies.max_failures = Some(3);
         let today = postcard::to_allocvec(&tenant).unwrap();
         // Three policies that are off, the mails' four, the main number that there is not.
-        let third = today.strip_suffix(&[0, 0]).unwrap();
+        let fourth = today.strip_suffix(&[0]).unwrap();
+        let third = fourth.strip_suffix(&[0, 0]).unwrap();
         let second = third.strip_suffix(&[0, 0, 0, 0, 0, 1, 1, 0]).unwrap();
         let first = second.strip_suffix(&[0]).unwrap();
+        assert_eq!(Tenant::of_schema(4, fourth), Some(tenant.clone()));
         assert_eq!(Tenant::of_schema(3, third), Some(tenant.clone()));
         assert_eq!(Tenant::of_schema(2, second), Some(tenant.clone()));
         assert_eq!(Tenant::of_schema(1, first), Some(tenant));
-        for (schema, bytes) in [(0, first), (1, second), (2, first), (2, &today), (3, &today)] {
+        for (schema, bytes) in
+            [(0, first), (1, second), (2, first), (2, &today), (3, &today), (4, &today), (5, &today)]
+        {
             assert_eq!(Tenant::of_schema(schema, bytes), None, "{schema}");
         }
     }

@@ -178,8 +178,12 @@ pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// (429) until others have been quiet.
 pub const HTTP_SOURCES_MAX: usize = 16_384;
 
-/// HTTP connections of one listener at a time; one more waits.
-pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// HTTP connections of one listener at a time; for one more that is closed which has waited longest for its
+/// client, or the new one if all are being answered.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+
+/// Longest header of an HTTP request, in bytes; longer: the connection is closed.
+pub const HTTP_HEADER_BYTES_MAX: usize = 32_768;
 
 /// How long one HTTP connection may live; then it is closed.
 pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
@@ -256,8 +260,10 @@ pub const AUDIT_BANS_PER_HOUR: usize = 1_000;
 /// Events kept of one device's registrations; the oldest go first.
 pub const HISTORY_EVENTS_MAX: usize = 24;
 
-/// Devices of one extension whose events are kept; those that nothing happened to for longest go first.
-pub const HISTORY_DEVICES_MAX: usize = 8;
+/// Devices of one extension whose events are kept: as many as may be activated, one place for phones that are
+/// no devices, and a few that were revoked. Those go first that are no devices any more, then those that
+/// nothing happened to for longest.
+pub const HISTORY_DEVICES_MAX: usize = BINDINGS_MAX + 1 + 3;
 
 /// Events of all extensions that wait to be kept; more are dropped and counted.
 pub const HISTORY_WAITING_MAX: usize = 65_536;
@@ -271,6 +277,9 @@ pub const HISTORY_BARRED_MAX: usize = 4_096;
 /// a window, since each failure at a password costs a run of Argon2.
 pub const PEOPLE_MAX: usize = 131_072;
 
+/// Locks that have begun and are not known to be written; of more, those are not tried again whose writing fails.
+pub const LOCKS_OWED_MAX: usize = 65_536;
+
 /// Runs of Argon2 that wait; more: 503.
 pub const ARGON_WAITING_MAX: usize = 64;
 
@@ -282,6 +291,9 @@ pub const SESSIONS_MAX: usize = 16;
 
 /// Sign-ins that wait for their second factor; past it the oldest must begin anew.
 pub const PENDING_SIGN_INS_MAX: usize = 4_096;
+
+/// Sign-ins of one extension that wait for their second factor; past it its oldest must begin anew.
+pub const PENDING_SIGN_INS_EACH: usize = 4;
 
 /// Access keys of one extension; one more is refused.
 pub const KEYS_PER_EXTENSION_MAX: usize = 8;

@@ -4,7 +4,7 @@ use super::NotDone;
 use crate::account::LoginName;
 use crate::base::limit;
 use crate::config::Config;
-use crate::service::admin::{Answer, Page, Refusal, Request, Response};
+use crate::service::admin::{Answer, Condition, Page, Refusal, Request, Response};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -33,9 +33,17 @@ pub(super) struct Elsewhere(pub(super) String);
 /// # Errors
 /// Whatever it was refused for.
 pub(super) fn ask(config: &Config, request: &Request) -> Result<Answer, NotDone> {
-    let mut whole = once(config, request)?;
+    ask_if(config, request, &Condition::default())
+}
+
+/// As [`ask`], only if the condition holds.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn ask_if(config: &Config, request: &Request, only_if: &Condition) -> Result<Answer, NotDone> {
+    let mut whole = once(config, request, only_if)?;
     while let Some(next) = next_page(request, &whole.response) {
-        match (&mut whole.response, once(config, &next)?.response) {
+        match (&mut whole.response, once(config, &next, only_if)?.response) {
             (Response::Tenants { rows, next }, Response::Tenants { rows: page, next: further }) => {
                 rows.extend(page);
                 *next = further;
@@ -72,13 +80,13 @@ fn next_page(request: &Request, so_far: &Response) -> Option<Request> {
     }
 }
 
-fn once(config: &Config, request: &Request) -> Result<Answer, NotDone> {
+fn once(config: &Config, request: &Request, only_if: &Condition) -> Result<Answer, NotDone> {
     let end = Instant::now() + PATIENCE;
     loop {
-        if let Ok(result) = over_socket(&config.admin.socket, request) {
+        if let Ok(result) = over_socket(&config.admin.socket, request, only_if) {
             return result;
         }
-        match super::offline::execute(config, request) {
+        match super::offline::execute(config, request, only_if) {
             Ok(result) => return result,
             // A server is starting or ending: it holds the store and does not answer yet, or any more.
             Err(Elsewhere(reason)) if Instant::now() >= end => return Err(Refusal::Store(reason).into()),
@@ -88,7 +96,7 @@ fn once(config: &Config, request: &Request) -> Result<Answer, NotDone> {
 }
 
 /// Asks the server behind the socket.
-fn over_socket(socket: &Path, request: &Request) -> Tried {
+fn over_socket(socket: &Path, request: &Request, only_if: &Condition) -> Tried {
     let stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
@@ -99,7 +107,7 @@ fn over_socket(socket: &Path, request: &Request) -> Tried {
             return Ok(Err(Refusal::Denied(reason).into()));
         }
     };
-    match exchange(&stream, request) {
+    match exchange(&stream, request, only_if) {
         Ok(result) => Ok(result.map_err(NotDone::Refused)),
         Err(error) if request.only_looks() => Err(Elsewhere(error.to_string())),
         Err(error) => Ok(Err(Refusal::Store(format!(
@@ -109,8 +117,15 @@ fn over_socket(socket: &Path, request: &Request) -> Tried {
     }
 }
 
-fn exchange(mut stream: &UnixStream, request: &Request) -> std::io::Result<Result<Answer, Refusal>> {
-    let mut line = serde_json::to_vec(request)?;
+fn exchange(
+    mut stream: &UnixStream,
+    request: &Request,
+    only_if: &Condition,
+) -> std::io::Result<Result<Answer, Refusal>> {
+    let mut line = match only_if.expect {
+        Some(revision) => serde_json::to_vec(&(revision.0, request))?,
+        None => serde_json::to_vec(request)?,
+    };
     line.push(b'\n');
     // A server that refuses early (too long, not allowed) says so and reads no further.
     let sent = stream.write_all(&line);

@@ -28,7 +28,8 @@ pub use print::refused;
 pub use serving::{HangUp, OnReady, Serve, Serving};
 
 use crate::config::Config;
-use crate::service::admin::Refusal;
+use crate::service::admin::{Condition, Refusal};
+use crate::store::Revision;
 use clap::Parser;
 use request::{Configured, Todo};
 use std::ffi::OsString;
@@ -88,6 +89,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Ok(Todo::Configured(todo)) => todo,
         Err(request::Stop(exit, reason)) => return print::refused(reason, exit),
     };
+    let only_if = Condition { expect: line.if_revision.map(Revision), once: None };
+    let changes = matches!(&todo, Configured::Ask(request) if !request.only_looks());
+    if only_if.expect.is_some() && !changes {
+        return print::refused("--if-revision: this changes nothing", Exit::Usage);
+    }
     let config = match Config::load(line.config.as_deref()) {
         Ok(config) => config,
         Err(errors) => return print::faults(&errors),
@@ -108,8 +114,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
         Configured::Serve => {
             serve(Serving { file: line.config, config, on_hang_up: HangUp::Reload, on_ready: None })
         }
-        Configured::Pages(pages) => rows::export(&config, pages),
-        Configured::Ask(request) => match client::ask(&config, &request) {
+        Configured::Pages(pages) => rows::export(&config, pages, line.json),
+        Configured::Ask(request) => match client::ask_if(&config, &request, &only_if) {
             Ok(answer) => print::answer(&answer, line.json),
             Err(not_done) => refuse(not_done),
         },
@@ -118,7 +124,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>, serve: &Serve<'_>) -> Exit 
 
 fn refuse(not_done: NotDone) -> Exit {
     match not_done {
-        NotDone::Refused(refusal) => print::refused(refusal, Exit::Refused),
+        NotDone::Refused(refusal) => {
+            print::refused(format_args!("{refusal}{}", way_out(&refusal)), Exit::Refused)
+        }
         NotDone::BadConfig(reason) => print::refused(reason, Exit::BadConfig),
+    }
+}
+
+/// Which option or command helps, where one does: over HTTP it is called otherwise.
+const fn way_out(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::TenantNotEmpty { .. } | Refusal::TenantHasStations(_) => {
+            "; --with-extensions removes them too"
+        }
+        Refusal::NoEmail(_) => ": extension set --email",
+        _ => "",
     }
 }

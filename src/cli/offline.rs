@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Executes a request on the store directly.
-pub(super) fn execute(config: &Config, request: &Request) -> Tried {
+pub(super) fn execute(config: &Config, request: &Request, only_if: &Condition) -> Tried {
     match &config.store.url {
         StoreUrl::Memory => {
             let reason = "no server runs, and its store would be in its memory (store.url is memory:)";
@@ -55,7 +55,7 @@ pub(super) fn execute(config: &Config, request: &Request) -> Tried {
     match opened {
         Ok((services, _)) => {
             let store = services.store.clone();
-            let result = run(Admin::new(services, config.defaults()), request);
+            let result = run(Admin::new(services, config.defaults()), request, only_if);
             store.close();
             result
         }
@@ -65,14 +65,14 @@ pub(super) fn execute(config: &Config, request: &Request) -> Tried {
     }
 }
 
-fn run(admin: Admin, request: &Request) -> Tried {
+fn run(admin: Admin, request: &Request, only_if: &Condition) -> Tried {
     let peer = Peer { uid: rustix::process::geteuid().as_raw(), pid: None };
     let runtime = match tokio::runtime::Builder::new_current_thread().build() {
         Ok(runtime) => runtime,
         Err(error) => return refused(error),
     };
     let done = runtime.block_on(async {
-        let done = admin.answer(request.clone(), Who::Peer(peer), Condition::default()).await?;
+        let done = admin.answer(request.clone(), Who::Peer(peer), only_if.clone()).await?;
         if matches!(request, Request::SecretsRotate) {
             admin.finish_rotation().await?;
         }

@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Write};
 /// What is exported.
 pub(super) enum Pages {
     /// Lines of the audit, the oldest first.
-    Audit { tenant: Option<TenantCode>, number: Option<AccountId>, narrow: Narrow, format: Format },
+    Audit { tenant: Option<TenantCode>, number: Option<AccountId>, narrow: Narrow, format: Option<Format> },
     /// Extensions, as CSV that import reads.
     Extensions { tenant: Option<TenantCode> },
 }
@@ -22,22 +22,27 @@ pub(super) enum Pages {
 const EXTENSIONS: [&str; 10] =
     ["tenant", "extension", "name", "email", "role", "numbers", "state", "app", "devices", "station"];
 
-/// Prints all pages to standard output. A reader that has gone away wants no more, which is no error.
-pub(super) fn export(config: &Config, pages: Pages) -> Exit {
+/// Prints all pages to standard output, as JSON a line for each row. A reader that has gone away wants no more, which is no error.
+pub(super) fn export(config: &Config, pages: Pages, json: bool) -> Exit {
     let out = std::io::BufWriter::new(std::io::stdout().lock());
     let done = match pages {
+        Pages::Audit { format: Some(Format::Csv), .. } if json => {
+            return print::refused("--json is not --format csv", Exit::Usage);
+        }
         Pages::Audit { tenant, number, narrow, format } => {
+            let format = format.unwrap_or(if json { Format::Jsonl } else { Format::Csv });
             let ask = |after| Request::AuditExport {
                 tenant: tenant.clone(),
                 number: number.clone(),
                 narrow: narrow.clone(),
                 after,
+                limit: None,
             };
             audit(out, format, |after| client::ask(config, &ask(after)).map(|answer| answer.response))
         }
         Pages::Extensions { tenant } => {
             let all = Request::ExtensionList { tenant, search: Search::default(), page: Page::default() };
-            extensions(out, || client::ask(config, &all).map(|answer| answer.response))
+            extensions(out, json, || client::ask(config, &all).map(|answer| answer.response))
         }
     };
     match done {
@@ -101,10 +106,7 @@ fn audit(
                 csv.flush()?;
             }
             Format::Jsonl => {
-                for row in &rows {
-                    serde_json::to_writer(&mut out, row).map_err(std::io::Error::from)?;
-                    out.write_all(b"\n")?;
-                }
+                rows.iter().try_for_each(|row| json_line(&mut out, row))?;
             }
         }
         out.flush()?;
@@ -115,8 +117,22 @@ fn audit(
     }
 }
 
-fn extensions(out: impl Write, ask: impl FnOnce() -> Result<Response, NotDone>) -> Result<(), Failed> {
+/// A JSON object on a line of its own.
+fn json_line(out: &mut impl Write, row: &impl serde::Serialize) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, row)?;
+    out.write_all(b"\n")
+}
+
+fn extensions(
+    mut out: impl Write,
+    json: bool,
+    ask: impl FnOnce() -> Result<Response, NotDone>,
+) -> Result<(), Failed> {
     let Response::Extensions { rows, .. } = ask()? else { return Err(another_kind()) };
+    if json {
+        rows.iter().try_for_each(|row| json_line(&mut out, row))?;
+        return Ok(out.flush()?);
+    }
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(EXTENSIONS)?;
     for row in rows {

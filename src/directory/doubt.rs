@@ -139,6 +139,12 @@ impl Doubt {
         self.unlocking = true;
     }
 
+    /// Whether an unlocking was written and is not known to be kept.
+    #[must_use]
+    pub const fn is_unlocking(&self) -> bool {
+        self.unlocking
+    }
+
     /// Whether an unlocking may have been kept that memory has not done; then it is open no more.
     pub const fn may_be_unlocked(&mut self) -> bool {
         std::mem::replace(&mut self.unlocking, false)

@@ -82,7 +82,7 @@ impl Entry {
         tenant: Option<Arc<Tenant>>,
         now: Now,
     ) -> Self {
-        Self {
+        let mut entry = Self {
             kind: record.kind(),
             tenant,
             paired: record.paired().map(Box::new),
@@ -95,7 +95,16 @@ impl Entry {
             watch: Watch::restored(record.lock, now),
             revision: 0,
             doubt: Doubt::default(),
-        }
+        };
+        entry.end_bindings();
+        entry
+    }
+
+    /// Takes out the bindings that ended with the tenant's suspension.
+    pub(super) fn end_bindings(&mut self) -> Vec<Binding> {
+        let Some(tenant) = &self.tenant else { return Vec::new() };
+        let licence = &self.licence;
+        self.bindings.extract_if(.., |binding| tenant.has_ended(licence.bound_at(binding.device))).collect()
     }
 
     /// Takes over a newer record. Bindings that began or ended there do so here; one that both
@@ -128,6 +137,7 @@ impl Entry {
             _ => binding.clone(),
         };
         self.bindings = record.bindings.iter().map(newest).collect();
+        self.end_bindings();
     }
 
     /// Lifts the lock and forgets all failures: an administrator said so.

@@ -6,6 +6,7 @@
 
 mod doubt;
 mod entry;
+mod locks;
 mod news;
 mod numbers;
 mod old_record;
@@ -25,7 +26,8 @@ use crate::base::flow::{Flow, FlowId};
 use crate::base::time::{Now, Wall};
 use crate::registrar::Binding;
 use dashmap::DashMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The directory. Cheap to share; every method may be called from every thread.
@@ -36,6 +38,8 @@ pub struct Directory {
     entries: DashMap<LoginName, Entry, ahash::RandomState>,
     tenants: DashMap<TenantCode, Arc<Tenant>, ahash::RandomState>,
     numbers: numbers::Numbers,
+    /// Tenants whose entries do not know how they are, or doubt it.
+    unsure: Mutex<BTreeSet<Box<str>>>,
     pub(crate) guard: sign_in::Guard,
     /// What happened to devices and is still to be kept.
     pub news: News,
@@ -96,6 +100,7 @@ impl Directory {
             entries: DashMap::with_hasher_and_shard_amount(hash(), 64),
             tenants: DashMap::with_hasher_and_shard_amount(hash(), 8),
             numbers: numbers::Numbers::new(hash),
+            unsure: Mutex::default(),
             guard,
             news: News::default(),
         }
@@ -115,6 +120,9 @@ impl Directory {
             Credentials { ha1, ..known }
         });
         let tenant = self.tenant(record.login.tenant());
+        if tenant.is_none() {
+            sign_in::locked(&self.unsure).insert(record.login.tenant().into());
+        }
         let (login, has) = (record.login.clone(), record.numbers.clone());
         let had = match self.entries.entry(login.clone()) {
             dashmap::Entry::Occupied(mut present) => {
@@ -172,24 +180,38 @@ impl Directory {
         gone.is_some()
     }
 
-    /// Puts a tenant in, or its new settings, which count at once for all its extensions.
-    pub fn put_tenant(&self, tenant: Tenant) {
+    /// Puts a tenant in, or its new settings, which count at once for all its extensions. The bindings that
+    /// this ends, of whom. Only what an entry looks at is worth a walk over all of them.
+    pub fn put_tenant(&self, tenant: Tenant) -> Vec<(LoginName, Vec<Binding>)> {
         let code = tenant.code.clone();
         let tenant = Arc::new(tenant);
         let was = self.tenants.insert(code.clone(), Arc::clone(&tenant));
         self.numbers.renew_main(was.as_deref(), Some(&tenant));
+        let unsure = sign_in::locked(&self.unsure).remove(code.as_str());
+        let looked_at = |tenant: &Tenant| (tenant.active, tenant.ended_before, tenant.policies.clone());
+        let changed = was.is_some_and(|was| looked_at(&was) != looked_at(&tenant));
+        let mut ended = Vec::new();
+        if !unsure && !changed {
+            return ended;
+        }
         for mut entry in self.entries.iter_mut() {
             if entry.key().tenant() == code.as_str() {
-                let entry = entry.value_mut();
+                let (login, entry) = entry.pair_mut();
                 entry.tenant = Some(Arc::clone(&tenant));
                 entry.doubt.resolve_tenant();
                 entry.revision = entry.revision.wrapping_add(1);
+                let bindings = entry.end_bindings();
+                if !bindings.is_empty() {
+                    ended.push((login.clone(), bindings));
+                }
             }
         }
+        ended
     }
 
     /// It is open whether this tenant is active.
     pub fn mistrust_tenant(&self, code: &str) {
+        sign_in::locked(&self.unsure).insert(code.into());
         for mut entry in self.entries.iter_mut().filter(|entry| entry.key().tenant() == code) {
             entry.doubt.arise_of_tenant();
         }
@@ -197,6 +219,7 @@ impl Directory {
 
     /// Takes a tenant out. Its extensions must have gone before.
     pub fn remove_tenant(&self, code: &str) {
+        sign_in::locked(&self.unsure).remove(code);
         let was = self.tenants.remove(code);
         self.numbers.renew_main(was.as_ref().map(|(_, tenant)| &**tenant), None);
     }
@@ -289,5 +312,105 @@ impl Directory {
         for entry in &self.entries {
             look(entry.key(), entry.value());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::flow::Transport;
+    use crate::base::rng::Rng;
+    use crate::digest::Ha1;
+    use crate::licence::DeviceId;
+
+    fn directory() -> Directory {
+        let seeds = [1, 2, 3, 4];
+        Directory::new(seeds, sign_in::Guard::new(Ha1::decoy(&mut Rng::from_number(1)), seeds))
+    }
+
+    fn tenant(name: &str) -> Tenant {
+        Tenant::new(TenantCode::parse(name).unwrap(), name)
+    }
+
+    fn record(name: &str) -> ExtensionRecord {
+        let mut record = ExtensionRecord::new(LoginName::parse(name).unwrap(), String::new(), None);
+        record.bindings.push(Binding {
+            number: 1,
+            turn: 1,
+            device: DeviceId(1),
+            contact: b"sip:201@h"[..].into(),
+            call_id: b"id"[..].into(),
+            cseq: 1,
+            expires: Wall::from_secs(5_000),
+            transport: Transport::Udp,
+            listener: 0,
+            remote: ([192, 0, 2, 1], 5060).into(),
+            stream: None,
+            q: 1000,
+            proof: Default::default(),
+            extra: None,
+        });
+        record
+    }
+
+    #[test]
+    fn a_change_of_a_tenant_is_told_to_those_that_look_at_it() {
+        let directory = directory();
+        let revision = || directory.with("201-acme", |entry| entry.revision).unwrap();
+        let mut acme = tenant("acme");
+        assert!(directory.put_tenant(acme.clone()).is_empty());
+        directory.put(record("201-acme"), None, Now::default());
+        assert_eq!(revision(), 0);
+        acme.name = "Acme Ltd".into();
+        acme.edited = 7;
+        let _ = directory.put_tenant(acme.clone());
+        let _ = directory.put_tenant(tenant("globex"));
+        assert_eq!(revision(), 0, "no entry looks at that");
+        acme.policies.max_devices = Some(7);
+        let _ = directory.put_tenant(acme.clone());
+        assert_eq!(revision(), 1);
+        assert_eq!(directory.with("201-acme", |entry| entry.devices_max(4)), Some(7));
+        // Whatever it says, once they doubt it.
+        directory.mistrust_tenant("acme");
+        assert_eq!(directory.with("201-acme", |entry| entry.doubt.is_open()), Some(true));
+        let _ = directory.put_tenant(acme);
+        assert_eq!(
+            directory.with("201-acme", |entry| (entry.doubt.is_open(), entry.revision)),
+            Some((false, 2))
+        );
+        // Or were there before it.
+        directory.put(record("201-initech"), None, Now::default());
+        let _ = directory.put_tenant(tenant("initech"));
+        assert_eq!(directory.with("201-initech", |entry| entry.tenant_active()), Some(true));
+    }
+
+    /// In memory at once, and in any record that is read later, for good.
+    #[test]
+    fn a_suspension_ends_what_was_bound_before() {
+        let directory = directory();
+        let bound = || directory.with("201-acme", |entry| entry.bindings.len()).unwrap();
+        let mut acme = tenant("acme");
+        let _ = directory.put_tenant(acme.clone());
+        directory.put(record("201-acme"), None, Now::default());
+        assert_eq!(bound(), 1);
+        acme.activate(false, Wall::from_secs(100));
+        let ended = directory.put_tenant(acme.clone());
+        assert_eq!((ended.len(), ended[0].0.as_str(), ended[0].1.len(), bound()), (1, "201-acme", 1, 0));
+        directory.refresh(&record("201-acme"));
+        assert_eq!(bound(), 0, "a record that was read meanwhile");
+        acme.activate(true, Wall::from_secs(200));
+        assert!(directory.put_tenant(acme).is_empty());
+        directory.refresh(&record("201-acme"));
+        assert_eq!(bound(), 0, "one that was not written since");
+        let mut anew = record("201-acme");
+        let newcomer = crate::licence::Newcomer {
+            keys: Default::default(),
+            model: String::new(),
+            address: String::new(),
+        };
+        anew.licence.enabled = true;
+        anew.bindings[0].device = anew.licence.activate(newcomer, 4, Wall::from_secs(201)).unwrap();
+        directory.refresh(&anew);
+        assert_eq!(bound(), 1);
     }
 }

@@ -79,7 +79,13 @@ impl Directory {
         let policy = person.policy(self);
         let mut people = locked(&self.guard.people);
         let watch = people.failing(person.scope, attempt.identity, person.acquaintance, person.shown());
-        self.guard.failed(&attempt, watch, &policy, now)
+        let consequence = self.guard.failed(&attempt, watch, &policy, now);
+        if let Consequence::Locked(lock) = &consequence
+            && !person.shown().is_empty()
+        {
+            self.guard.keeping.owe(person.shown(), lock.scope);
+        }
+        consequence
     }
 
     /// Whether it is news that a person used the password before the present one, of this epoch.

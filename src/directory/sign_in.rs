@@ -1,6 +1,7 @@
 //! A sign-in: who it is, whether the secret may be looked at, whether it is right, and what a
 //! failure begins. One pass under one entry's lock, the same work for known and unknown users.
 
+use super::locks::Keeping;
 use super::{Directory, Entry};
 use crate::account::LoginName;
 use crate::account::tenant::Policies;
@@ -38,6 +39,7 @@ pub struct Guard {
     banned: AtomicUsize,
     /// The hour of the latest ban, and how many were told in it.
     told: Mutex<(u64, usize)>,
+    pub(super) keeping: Keeping,
     /// Sources of which it is open whether the end of their ban was kept.
     lifting: Mutex<HashSet<IpAddr>>,
 }
@@ -61,6 +63,7 @@ impl Guard {
             bans: Mutex::new(Bans::default()),
             banned: AtomicUsize::new(0),
             told: Mutex::new((0, 0)),
+            keeping: Keeping::default(),
             lifting: Mutex::default(),
         }
     }
@@ -263,7 +266,11 @@ impl Directory {
         if !right {
             let policy = policies.map_or(attempt.policy, |policies| attempt.policy.of_tenant(policies));
             let seen = attempt.seen(self.guard.identity(attempt.login), claimed);
-            return Verdict::Wrong(self.guard.failed(&seen, &mut entry.watch, &policy, now));
+            let consequence = self.guard.failed(&seen, &mut entry.watch, &policy, now);
+            if let Consequence::Locked(lock) = &consequence {
+                self.guard.keeping.owe(attempt.login, lock.scope);
+            }
+            return Verdict::Wrong(consequence);
         }
         let sha256 = who.device().and_then(|id| entry.licence.device(id)).is_some_and(|device| device.sha256);
         if let Some(sha256) = attempt.downgrade(policies, sha256) {

@@ -18,6 +18,7 @@ pub mod api;
 mod bounded;
 pub mod forgotten;
 pub mod invitations;
+mod places;
 mod plain;
 mod portal;
 mod problem;

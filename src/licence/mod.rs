@@ -138,6 +138,12 @@ impl Licence {
         self.devices.iter_mut().find(|device| device.id == id)
     }
 
+    /// The earliest that the bindings of a device may have begun: each that begins is a durable change.
+    #[must_use]
+    pub fn bound_at(&self, device: DeviceId) -> Wall {
+        self.device(device).map_or(Wall::default(), |device| device.last_seen)
+    }
+
     /// How many places are taken: the devices of this generation that are not revoked.
     #[must_use]
     pub fn activated(&self) -> usize {

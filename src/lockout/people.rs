@@ -107,6 +107,21 @@ impl People {
         }
     }
 
+    /// The locks that are somebody's, of an identity, in every scope.
+    pub fn locks(
+        &self,
+        identity: IdentityHash,
+        acquaintance: Acquaintance,
+        name: &str,
+        now: Mono,
+    ) -> impl Iterator<Item = &Lock> {
+        let of = move |scope| {
+            let watched = self.table(acquaintance).get((scope, identity))?;
+            watched.watch.lock(now).filter(|_| *watched.name == *name)
+        };
+        [Scope::Sip, Scope::Portal, Scope::Pin].into_iter().filter_map(of).collect::<Vec<_>>().into_iter()
+    }
+
     /// The locks of known identities, by name; a name stands there once for each.
     pub fn locked(&self, now: Mono) -> impl Iterator<Item = (&str, &Lock)> {
         let watched = self.known.iter().chain(self.strangers.iter()).map(|(_, watched)| watched);

@@ -161,8 +161,9 @@ pub struct History {
 }
 
 impl History {
-    /// Adds what happened. Says how often the device came, if that began an episode of flapping.
-    pub fn add(&mut self, happened: Happened) -> Option<usize> {
+    /// Adds what happened; `is_device` tells which devices there are. Says how often the device came, if that
+    /// began an episode of flapping.
+    pub fn add(&mut self, happened: Happened, is_device: impl Fn(DeviceId) -> bool) -> Option<usize> {
         let Happened { at, device, address, what } = happened;
         let known = self.devices.iter().position(|history| history.device == device);
         let mut history = match known {
@@ -179,7 +180,8 @@ impl History {
         }
         let begun = history.flap(at);
         if self.devices.len() >= HISTORY_DEVICES_MAX {
-            self.devices.remove(0);
+            let gone = |one: &DeviceHistory| one.device.is_some_and(|device| !is_device(device));
+            self.devices.remove(self.devices.iter().position(gone).unwrap_or(0));
         }
         self.devices.push(history);
         begun
@@ -269,6 +271,7 @@ impl DeviceHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limit::BINDINGS_MAX;
 
     fn address(port: u16) -> SocketAddr {
         ([192, 0, 2, 1], port).into()
@@ -285,6 +288,56 @@ mod tests {
         found.events.iter().map(|event| event.what.label()).collect()
     }
 
+    fn add(history: &mut History, happened: Happened) -> Option<usize> {
+        history.add(happened, |_| true)
+    }
+
+    /// Many phones that come and go in turns: each is seen to, and what is known of each stays.
+    #[test]
+    fn as_many_devices_as_may_be_flap_in_turns_beside_phones_that_are_none() {
+        let mut history = History::default();
+        let devices = 1..=BINDINGS_MAX as u32;
+        for device in devices.clone() {
+            let what = Happening::PreviousPassword("phone".into());
+            add(&mut history, at(1, device, what));
+        }
+        let mut begun = 0;
+        for turn in 0..8 {
+            for device in devices.clone() {
+                assert!(turn > 0 || history.previous_password(DeviceId(device)).is_some(), "{device}");
+                let second = 10 + 20 * turn + u64::from(device);
+                begun += usize::from(add(&mut history, at(second, device, Happening::Registered)).is_some());
+                add(&mut history, at(second, device, Happening::Unregistered));
+                add(&mut history, at(second, 0, Happening::Refused("x".into())));
+            }
+        }
+        assert_eq!(begun, BINDINGS_MAX);
+        assert!(devices.clone().all(|one| history.flapping(DeviceId(one), Wall::from_secs(200)).is_some()));
+        // However many are revoked and come anew meanwhile, they push out none of those that there are.
+        for device in 100..200 {
+            let is_device = |id: DeviceId| devices.contains(&id.0) || id.0 == device;
+            history.add(at(300, device, Happening::Registered), is_device);
+        }
+        assert_eq!(history.devices.len(), HISTORY_DEVICES_MAX);
+        assert!(devices.clone().all(|one| history.flapping(DeviceId(one), Wall::from_secs(301)).is_some()));
+    }
+
+    /// Longer than any refusal, agent or name of whoever removes it may be.
+    #[test]
+    fn a_history_at_its_bounds_fits_into_a_record() {
+        let mut history = History::default();
+        for device in 1..=HISTORY_DEVICES_MAX as u32 {
+            for number in 0..HISTORY_EVENTS_MAX as u64 {
+                let why = format!("{number:0>64}");
+                let mut happened = at(1_800_000_000 + number, device, Happening::Refused(why.into()));
+                happened.address = Some("[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap());
+                add(&mut history, happened);
+            }
+        }
+        let bytes = postcard::to_stdvec(&history).unwrap().len();
+        assert!(bytes < crate::store::limit::VALUE_BYTES_MAX, "{bytes}");
+    }
+
     #[test]
     fn what_happened_is_kept_by_device() {
         let mut history = History::default();
@@ -297,7 +350,7 @@ mod tests {
             at(920, 2, Happening::Removed("uid 0 (binding remove)".into())),
             at(930, 0, Happening::Refused("Device Activation Limit Reached".into())),
         ] {
-            assert_eq!(history.add(happened), None);
+            assert_eq!(add(&mut history, happened), None);
         }
         assert_eq!(labels(&history, 1), ["registered", "moved", "expired", "registered", "unregistered"]);
         assert_eq!(labels(&history, 2), ["registered", "removed"]);
@@ -310,12 +363,12 @@ mod tests {
     fn as_many_events_and_devices_as_allowed_and_one_more() {
         let mut history = History::default();
         for number in 0..=HISTORY_EVENTS_MAX as u64 {
-            history.add(at(number, 1, Happening::Unregistered));
+            add(&mut history, at(number, 1, Happening::Unregistered));
         }
         assert_eq!(history.devices[0].events.len(), HISTORY_EVENTS_MAX);
         assert_eq!(history.devices[0].events[0].at, Wall::from_secs(1));
         for device in 2..=HISTORY_DEVICES_MAX as u32 + 1 {
-            history.add(at(2, device, Happening::Registered));
+            add(&mut history, at(2, device, Happening::Registered));
         }
         assert_eq!(history.devices.len(), HISTORY_DEVICES_MAX);
         assert!(history.devices.iter().all(|one| one.device != Some(DeviceId(1))), "the quiet one went");
@@ -325,7 +378,7 @@ mod tests {
     fn the_same_refusal_again_is_counted() {
         let mut history = History::default();
         for (secs, why) in [(1, "A"), (2, "A"), (3, "B"), (4, "A")] {
-            history.add(at(secs, 0, Happening::Refused(why.into())));
+            add(&mut history, at(secs, 0, Happening::Refused(why.into())));
         }
         let times: Vec<_> = history.devices[0].events.iter().map(|event| event.times).collect();
         assert_eq!(times, [2, 1, 1]);
@@ -339,13 +392,13 @@ mod tests {
             let what = Happening::Barred { since: Wall::from_secs(secs), times, why };
             at(secs + 1, 0, what)
         };
-        history.add(at(1, 0, Happening::Refused("Device Activation Limit Reached".into())));
+        add(&mut history, at(1, 0, Happening::Refused("Device Activation Limit Reached".into())));
         for turn in 0..1_000 {
-            history.add(barred(100 + turn, 9, "Account Locked"));
-            history.add(at(100 + turn, 0, Happening::Refused("A".into())));
+            add(&mut history, barred(100 + turn, 9, "Account Locked"));
+            add(&mut history, at(100 + turn, 0, Happening::Refused("A".into())));
         }
-        history.add(barred(150, 1, "Source Banned"));
-        history.add(barred(100 + BARRED_WINDOW.as_secs(), 2, "Account Locked"));
+        add(&mut history, barred(150, 1, "Source Banned"));
+        add(&mut history, barred(100 + BARRED_WINDOW.as_secs(), 2, "Account Locked"));
         let events = &history.devices[0].events;
         let told: Vec<_> = events.iter().map(|event| (event.what.detail(), event.times)).collect();
         let is = |why: &str, times| (why.to_owned(), times);
@@ -360,15 +413,15 @@ mod tests {
     fn a_device_has_the_previous_password_until_it_comes_with_the_present_one() {
         let mut history = History::default();
         let old = |secs| at(secs, 1, Happening::PreviousPassword("Signalbox/1.0".into()));
-        history.add(at(1, 1, Happening::Registered));
+        add(&mut history, at(1, 1, Happening::Registered));
         assert_eq!(history.previous_password(DeviceId(1)), None);
-        history.add(at(2, 1, Happening::Removed("uid 0 (password set)".into())));
-        history.add(old(3));
-        history.add(old(4));
+        add(&mut history, at(2, 1, Happening::Removed("uid 0 (password set)".into())));
+        add(&mut history, old(3));
+        add(&mut history, old(4));
         assert_eq!(labels(&history, 1), ["registered", "removed", "previous_password"]);
         assert_eq!(history.previous_password(DeviceId(1)), Some(Wall::from_secs(4)));
         assert_eq!(history.previous_password(DeviceId(2)), None);
-        history.add(at(5, 1, Happening::Registered));
+        add(&mut history, at(5, 1, Happening::Registered));
         assert_eq!(history.previous_password(DeviceId(1)), None);
     }
 
@@ -388,7 +441,7 @@ mod tests {
         ] {
             let mut history = History::default();
             let come = |(at_index, secs): (usize, &u64)| {
-                let begun = history.add(at(*secs, 1, Happening::Registered));
+                let begun = add(&mut history, at(*secs, 1, Happening::Registered));
                 begun.map(|times| {
                     assert_eq!(times, FLAP_TIMES, "{name}");
                     at_index
@@ -403,13 +456,16 @@ mod tests {
     fn flapping_shows_until_it_has_been_quiet() {
         let mut history = History::default();
         for secs in 0..FLAP_TIMES as u64 {
-            history.add(at(1000 + secs, 1, Happening::Moved(address(1))));
+            add(&mut history, at(1000 + secs, 1, Happening::Moved(address(1))));
         }
         let since = Wall::from_secs(1005);
         let flapping = |secs| history.flapping(DeviceId(1), Wall::from_secs(secs));
         assert_eq!((flapping(1005), flapping(1604), flapping(1605)), (Some(since), Some(since), None));
         assert_eq!(history.flapping(DeviceId(2), since), None);
         let refused = (0..9).map(|secs| at(secs, 0, Happening::Registered));
-        assert!(refused.map(|one| history.add(one)).all(|begun| begun.is_none()), "no device, no flapping");
+        assert!(
+            refused.map(|one| add(&mut history, one)).all(|begun| begun.is_none()),
+            "no device, no flapping"
+        );
     }
 }

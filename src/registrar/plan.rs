@@ -64,6 +64,12 @@ struct Heir {
 }
 
 impl Plan {
+    /// Whether a binding begins.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Add { .. }))
+    }
+
     /// Whether no binding begins or ends, and no clone is found: then nothing need be durable before the answer.
     #[must_use]
     pub fn is_refresh(&self) -> bool {

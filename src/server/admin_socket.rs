@@ -9,7 +9,8 @@
 //! [`limit::ADMIN_CONNECTIONS_MAX`], which wait.
 
 use crate::base::limit;
-use crate::service::admin::{Answer, Peer, Refusal, Request};
+use crate::service::admin::{Answer, Condition, Peer, Refusal, Request};
+use crate::store::Revision;
 use crate::task::{Stop, Tasks};
 use std::fs;
 use std::future::Future;
@@ -37,8 +38,13 @@ const REST: Duration = Duration::from_millis(100);
 
 /// Does what is asked. Cheap to clone.
 pub trait Execute: Clone + Send + Sync + 'static {
-    /// Executes one request of this peer.
-    fn execute(&self, request: Request, peer: Peer) -> impl Future<Output = Result<Answer, Refusal>> + Send;
+    /// Executes one request of this peer, if the condition holds.
+    fn execute(
+        &self,
+        request: Request,
+        only_if: Condition,
+        peer: Peer,
+    ) -> impl Future<Output = Result<Answer, Refusal>> + Send;
 }
 
 /// Why there is no admin socket.
@@ -229,7 +235,7 @@ async fn converse(mut stream: UnixStream, path: &Path, execute: &impl Execute, s
             request = tokio::time::timeout(PATIENCE, read_request(&mut reader)) => request,
         };
         let (result, last) = match request {
-            Ok(Ok(Some(request))) => (carry_out(execute, request, peer).await, false),
+            Ok(Ok(Some(asked))) => (carry_out(execute, asked, peer).await, false),
             Ok(Ok(None)) | Err(_) => return,
             Ok(Err(refusal)) => (Err(refusal), true),
         };
@@ -252,9 +258,13 @@ fn admit(stream: &UnixStream, path: &Path) -> Result<Peer, Refusal> {
     }
 }
 
-async fn carry_out(execute: &impl Execute, request: Request, peer: Peer) -> Result<Answer, Refusal> {
+async fn carry_out(
+    execute: &impl Execute,
+    (request, only_if): (Request, Condition),
+    peer: Peer,
+) -> Result<Answer, Refusal> {
     let (command, looks) = (request.command(), request.only_looks());
-    let result = execute.execute(request, peer).await;
+    let result = execute.execute(request, only_if, peer).await;
     match &result {
         Ok(_) if looks => tracing::debug!(command, uid = peer.uid, pid = peer.pid, "administration: looked"),
         Ok(_) => tracing::info!(command, uid = peer.uid, pid = peer.pid, "administration: done"),
@@ -264,7 +274,7 @@ async fn carry_out(execute: &impl Execute, request: Request, peer: Peer) -> Resu
 }
 
 /// The next request; none if the peer has no more.
-async fn read_request<R>(reader: &mut BufReader<R>) -> Result<Option<Request>, Refusal>
+async fn read_request<R>(reader: &mut BufReader<R>) -> Result<Option<(Request, Condition)>, Refusal>
 where
     R: tokio::io::AsyncRead + Unpin,
 {
@@ -275,12 +285,19 @@ where
         Ok(0) | Err(_) => Ok(None),
         Ok(_) if line.len() > most => Err(Refusal::Protocol(format!("a request of more than {most} bytes"))),
         Ok(_) if line.last() != Some(&b'\n') => Ok(None),
-        Ok(_) => {
-            serde_json::from_slice(&line).map(Some).map_err(|error| Refusal::Protocol(error.to_string()))
-        }
+        Ok(_) => read_line(&line).map(Some).map_err(|error| Refusal::Protocol(error.to_string())),
     };
     line.zeroize();
     request
+}
+
+/// A request, or `[REVISION,REQUEST]`: only if what it is about still has this revision.
+fn read_line(line: &[u8]) -> serde_json::Result<(Request, Condition)> {
+    if line.first() != Some(&b'[') {
+        return Ok((serde_json::from_slice(line)?, Condition::default()));
+    }
+    let (revision, request) = serde_json::from_slice(line)?;
+    Ok((request, Condition { expect: Some(Revision(revision)), once: None }))
 }
 
 async fn answer<W>(writer: &mut W, result: &Result<Answer, Refusal>) -> io::Result<()>

@@ -7,7 +7,10 @@ use std::io::{BufRead, Write};
 struct Stub;
 
 impl Execute for Stub {
-    async fn execute(&self, request: Request, peer: Peer) -> Result<Answer, Refusal> {
+    async fn execute(&self, request: Request, only_if: Condition, peer: Peer) -> Result<Answer, Refusal> {
+        if let Some(revision) = only_if.expect {
+            return Err(Refusal::Changed { revision: revision.0 });
+        }
         match request {
             Request::TenantShow { code } => {
                 Err(Refusal::Denied(format!("{code} for {} of {}", peer.uid, peer.pid.unwrap_or(0))))
@@ -60,6 +63,8 @@ fn requests_are_answered_in_turn_with_who_asked() {
         ask(&path, &[show, suspend, show]),
         [&own, r#"{"Ok":{"response":"done","revision":null}}"#, &own]
     );
+    let changed = r#"{"Err":{"changed":{"revision":7}}}"#;
+    assert_eq!(ask(&path, &[&format!("[7,{show}]"), suspend])[0], changed);
     // What it cannot read it says once, and closes.
     let answers = ask(&path, &[r#"{"tenant_paint":{}}"#]);
     assert!(answers[0].starts_with(r#"{"Err":{"protocol":"unknown variant"#), "{answers:?}");

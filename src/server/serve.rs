@@ -183,6 +183,7 @@ async fn run(
     }
 
     let Opened { services, suspects, .. } = open_services(config, clock)?;
+    services.directory.run_by(move || clock.now());
     pulse.opened(services.clone());
     let listens = server.listens();
     let settings = Arc::new(settings::settings(config, &listens, server.faces()));
@@ -437,8 +438,8 @@ impl Tray {
 struct Executor(Admin);
 
 impl Execute for Executor {
-    async fn execute(&self, request: Request, peer: Peer) -> Result<Answer, Refusal> {
-        self.0.answer(request, Who::Peer(peer), Condition::default()).await
+    async fn execute(&self, request: Request, only_if: Condition, peer: Peer) -> Result<Answer, Refusal> {
+        self.0.answer(request, Who::Peer(peer), only_if).await
     }
 }
 

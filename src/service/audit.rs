@@ -183,7 +183,7 @@ pub fn of_tenant(tenant: &Tenant) -> Known {
     known
 }
 
-/// What the audit knows of an extension.
+/// What the audit knows of an extension; its access keys are in a table of their own.
 #[must_use]
 pub fn of_extension(record: &ExtensionRecord) -> Known {
     let mut known: Known = Vec::with_capacity(8);
@@ -244,9 +244,6 @@ pub fn of_extension(record: &ExtensionRecord) -> Known {
             &format!("lock_{}", lock.scope.label()),
             format!("{} until {}", lock.source, lock.until.rfc3339()),
         );
-    }
-    for key in record.portal.iter().flat_map(|portal| &portal.keys) {
-        put("key", key.to_string());
     }
     for device in &record.licence.devices {
         let revoked = if device.revoked { " revoked" } else { "" };

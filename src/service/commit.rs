@@ -18,7 +18,7 @@ use crate::directory::record::What;
 use crate::directory::sign_in::evidence;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::licence::{self, Admission, Device, DeviceId, Who, admit, identify};
-use crate::lockout::{Begun, Lock};
+use crate::lockout::{Begun, Lock, Scope};
 use crate::registrar::history::{Happened, Happening};
 use crate::registrar::{self, Asked, Binding, Seen, Wanted};
 use crate::store::{Expect, Store, StoreError, Txn};
@@ -58,6 +58,10 @@ pub fn submit(
         Durable::Register(request) => Some(request.login.clone()),
         Durable::Locked { .. } | Durable::Banned { .. } => None,
     };
+    let begun = match &what {
+        Durable::Locked { login: Some(login), lock, .. } => Some((login.clone(), lock.scope)),
+        _ => None,
+    };
     let (memory, settings, whose) = (Arc::clone(directory), Arc::clone(settings), login.clone());
     let held = Arc::new(AtomicBool::new(false));
     let holds = Arc::clone(&held);
@@ -70,6 +74,9 @@ pub fn submit(
     };
     let (memory, answer, whose) = (Arc::clone(directory), reply.clone(), login.clone());
     let done = move |result: Result<Staged, StoreError>| {
+        if let (Some((login, scope)), Ok(_)) = (&begun, &result) {
+            memory.lock_is_kept(login, *scope);
+        }
         let (result, revision) = settle(&memory, result);
         over(&memory, whose.as_ref(), held.load(Ordering::Relaxed));
         answer(Settled { ticket, result, revision });
@@ -175,14 +182,40 @@ fn put_lock(
     login: &LoginName,
     lock: Lock,
 ) -> Result<Staged, StoreError> {
-    let Some(row) = account(txn, login)? else { return decoy(txn) };
+    match keep_lock(txn, directory, at, login, lock)? {
+        Some(record) => Ok(Staged::of(Some(record))),
+        None => decoy(txn),
+    }
+}
+
+/// Writes a lock that memory has, unless the record has it already; the record as it then is. None if nobody
+/// is there any more, or if it was lifted meanwhile.
+pub(super) fn keep_lock(
+    txn: &mut Txn<'_>,
+    directory: &Directory,
+    at: Wall,
+    login: &LoginName,
+    lock: Lock,
+) -> Result<Option<ExtensionRecord>, StoreError> {
+    let found = account(txn, login)?.filter(|_| directory.has_lock(login, &lock));
+    let Some(row) = found else { return Ok(None) };
     let mut record = row.value;
     overlay(&mut record, directory);
-    record.tell(at, What::Locked { until: lock.until, source: lock.source.to_string() });
+    if record.lock.iter().chain(&record.locks).any(|known| *known == lock) {
+        return Ok(Some(record));
+    }
+    let (scope, until, source) = (lock.scope, lock.until, lock.source.to_string());
     telling::locked(&mut record, directory.tenant(login.tenant()).as_deref(), &lock);
-    record.lock = Some(lock);
+    if scope == Scope::Sip {
+        record.tell(at, What::Locked { until, source });
+        record.lock = Some(lock);
+    } else {
+        record.tell(at, What::LockedOut { scope, until, source });
+        record.locks.retain(|known| known.scope != scope);
+        record.locks.push(lock);
+    }
     put_extension(txn, &record, Expect::At(row.revision))?;
-    Ok(Staged::of(Some(record)))
+    Ok(Some(record))
 }
 
 /// Activates, binds and unbinds, all or nothing.
@@ -347,6 +380,11 @@ fn change(
         .map_err(Refusal::Register)?;
     if plan.seen == Seen::Cloned {
         record.tell(at, What::Cloned { device: device.0, address: address() });
+    }
+    if plan.begins()
+        && let Some(known) = record.licence.device_mut(device)
+    {
+        known.last_seen = at;
     }
     registrar::apply(&mut record.bindings, &mut record.next_binding, &plan, device, &asked, request.flow);
     if adopted {

@@ -8,7 +8,7 @@
 use super::tables::{BANS, TENANTS, account, table_of};
 use super::{Services, unseal};
 use crate::account::{LoginName, Number, StationId, Tenant, TenantCode};
-use crate::base::time::Now;
+use crate::base::time::{Now, Wall};
 use crate::directory::{Directory, ExtensionRecord};
 use crate::store::seal::Sealer;
 use crate::store::{Change, Doubts, Key, StoreError, View};
@@ -88,7 +88,8 @@ impl Minder {
                 None => drop(self.directory.remove(login.as_str())),
             },
             Of::Tenant(code) => match TENANTS.get(view, &[code.as_str()])? {
-                Some(row) => self.directory.put_tenant(row.value),
+                // Their connections close as they fall silent.
+                Some(row) => drop(self.directory.put_tenant(row.value)),
                 None => self.directory.remove_tenant(code.as_str()),
             },
             Of::Ban(source) => {
@@ -120,8 +121,8 @@ impl Minder {
 }
 
 /// What of a tenant decides about sign-ins of phones that are known.
-fn lets_in(tenant: &Tenant) -> (bool, bool) {
-    (tenant.active, tenant.policies.require_sha256)
+fn lets_in(tenant: &Tenant) -> (bool, Option<Wall>, bool) {
+    (tenant.active, tenant.ended_before, tenant.policies.require_sha256)
 }
 
 fn of(key: &Key) -> Of {

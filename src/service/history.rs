@@ -103,13 +103,13 @@ fn put(txn: &mut Txn<'_>, news: Vec<(LoginName, Happened)>) -> Result<u64, Store
     }
     let mut flapping = 0;
     for (login, news) in by_login {
-        if account(txn, &login)?.is_none() {
-            continue;
-        }
+        let Some(row) = account(txn, &login)? else { continue };
+        let licence = &row.value.licence;
+        let is_device = |id| licence.device(id).is_some_and(|device| !device.revoked);
         let mut history = of(txn, &login)?;
         for happened in news {
             let device = happened.device.map_or(0, |device| device.0);
-            if let Some(times) = history.add(happened) {
+            if let Some(times) = history.add(happened, is_device) {
                 let times = u32::try_from(times).unwrap_or(u32::MAX);
                 let within_s = u32::try_from(FLAP_WINDOW.as_secs()).unwrap_or(u32::MAX);
                 let what = What::Flapping { device, times, within_s };

@@ -163,7 +163,7 @@ pub fn load(view: &View<'_>, sealer: &Sealer, directory: &Directory, now: Now) -
     loop {
         let page = TENANTS.scan(view, &[], after.as_ref(), PAGE)?;
         after = page.last().map(|(key, _)| key.clone());
-        page.into_iter().for_each(|(_, row)| directory.put_tenant(row.value));
+        page.into_iter().for_each(|(_, row)| drop(directory.put_tenant(row.value)));
         if after.is_none() {
             break;
         }

@@ -26,7 +26,7 @@ use crate::store::table::Row;
 use crate::store::{Expect, Namespace, Revision, StoreError, Txn, View, table::Table};
 
 /// Tenants by code.
-pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 4).migrating(Tenant::of_schema);
+pub const TENANTS: Table<Tenant> = Table::new(Namespace::new("tenant"), 5).migrating(Tenant::of_schema);
 
 /// Extensions by tenant and number.
 pub const EXTENSIONS: Table<ExtensionRecord> =
@@ -160,9 +160,12 @@ pub fn end_sessions(txn: &mut Txn<'_>, login: &LoginName) -> Result<(), StoreErr
 
 /// Takes into a record what refreshes have changed since it was written: where memory knows a
 /// binding of the record, memory is newer. A binding that is staged and that memory does not know yet
-/// gets its connection, which no record has.
+/// gets its connection, which no record has. Those that ended with the tenant's suspension go.
 pub fn overlay(record: &mut ExtensionRecord, directory: &Directory) {
-    let bindings = &mut record.bindings;
+    let ExtensionRecord { licence, bindings, .. } = record;
+    if let Some(tenant) = directory.tenant(record.login.tenant()) {
+        bindings.retain(|binding| !tenant.has_ended(licence.bound_at(binding.device)));
+    }
     directory.with(record.login.as_str(), |entry| {
         for binding in bindings {
             if let Some(known) = entry.bindings.iter().find(|known| known.number == binding.number)

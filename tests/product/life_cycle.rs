@@ -1,6 +1,7 @@
 //! PRODUCT §2, "Life cycle".
 
 use super::place::{NEW, OTHER, Place, field_from_now, refused, rings};
+use crate::support::phone::Phone;
 use crate::support::server::{Server, Setup, password};
 use serde_json::{Value, json};
 
@@ -165,7 +166,7 @@ fn disabled_keeps_everything_but_refuses_sign_in_and_rings_nowhere() {
     let kept = |place: &Place| {
         let mut shown = place.shown("200");
         for changing in ["revision", "state", "bindings"] {
-            shown[changing] = Value::Null;
+            shown[changing] = Value::Null; // of the bindings below
         }
         (shown, place.devices("200").iter().map(|device| device["id"].clone()).collect::<Vec<_>>())
     };
@@ -174,6 +175,7 @@ fn disabled_keeps_everything_but_refuses_sign_in_and_rings_nowhere() {
         disable(&place);
         assert_eq!(place.state("200"), "disabled", "{reason}");
         assert_eq!(kept(&place), before, "{reason}");
+        assert_eq!((place.bound("200"), &place.shown("200")["bindings"]), (0, &json!(0)), "{reason}");
         refused(&phone.register(), reason);
         refused(&place.phone("200").register(), reason);
         place.browser_at(21).try_in(&place.login("200"), &password("200")).problem(401);
@@ -181,10 +183,77 @@ fn disabled_keeps_everything_but_refuses_sign_in_and_rings_nowhere() {
         assert!(matches!(called.status(), 403 | 480), "{called}");
         enable(&place);
         assert_eq!((place.state("200").as_str(), kept(&place)), ("active", before), "{reason}");
+        assert_eq!((place.bound("200"), &place.shown("200")["bindings"]), (0, &json!(0)), "{reason}");
         assert_eq!(caller.register().status(), 200);
+        assert_eq!(caller.dial("200").status(), 480, "{reason}: it must register anew");
         assert_eq!(phone.register().status(), 200, "the same device by the same password");
         rings(&mut caller, &mut phone, "200");
         place.browser("200");
+    }
+}
+
+/// The same of what was begun before: a session does not come back, a connection is closed, and a restart in
+/// between changes nothing.
+#[test]
+fn what_was_begun_before_it_was_disabled_counts_for_nothing_after() {
+    let mut place = Place::alone(&["200", "201"]);
+    let tell = |place: &Place, what: &str| drop(place.api().ask("POST", &place.path(what)).is(200));
+    let mut caller = place.phone("201").registered();
+    let mut phone = place.phone("200").registered();
+    for restarts in [[false, false], [true, false], [false, true]] {
+        let mut over_tcp = place.phone_over_tcp("201").registered();
+        let browser = place.browser("200");
+        assert_eq!(browser.get("/api/v1/me").status, 200);
+        tell(&place, "/suspend");
+        assert!(over_tcp.peer.is_closed(), "its connection");
+        assert_eq!(browser.get("/api/v1/me").status, 401);
+        if restarts[0] {
+            place.restart();
+        }
+        assert_eq!(["200", "201"].map(|number| place.bound(number)), [0, 0]);
+        tell(&place, "/resume");
+        if restarts[1] {
+            place.restart();
+        }
+        assert_eq!(["200", "201"].map(|number| place.bound(number)), [0, 0], "{restarts:?}");
+        assert_eq!(browser.get("/api/v1/me").status, 401, "{restarts:?}");
+        for phone in [&mut phone, &mut caller] {
+            phone.reboot();
+            assert_eq!(phone.register().status(), 200, "{restarts:?}");
+        }
+        rings(&mut caller, &mut phone, "200");
+        let again = place.browser("200");
+        assert_eq!(again.get("/api/v1/me").status, 200);
+        place.restart();
+        assert_eq!((place.bound("200"), again.get("/api/v1/me").status), (1, 200), "what is new stays");
+    }
+    let browser = place.browser("200");
+    place.tell("POST", "200", "/disable");
+    place.tell("POST", "200", "/enable");
+    assert_eq!(browser.get("/api/v1/me").status, 401);
+}
+
+/// Nor does it ring for another tenant by a direct number.
+#[test]
+fn a_call_to_a_direct_number_of_a_suspended_tenant_is_refused_for_that() {
+    let place = Place::alone(&["200"]);
+    place.server().populate("another", &["201"]);
+    place.set("PATCH", "200", "", &json!({ "add_numbers": ["+12365590100"] })).is(200);
+    let mut phone = place.phone("200").registered();
+    let mut caller = Phone::new(place.server(), "201");
+    "201-another".clone_into(&mut caller.user);
+    let mut caller = caller.registered();
+    rings(&mut caller, &mut phone, "+12365590100");
+    let refused = || place.server().metric("stationmaster_route_refused_total{reason=\"tenant_suspended\"}");
+    for calls in 1..=2 {
+        place.api().ask("POST", &place.path("/suspend")).is(200);
+        assert_eq!(caller.dial("+12365590100").status(), 480);
+        assert_eq!(refused(), calls);
+        place.api().ask("POST", &place.path("/resume")).is(200);
+        assert_eq!(caller.dial("+12365590100").status(), 480, "it must register anew");
+        assert_eq!(refused(), calls);
+        assert_eq!(phone.register().status(), 200);
+        rings(&mut caller, &mut phone, "+12365590100");
     }
 }
 

@@ -51,7 +51,9 @@ fn a_list_of_sessions_lets_a_user_end_the_others() {
     place.signed_in("202", &password("202"), 24).ask("DELETE", &path, None).problem(404);
     assert_eq!(browsers[0].ask("DELETE", &path, None).status, 204);
     browsers[1].get("/api/v1/me").problem(401);
-    browsers[0].ask("DELETE", &path, None).problem(404);
+    for none in [&path, "/api/v1/sessions/x", "/api/v1/sessions/%ff"] {
+        browsers[0].ask("DELETE", none, None).problem(404);
+    }
     assert_eq!(browsers[0].ask("DELETE", "/api/v1/sessions", None).is(200), json!({ "ended": 1 }));
     browsers[2].get("/api/v1/me").problem(401);
     assert_eq!(browsers[0].get("/api/v1/me").status, 200);

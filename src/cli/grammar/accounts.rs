@@ -56,7 +56,7 @@ pub enum Tenant {
     Remove {
         /// Its code
         code: TenantCode,
-        /// Remove its extensions too
+        /// Remove its extensions and its stations too
         #[arg(long)]
         with_extensions: bool,
     },

@@ -27,9 +27,12 @@ pub struct Line {
     /// The configuration file [default: /etc/stationmaster/stationmaster.toml if it exists]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print JSON instead of tables
+    /// Print JSON instead of tables: a list as one array, an export a row on each line, all else as one object
     #[arg(long, global = true)]
     pub json: bool,
+    /// Change a tenant, an extension or a station only if it still has this revision, as `show --json` tells it
+    #[arg(long, global = true, value_name = "N")]
+    pub if_revision: Option<u64>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

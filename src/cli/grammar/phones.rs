@@ -93,9 +93,9 @@ pub enum Audit {
         #[command(flatten)]
         #[allow(missing_docs)]
         narrow: Narrowed,
-        /// As what
-        #[arg(long, default_value = "csv")]
-        format: Format,
+        /// As what [default: csv; jsonl with --json]
+        #[arg(long)]
+        format: Option<Format>,
     },
 }
 

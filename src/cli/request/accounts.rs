@@ -47,7 +47,7 @@ pub(super) fn extension(verb: Extension) -> Result<Request, Stop> {
     Ok(match verb {
         Extension::Add { who, name, email, password_stdin } => {
             let login = who.login()?;
-            let password = if password_stdin { Some(from_stdin()?) } else { None };
+            let password = if password_stdin { Some(from_stdin("password")?) } else { None };
             Request::ExtensionAdd { login, name, email, password }
         }
         Extension::Show(who) => Request::ExtensionShow { login: who.login()? },
@@ -82,7 +82,7 @@ pub(super) fn set_password(verb: &Password) -> Result<Request, Stop> {
 
 pub(super) fn pin(verb: &Pin) -> Result<Request, Stop> {
     Ok(match verb {
-        Pin::Set { who, .. } => Request::PinSet { login: who.login()?, pin: from_stdin()? },
+        Pin::Set { who, .. } => Request::PinSet { login: who.login()?, pin: from_stdin("PIN")? },
         Pin::Remove(who) => Request::PinRemove { login: who.login()? },
     })
 }

@@ -83,11 +83,11 @@ fn pages(pages: Pages) -> Todo {
 }
 
 fn new_password(generate: bool) -> Result<NewPassword, Stop> {
-    if generate { Ok(NewPassword::Generate) } else { from_stdin().map(NewPassword::Given) }
+    if generate { Ok(NewPassword::Generate) } else { from_stdin("password").map(NewPassword::Given) }
 }
 
-fn from_stdin() -> Result<crate::service::admin::Password, Stop> {
-    password::first_line(std::io::stdin().lock()).map_err(|reason| Stop(Exit::Refused, reason))
+fn from_stdin(what: &str) -> Result<crate::service::admin::Password, Stop> {
+    password::first_line(std::io::stdin().lock(), what).map_err(|reason| Stop(Exit::Refused, reason))
 }
 
 /// The text of a file, or of standard input for `-`; at most what an admin request may hold.

@@ -15,7 +15,7 @@ pub(super) fn station(verb: Station) -> Result<Request, Stop> {
             let login = desk.login()?;
             let password = match (generate, password_stdin) {
                 (true, _) => Some(NewPassword::Generate),
-                (false, true) => Some(NewPassword::Given(from_stdin()?)),
+                (false, true) => Some(NewPassword::Given(from_stdin("password")?)),
                 (false, false) => None,
             };
             Request::StationSet { login, name, password }

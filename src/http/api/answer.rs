@@ -127,8 +127,7 @@ impl From<Refusal> for Problem {
                 let reason = "it is wrong, or missing";
                 Self::new(status, refusal.to_string()).with_errors(vec![Fault::new("answer", reason)])
             }
-            R::BadFields(fields) => Self::new(status, "some fields are wrong")
-                .with_errors(fields.into_iter().map(|(field, reason)| Fault::new(&field, reason)).collect()),
+            R::BadFields(fields) => Self::new(status, "some fields are wrong").with_errors(faults(fields)),
             R::BadValue { what, reason } => {
                 let field = option(&what);
                 let detail = format!("{}: {reason}", field.as_deref().unwrap_or(&what));
@@ -148,6 +147,12 @@ impl From<Refusal> for Problem {
             other => Self::new(status, other.to_string()),
         }
     }
+}
+
+/// Faults of fields that may be called as the command's options are.
+pub(super) fn faults(fields: Vec<(String, String)>) -> Vec<Fault> {
+    let of = |(field, reason): (String, String)| Fault::new(option(&field).unwrap_or(field), reason);
+    fields.into_iter().map(of).collect()
 }
 
 /// The name of a field from that of the command's option; none if it is another thing that is wrong, as

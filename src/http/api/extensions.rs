@@ -1,6 +1,8 @@
 //! Extensions over HTTP: their life, their password, their app.
 
-use super::answer::{Answered, AppEnabled, Done, Extensions, Invited, PasswordSet, ResetSent, Suggested};
+use super::answer::{
+    Answered, AppEnabled, Done, Extensions, Invited, PasswordSet, ResetSent, Suggested, faults,
+};
 use super::names::{ExtensionPath, OfExtension, OfTenant, TenantPath};
 use super::query::{self, Query};
 use super::{Api, Body};
@@ -204,8 +206,17 @@ async fn add(
     Body(new): Body<NewExtension>,
 ) -> Answered {
     let NewExtension { number, name, email, password } = new;
-    let number = number.parse::<Number>();
-    let number = number.map_err(|error| Problem::faults(vec![Fault::new("number", error.to_string())]))?;
+    let number = match number.parse::<Number>() {
+        Ok(number) => number,
+        Err(error) => {
+            let (given, login) =
+                ((&*name, email.as_deref(), password.as_deref()), format!("{number}-{code}"));
+            let others = api.admin()?.faults_of_new(&caller.actor, &code, given, &login);
+            let mut all = vec![Fault::new("number", error.to_string())];
+            all.extend(faults(others));
+            return Err(Problem::faults(all));
+        }
+    };
     let (login, password) = (LoginName::of(&number, &code), password.map(Password::new));
     api.make(caller, condition, Request::ExtensionAdd { login, name, email, password }).await
 }
@@ -291,6 +302,8 @@ async fn enable(
     responses((status = 200, description = "Every login with the old one has ended, and so have its access keys",
         body = PasswordSet)))]
 /// Set a password, or make one
+///
+/// An administrator's own is changed at `/api/v1/me/password`, by the present one.
 async fn set_password(
     State(api): State<Api>,
     caller: Caller,
@@ -358,6 +371,8 @@ async fn remove_pin(
     responses((status = 200, description = "There is room for new devices; its person is mailed where the app is had, if that can be",
         body = AppEnabled)))]
 /// Enable the app: a new licence with a new password
+///
+/// Not of oneself, as its password.
 async fn enable_app(
     State(api): State<Api>,
     caller: Caller,

@@ -3,7 +3,7 @@
 use super::Api;
 use super::answer::{Answered, Audit, Done, Locks};
 use super::names::{ExtensionPath, OfExtension, OfSource, OfTenant, SourcePath, TenantPath};
-use super::query::Query;
+use super::query::{PAGE_ROWS, Query};
 use crate::account::{AccountId, LoginName, TenantCode};
 use crate::base::limit::HTTP_PAGE_ROWS_MAX;
 use crate::http::problem::Problem;
@@ -38,7 +38,7 @@ pub(super) fn parts(login: &LoginName) -> (Option<TenantCode>, Option<AccountId>
 #[into_params(parameter_in = Query)]
 #[allow(dead_code)]
 pub(super) struct AuditQuery {
-    /// Only so many of the newest
+    /// Only so many of the newest; not with `pages`
     #[param(minimum = 1, maximum = 1000)]
     last: Option<u32>,
     /// Not before this: 2026-01-31T09:05:00Z, or a day
@@ -51,7 +51,11 @@ pub(super) struct AuditQuery {
     action: Option<String>,
     /// In pages, the oldest first, instead of the newest
     pages: Option<bool>,
+    /// At most so many in a page
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
     /// The page behind this one: its `next`
+    #[param(max_length = 512)]
     after: Option<String>,
 }
 
@@ -64,7 +68,7 @@ pub(super) fn lines(
     tenant: Option<TenantCode>,
     number: Option<AccountId>,
 ) -> Result<Request, Problem> {
-    let last = query.number("last", 1, HTTP_PAGE_ROWS_MAX).unwrap_or(super::query::PAGE_ROWS);
+    let [last, limit] = ["last", "limit"].map(|name| query.number(name, 1, HTTP_PAGE_ROWS_MAX));
     let narrow = Narrow {
         since: query.get("since"),
         until: query.get("until"),
@@ -72,11 +76,18 @@ pub(super) fn lines(
         action: query.text("action"),
     };
     let (pages, after) = (query.get::<bool>("pages").unwrap_or(false), query.text("after"));
+    let pages = pages || after.is_some();
+    match (last, limit) {
+        (Some(_), _) if pages => query.refuse("last", "pages begin with the oldest; see limit"),
+        (_, Some(_)) if !pages => query.refuse("limit", "only pages have it; see last"),
+        _ => {}
+    }
     query.end()?;
-    Ok(if pages || after.is_some() {
-        Request::AuditExport { tenant, number, narrow, after }
+    Ok(if pages {
+        let limit = Some(limit.unwrap_or(PAGE_ROWS));
+        Request::AuditExport { tenant, number, narrow, after, limit }
     } else {
-        Request::AuditList { tenant, number, narrow, last }
+        Request::AuditList { tenant, number, narrow, last: last.unwrap_or(PAGE_ROWS) }
     })
 }
 

@@ -77,6 +77,11 @@ impl Query {
         self.number("limit", 1, HTTP_PAGE_ROWS_MAX).unwrap_or(PAGE_ROWS)
     }
 
+    /// Takes note of what else is wrong.
+    pub(super) fn refuse(&mut self, name: &str, reason: &str) {
+        self.faults.push(Fault::new(name, reason));
+    }
+
     /// That nothing was wrong, and nothing is left that nobody asked for.
     ///
     /// # Errors

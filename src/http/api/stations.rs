@@ -17,6 +17,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 #[derive(OpenApi)]
 #[openapi(paths(
+    all,
     list,
     add,
     show,
@@ -40,6 +41,7 @@ const EXTENSION: &str = "/api/v1/tenants/{tenant}/extensions/{number}";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
+        .route("/api/v1/stations", get(all))
         .route("/api/v1/tenants/{tenant}/stations", get(list).post(add))
         .route(STATION, get(show).patch(set).delete(remove))
         .route(&format!("{STATION}/password"), put(set_password))
@@ -128,13 +130,26 @@ async fn list(
     OfTenant(code): OfTenant,
     mut query: Query,
 ) -> Answered {
-    let after = query.text("after").map(|text| LoginName::of_account(&text));
+    let after = after(&mut query);
     query.end()?;
+    api.look(caller, Request::StationList { tenant: Some(code), after: after? }).await
+}
+
+/// After which station a list goes on.
+fn after(query: &mut Query) -> Result<Option<LoginName>, Problem> {
     let fault = |error: crate::account::name::NameError| {
         Problem::faults(vec![Fault::new("after", error.to_string())])
     };
-    let after = after.transpose().map_err(fault)?;
-    api.look(caller, Request::StationList { tenant: Some(code), after }).await
+    query.text("after").map(|text| LoginName::of_account(&text)).transpose().map_err(fault)
+}
+
+#[utoipa::path(get, path = "/api/v1/stations", tag = "stations", params(ListQuery),
+    responses((status = 200, description = "A page of all stations", body = Stations)))]
+/// List all stations
+async fn all(State(api): State<Api>, caller: Caller, mut query: Query) -> Answered {
+    let after = after(&mut query);
+    query.end()?;
+    api.look(caller, Request::StationList { tenant: None, after: after? }).await
 }
 
 #[utoipa::path(post, path = "/api/v1/tenants/{tenant}/stations", tag = "stations", params(TenantPath),

@@ -27,80 +27,101 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/tenants/{tenant}/resume", post(resume))
 }
 
-/// A tenant to be added.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewTenant {
-    /// Its code: 2 to 32 of a-z and 0-9.
-    #[schema(pattern = "^[a-z0-9]{2,32}$", min_length = 2, max_length = 32)]
-    code: String,
-    /// What it is called.
-    #[schema(min_length = 1, max_length = 128)]
-    name: String,
-    /// The cap of devices per extension.
-    #[schema(minimum = 1, maximum = 16)]
-    max_devices: Option<u8>,
-    /// Failures that lock an extension.
-    #[schema(minimum = 1, maximum = 20)]
-    max_failures: Option<u8>,
-    /// Within how many seconds.
-    #[schema(minimum = 1, maximum = 86400)]
-    window_s: Option<u32>,
-    /// For how many seconds.
-    #[schema(minimum = 1, maximum = 86400)]
-    duration_s: Option<u32>,
-    /// The language that its people are written to in.
-    #[schema(inline)]
-    language: Option<Tongue>,
+/// The bodies that set what a tenant may have of its own: what stands there, and all that both have.
+macro_rules! tenant_body {
+    ($(#[$doc:meta])* $kind:ident { $($(#[$about:meta])* $own:ident: $type:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        struct $kind {
+            $($(#[$about])* $own: $type,)+
+            /// The cap of devices per extension.
+            #[schema(minimum = 1, maximum = 16)]
+            max_devices: Option<u8>,
+            /// Failures that lock an extension.
+            #[schema(minimum = 1, maximum = 20)]
+            max_failures: Option<u8>,
+            /// Within how many seconds.
+            #[schema(minimum = 1, maximum = 86400)]
+            window_s: Option<u32>,
+            /// For how many seconds.
+            #[schema(minimum = 1, maximum = 86400)]
+            duration_s: Option<u32>,
+            /// The language that its people are written to in.
+            #[schema(inline)]
+            language: Option<Tongue>,
+            /// Its main number, with its country's code; an empty text for none.
+            #[schema(max_length = 64)]
+            main_number: Option<String>,
+            /// What new passwords must be like.
+            #[schema(inline)]
+            password_policy: Option<Rules>,
+            /// Whether who has forgotten the password must answer the security question.
+            question_required: Option<bool>,
+            /// Whether a reset mails a random password instead of a link.
+            random_password_by_mail: Option<bool>,
+            /// Whether two-step verification cannot be left off.
+            two_step_required: Option<bool>,
+            /// Whether its phones must sign in by SHA-256: a right password by MD5 is answered with SHA-256 alone.
+            require_sha256: Option<bool>,
+            /// What stands before the subject of mails; an empty text for nothing.
+            #[schema(max_length = 32)]
+            mail_prefix: Option<String>,
+            /// Who sends mails, as ADDRESS or NAME <ADDRESS>; an empty text for whom the configuration says.
+            #[schema(max_length = 320)]
+            mail_sender: Option<String>,
+            /// Whether people are told by mail of each new device.
+            mail_new_device: Option<bool>,
+            /// Whether people are told by mail that they are locked out.
+            mail_locked: Option<bool>,
+        }
+
+        impl $kind {
+            /// What it sets, but for the name.
+            fn settings(self) -> TenantSettings {
+                TenantSettings {
+                    name: None,
+                    max_devices: self.max_devices,
+                    max_failures: self.max_failures,
+                    window_s: self.window_s,
+                    duration_s: self.duration_s,
+                    language: self.language.map(Language::from),
+                    main_number: self.main_number,
+                    password_policy: self.password_policy.map(|rules| rules.label().to_owned()),
+                    question_required: self.question_required,
+                    random_password_by_mail: self.random_password_by_mail,
+                    two_step_required: self.two_step_required,
+                    require_sha256: self.require_sha256,
+                    mail_prefix: self.mail_prefix,
+                    mail_sender: self.mail_sender,
+                    mail_new_device: self.mail_new_device,
+                    mail_locked: self.mail_locked,
+                }
+            }
+        }
+    };
 }
 
-/// What of a tenant is to be changed; what is not given stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct TenantChange {
-    /// What it is called.
-    #[schema(min_length = 1, max_length = 128)]
-    name: Option<String>,
-    /// The cap of devices per extension.
-    #[schema(minimum = 1, maximum = 16)]
-    max_devices: Option<u8>,
-    /// Failures that lock an extension.
-    #[schema(minimum = 1, maximum = 20)]
-    max_failures: Option<u8>,
-    /// Within how many seconds.
-    #[schema(minimum = 1, maximum = 86400)]
-    window_s: Option<u32>,
-    /// For how many seconds.
-    #[schema(minimum = 1, maximum = 86400)]
-    duration_s: Option<u32>,
-    /// The language that its people are written to in.
-    #[schema(inline)]
-    language: Option<Tongue>,
-    /// Its main number, with its country's code; an empty text for none.
-    #[schema(max_length = 64)]
-    main_number: Option<String>,
-    /// What new passwords must be like.
-    #[schema(inline)]
-    password_policy: Option<Rules>,
-    /// Whether who has forgotten the password must answer the security question.
-    question_required: Option<bool>,
-    /// Whether a reset mails a random password instead of a link.
-    random_password_by_mail: Option<bool>,
-    /// Whether two-step verification cannot be left off.
-    two_step_required: Option<bool>,
-    /// Whether its phones must sign in by SHA-256: a right password by MD5 is answered with SHA-256 alone.
-    require_sha256: Option<bool>,
-    /// What stands before the subject of mails; an empty text for nothing.
-    #[schema(max_length = 32)]
-    mail_prefix: Option<String>,
-    /// Who sends mails, as ADDRESS or NAME <ADDRESS>; an empty text for whom the configuration says.
-    #[schema(max_length = 320)]
-    mail_sender: Option<String>,
-    /// Whether people are told by mail of each new device.
-    mail_new_device: Option<bool>,
-    /// Whether people are told by mail that they are locked out.
-    mail_locked: Option<bool>,
-}
+tenant_body!(
+    /// A tenant to be added.
+    NewTenant {
+        /// Its code: 2 to 32 of a-z and 0-9.
+        #[schema(pattern = "^[a-z0-9]{2,32}$", min_length = 2, max_length = 32)]
+        code: String,
+        /// What it is called.
+        #[schema(min_length = 1, max_length = 128)]
+        name: String,
+    }
+);
+
+tenant_body!(
+    /// What of a tenant is to be changed; what is not given stays.
+    TenantChange {
+        /// What it is called.
+        #[schema(min_length = 1, max_length = 128)]
+        name: Option<String>,
+    }
+);
 
 /// What passwords must be like.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -156,21 +177,12 @@ async fn add(
     State(api): State<Api>,
     caller: Caller,
     condition: Condition,
-    Body(new): Body<NewTenant>,
+    Body(mut new): Body<NewTenant>,
 ) -> Answered {
     let code = new.code.parse::<TenantCode>();
     let code = code.map_err(|error| Problem::faults(vec![Fault::new("code", error.to_string())]))?;
-    let NewTenant { code: _, name, max_devices, max_failures, window_s, duration_s, language } = new;
-    let (name, language) = (Some(name), language.map(Language::from));
-    let settings = TenantSettings {
-        name,
-        max_devices,
-        max_failures,
-        window_s,
-        duration_s,
-        language,
-        ..TenantSettings::default()
-    };
+    let name = Some(std::mem::take(&mut new.name));
+    let settings = TenantSettings { name, ..new.settings() };
     api.make(caller, condition, Request::TenantAdd { code, settings }).await
 }
 
@@ -189,31 +201,15 @@ async fn set(
     caller: Caller,
     OfTenant(code): OfTenant,
     condition: Condition,
-    Body(change): Body<TenantChange>,
+    Body(mut change): Body<TenantChange>,
 ) -> Answered {
-    let settings = TenantSettings {
-        name: change.name,
-        max_devices: change.max_devices,
-        max_failures: change.max_failures,
-        window_s: change.window_s,
-        duration_s: change.duration_s,
-        language: change.language.map(Language::from),
-        main_number: change.main_number,
-        password_policy: change.password_policy.map(|rules| rules.label().to_owned()),
-        question_required: change.question_required,
-        random_password_by_mail: change.random_password_by_mail,
-        two_step_required: change.two_step_required,
-        require_sha256: change.require_sha256,
-        mail_prefix: change.mail_prefix,
-        mail_sender: change.mail_sender,
-        mail_new_device: change.mail_new_device,
-        mail_locked: change.mail_locked,
-    };
+    let name = change.name.take();
+    let settings = TenantSettings { name, ..change.settings() };
     api.change(caller, condition, Request::TenantSet { code, settings }).await
 }
 
 #[utoipa::path(delete, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(TenantPath,
-    ("with_extensions" = Option<bool>, Query, description = "Remove its extensions too"),
+    ("with_extensions" = Option<bool>, Query, description = "Remove its extensions and its stations too"),
 ), responses((status = 200, description = "It was removed", body = Done)))]
 /// Remove a tenant
 async fn remove(

@@ -8,6 +8,7 @@ use super::{Api, answer, nothing};
 use crate::service::admin::{Condition, Password};
 use crate::service::portal::{Entered, Knock, Opened, SessionView};
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
@@ -299,10 +300,12 @@ async fn end_one(
     State(api): State<Api>,
     member: Member,
     condition: Condition,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
+    let none = || Problem::new(StatusCode::NOT_FOUND, "you have no such session");
+    let Path(id) = id.map_err(|_| none())?;
     match api.desk()?.end_sessions(&member.here, member.asks(condition), Some(id)).await? {
-        0 => Err(Problem::new(StatusCode::NOT_FOUND, "you have no such session")),
+        0 => Err(none()),
         _ => Ok(nothing()),
     }
 }

@@ -86,21 +86,23 @@ impl Admin {
         .await
     }
 
-    /// A page of the lines asked for, the oldest first, from behind `after` on.
+    /// A page of at most so many of the lines asked for, the oldest first, from behind `after` on.
     pub(super) async fn audit_export(
         &self,
         tenant: Option<TenantCode>,
         number: Option<AccountId>,
         narrow: Narrow,
         after: Option<String>,
+        most: Option<usize>,
     ) -> Result<Response, Refusal> {
         let wanted = Wanted { tenant, number, narrow };
+        let most = most.unwrap_or(limit::ADMIN_PAGE_ROWS).clamp(1, limit::ADMIN_PAGE_ROWS);
         self.look(move |view| {
             let after = after.map(|cursor| key_of(&cursor)).transpose()?;
             let (mut rows, mut next) = (Vec::new(), None);
             wanted.each(&view, after, |key, told| {
                 rows.push(told);
-                if rows.len() < limit::ADMIN_PAGE_ROWS {
+                if rows.len() < most {
                     return ControlFlow::Continue(());
                 }
                 next = key.parts().map(|parts| parts.join("/"));
@@ -114,11 +116,12 @@ impl Admin {
 
 /// The line that a page ended with.
 fn key_of(cursor: &str) -> Result<Key, Refusal> {
+    let none = || bad("after", "it is none that a page gave".into());
     let parts: Vec<&str> = cursor.splitn(3, '/').collect();
     if parts.len() != 3 {
-        return Err(bad("after", "it is none that a page gave".into()));
+        return Err(none());
     }
-    Ok(AUDIT.key(&parts)?)
+    AUDIT.key(&parts).map_err(|_| none()) // it is too long for one
 }
 
 fn show(line: &AuditLine) -> AuditView {

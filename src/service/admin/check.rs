@@ -48,6 +48,60 @@ pub(super) fn bad(what: &str, reason: String) -> Refusal {
     Refusal::BadValue { what: what.to_owned(), reason }
 }
 
+/// What is wrong with the fields of one request: all of it is told at once.
+#[derive(Default)]
+pub(super) struct Faults(Vec<Refusal>);
+
+impl Faults {
+    /// What was judged, if it is good; else its fault is kept.
+    ///
+    /// # Errors
+    /// A refusal that is not of a field: there is nothing more to judge.
+    pub(super) fn judge<T>(&mut self, judged: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+        match judged {
+            Ok(good) => Ok(Some(good)),
+            Err(fault @ (Refusal::BadValue { .. } | Refusal::BadFields(_) | Refusal::WeakPassword(_))) => {
+                self.0.push(fault);
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Keeps the fault of something that needs no store.
+    pub(super) fn note(&mut self, judged: Result<(), Refusal>) {
+        self.0.extend(judged.err());
+    }
+
+    /// Goes on if there was none.
+    ///
+    /// # Errors
+    /// The only fault as it is, several as [`Refusal::BadFields`].
+    pub(super) fn end(mut self) -> Result<(), Refusal> {
+        match self.0.pop() {
+            None => Ok(()),
+            Some(only) if self.0.is_empty() => Err(only),
+            Some(last) => {
+                self.0.push(last);
+                Err(Refusal::BadFields(self.fields()))
+            }
+        }
+    }
+
+    /// Each fault with its field.
+    pub(super) fn fields(self) -> Vec<(String, String)> {
+        let of = |fault| match fault {
+            Refusal::BadValue { what, reason } => vec![(what, reason)],
+            Refusal::BadFields(fields) => fields,
+            Refusal::WeakPassword(rules) => {
+                rules.into_iter().map(|rule| ("password".to_owned(), rule)).collect()
+            }
+            other => vec![(String::new(), other.to_string())],
+        };
+        self.0.into_iter().flat_map(of).collect()
+    }
+}
+
 /// A number within bounds, if it is given.
 pub(super) fn within<T>(what: &str, asked: Option<T>, least: T, most: T) -> Result<(), Refusal>
 where

@@ -1,11 +1,11 @@
 //! Extensions and their life.
 
-use super::check::{self, bad};
+use super::check::{self, Faults, bad};
 use super::invite::invited_until;
 use super::view::{ExtensionView, Response};
 use super::{Admin, By, ExtensionChange, Password, Refusal, end, row, shut_out, tenant_of};
 use crate::account::life::{Event, Facts, Link, Logins};
-use crate::account::{LoginName, Role};
+use crate::account::{LoginName, Role, Tenant, TenantCode};
 use crate::base::time::{Now, Wall};
 use crate::directory::{Credentials, Directory, ExtensionRecord};
 use crate::service::audit::{About, Known, of_extension};
@@ -23,8 +23,6 @@ impl Admin {
         email: Option<String>,
         password: Option<Password>,
     ) -> Result<Response, Refusal> {
-        check::name(&name).map_err(|reason| bad("--name", reason))?;
-        let email = checked_email(email)?;
         check::room(self.services.directory.len(), 1)?;
         let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
@@ -32,14 +30,13 @@ impl Admin {
             if login.is_station() {
                 return Err(Refusal::NoSuchExtension(login.to_string()));
             }
-            if let Some(password) = &password {
-                check::password(tenant.policies.password, password.expose(), login.as_str())?;
-            }
+            let email = email.filter(|email| !email.is_empty());
+            let (given, password) = (email.as_deref(), password.as_ref().map(Password::expose));
+            judge_new(&tenant, &name, given, password, login.as_str()).end()?;
             if let Some(row) = extension(txn, &login)? {
                 terms.scope.recall(&services, txn, row.value.answered.as_deref())?;
                 return Err(Refusal::ExtensionExists(login.to_string()));
             }
-            let password = password.as_ref().map(Password::expose);
             let (mut record, credentials) = services.new_extension(login, name, email, password, txn.now());
             index::claim(txn, None, &record)?;
             by.note(txn, About::Extension(record.login.clone()), &Known::new(), &of_extension(&record))?;
@@ -67,12 +64,14 @@ impl Admin {
         change: ExtensionChange,
     ) -> Result<Response, Refusal> {
         let ExtensionChange { name, email, role, numbers } = change;
+        let mut faults = Faults::default();
         if let Some(name) = &name {
-            check::name(name).map_err(|reason| bad("--name", reason))?;
+            faults.note(check::name(name).map_err(|reason| bad("--name", reason)));
         }
         let changed_email = email.is_some();
-        let email = checked_email(email)?;
-        let numbers = self.read_numbers(&login, numbers).await?;
+        let email = faults.judge(checked_email(email))?.flatten();
+        let numbers = faults.judge(self.read_numbers(&login, numbers).await)?.unwrap_or_default();
+        faults.end()?;
         self.change(by, login, move |record, txn| {
             super::numbers::change(record, &numbers)?;
             if let Some(name) = name {
@@ -123,6 +122,51 @@ impl Admin {
         };
         self.commit(job, apply).await.map(|_| Response::Done)
     }
+}
+
+impl Admin {
+    /// All that is wrong with an extension that is to be made, for an answer that has a fault of its own to
+    /// tell; nothing to those who may not make one. `login` stands for the name it would have.
+    #[must_use]
+    pub fn faults_of_new(
+        &self,
+        actor: &super::Actor,
+        code: &TenantCode,
+        (name, email, password): (&str, Option<&str>, Option<&str>),
+        login: &str,
+    ) -> Vec<(String, String)> {
+        let (tenant, own) = (self.services.directory.tenant(code.as_str()), actor.login());
+        let may = match actor {
+            super::Actor::Operator => true,
+            super::Actor::Administrator(_) => own.is_some_and(|own| own.tenant() == code.as_str()),
+            super::Actor::User(_) => false,
+        };
+        match tenant.filter(|_| may) {
+            Some(tenant) => {
+                judge_new(&tenant, name, email.filter(|email| !email.is_empty()), password, login).fields()
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Judges an extension that is to be made.
+fn judge_new(
+    tenant: &Tenant,
+    name: &str,
+    email: Option<&str>,
+    password: Option<&str>,
+    login: &str,
+) -> Faults {
+    let mut faults = Faults::default();
+    faults.note(check::name(name).map_err(|reason| bad("--name", reason)));
+    if let Some(email) = email {
+        faults.note(check::email(email).map_err(|reason| bad("--email", reason)));
+    }
+    if let Some(password) = password {
+        faults.note(check::password(tenant.policies.password, password, login));
+    }
+    faults
 }
 
 impl crate::service::Services {
@@ -215,9 +259,8 @@ pub(super) fn state(record: &ExtensionRecord, directory: &Directory, now: Wall) 
 }
 
 /// Until when the last of its locks lasts.
-fn locked_until(record: &ExtensionRecord, now: Wall) -> Option<Wall> {
-    let ends = record.lock.iter().chain(&record.locks).map(|lock| lock.until);
-    ends.filter(|until| *until > now).max()
+fn locked_until(record: &ExtensionRecord, directory: &Directory, now: Wall) -> Option<Wall> {
+    directory.locks_in_force(record, now).iter().map(|lock| lock.until).max()
 }
 
 pub(super) fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -> ExtensionView {
@@ -243,7 +286,7 @@ pub(super) fn show(record: &ExtensionRecord, directory: &Directory, now: Wall) -
         devices: devices as u64,
         bindings: live.unwrap_or(0) as u64,
         station: record.station.as_deref().map(str::to_owned),
-        locked_until: locked_until(record, now).map(Wall::rfc3339),
+        locked_until: locked_until(record, directory, now).map(Wall::rfc3339),
         revision: record.edited,
     }
 }

@@ -8,8 +8,10 @@ use super::view::{KeyView, Response};
 use super::{Admin, By, Refusal, record};
 use crate::account::{AccessKey, KeyHash, KeyId, LoginName, access_key};
 use crate::base::limit::{KEYS_OF_OPERATORS_MAX, KEYS_PER_EXTENSION_MAX};
+use crate::base::time::Wall;
+use crate::directory::ExtensionRecord;
 use crate::service::Services;
-use crate::service::audit::{About, Known};
+use crate::service::audit::{self, About, Known};
 use crate::service::tables::{KEYS, KeyOf};
 use crate::store::{self, StoreError, Txn, View};
 use std::sync::PoisonError;
@@ -47,8 +49,12 @@ impl Admin {
             }
             None => {
                 let job = move |txn: &mut Txn<'_>| {
-                    let id = new.place(&of_operators(txn)?, KEYS_OF_OPERATORS_MAX)?;
-                    by.note(txn, About::System, &Known::new(), &known(&id, &new.name))?;
+                    let present = of_operators(txn)?;
+                    let id = new.place(&present, KEYS_OF_OPERATORS_MAX)?;
+                    let before = present.iter().filter(|(one, _)| *one == id);
+                    let before: Known = before.map(|(id, key)| known(id, &key.name, key.made)).collect();
+                    let after = vec![known(&id, &new.name, txn.now())];
+                    by.note(txn, About::System, &before, &after)?;
                     new.put(txn, &id, None)?;
                     Ok(new.told(&id))
                 };
@@ -82,7 +88,7 @@ impl Admin {
             let job = move |txn: &mut Txn<'_>| {
                 let parts = [KeyOf::Operator.part(), id.as_str()];
                 let key = KEYS.get(txn, &parts)?.ok_or_else(|| Refusal::NoSuchKey(id.to_string()))?.value;
-                by.note(txn, About::System, &known(&id, &key.name), &Known::new())?;
+                by.note(txn, About::System, &vec![known(&id, &key.name, key.made)], &Known::new())?;
                 Ok(KEYS.remove(txn, &parts, store::Expect::Any)?)
             };
             return self.commit(job, |_, ()| {}).await.map(|()| Response::Done);
@@ -168,8 +174,22 @@ pub(super) fn forget(txn: &mut Txn<'_>, id: &KeyId) -> Result<(), StoreError> {
     KEYS.remove(txn, &[KeyOf::Extension.part(), id.as_str()], store::Expect::Any)
 }
 
-fn known(id: &KeyId, name: &str) -> Known {
-    vec![("key".to_owned(), format!("{id} {name:?}"))]
+/// What the audit knows of an extension, with its access keys: a key that is made again is told by when.
+///
+/// # Errors
+/// As [`Table::get`](store::table::Table::get).
+pub(super) fn with(view: &View<'_>, record: &ExtensionRecord) -> Result<Known, StoreError> {
+    let mut facts = audit::of_extension(record);
+    let keys = record.portal.as_ref().map(|portal| of_extension(view, &portal.keys)).transpose()?;
+    facts.extend(keys.iter().flatten().map(|(id, key)| known(id, &key.name, key.made)));
+    Ok(facts)
+}
+
+/// A key by its id and name, and when its secret was made.
+fn known(id: &KeyId, name: &str, made: Wall) -> (String, String) {
+    let (second, micros) = (made.rfc3339(), made.as_micros() % 1_000_000);
+    let second = second.trim_end_matches('Z');
+    ("key".to_owned(), format!("{id} {name:?} made {second}.{micros:06}Z"))
 }
 
 fn show(id: &KeyId, key: &AccessKey) -> KeyView {

@@ -4,9 +4,8 @@ use super::view::{LockView, Response};
 use super::{Admin, By, Changed, Refusal, no_extension, tenant};
 use crate::account::{AccountId, LoginName, TenantCode};
 use crate::base::flow::Flow;
-use crate::base::time::Wall;
-use crate::directory::{Directory, ExtensionRecord};
-use crate::lockout::Ban;
+use crate::directory::Directory;
+use crate::lockout::{Ban, Lock};
 use crate::service::audit::{About, Known};
 use crate::service::tables::{BANS, account};
 use crate::store::{self, Txn, View};
@@ -21,8 +20,8 @@ impl Admin {
         number: Option<AccountId>,
     ) -> Result<Response, Refusal> {
         let now = self.now();
-        // Whoever is locked has failures that memory knows; the lock itself stands in the record.
-        let mut locked = self.suspects(of.as_ref());
+        // Whoever is locked has failures that memory knows.
+        let (directory, mut locked) = (Arc::clone(&self.services.directory), self.suspects(of.as_ref()));
         locked.retain(|login| number.as_ref().is_none_or(|number| number.as_str() == login.number()));
         self.look(move |view| {
             match (&of, &number) {
@@ -36,10 +35,12 @@ impl Admin {
             let mut rows = Vec::new();
             for login in &locked {
                 let row = account(&view, login)?;
-                rows.extend(row.iter().flat_map(|row| show_locks(&row.value, now)));
+                let locks = row.map(|row| directory.locks_in_force(&row.value, now)).unwrap_or_default();
+                rows.extend(locks.iter().map(|lock| show_lock(login, lock)));
             }
             if of.is_none() {
-                rows.extend(bans(&view)?.iter().map(show_ban));
+                let bans = directory.bans_in_force().map_or_else(|| bans(&view), Ok)?;
+                rows.extend(bans.iter().map(show_ban));
             }
             Ok(Response::Locks(rows))
         })
@@ -81,17 +82,16 @@ fn bans(view: &View<'_>) -> Result<Vec<Ban>, Refusal> {
     Ok(page.into_iter().map(|(_, row)| row.value).collect())
 }
 
-fn show_locks(record: &ExtensionRecord, now: Wall) -> impl Iterator<Item = LockView> {
-    let locks = record.lock.iter().chain(&record.locks).filter(move |lock| lock.until > now);
-    locks.map(|lock| LockView {
-        tenant: Some(record.login.tenant().to_owned()),
-        extension: Some(record.login.number().to_owned()),
+fn show_lock(login: &LoginName, lock: &Lock) -> LockView {
+    LockView {
+        tenant: Some(login.tenant().to_owned()),
+        extension: Some(login.number().to_owned()),
         scope: lock.scope.label().to_owned(),
         since: Some(lock.since.rfc3339()),
         until: lock.until.rfc3339(),
         source: lock.source.to_string(),
         device: Some(lock.device.to_string()).filter(|device| !device.is_empty()),
-    })
+    }
 }
 
 fn show_ban(ban: &Ban) -> LockView {

@@ -56,7 +56,7 @@ pub use view::{
     Row, SecondView, StationView, TenantView,
 };
 
-use super::audit::{About, Change, Known, note, note_outbox, of_extension};
+use super::audit::{About, Change, Known, note, note_outbox};
 use super::index::{self, Indexed};
 use super::tables::{
     HISTORIES, TENANTS, account, end_sessions, overlay, put_edited, put_extension, table_of,
@@ -232,8 +232,8 @@ impl Admin {
             R::AuditList { tenant, number, narrow, last } => {
                 self.audit_list(tenant, number, narrow, last).await
             }
-            R::AuditExport { tenant, number, narrow, after } => {
-                self.audit_export(tenant, number, narrow, after).await
+            R::AuditExport { tenant, number, narrow, after, limit } => {
+                self.audit_export(tenant, number, narrow, after, limit).await
             }
             R::StationAdd { login, name, password } => self.station_add(by, login, name, password).await,
             R::StationShow { login } => self.station_show(login).await,
@@ -319,7 +319,7 @@ impl Admin {
             scope.check(row.value.edited)?;
             let mut record = row.value;
             overlay(&mut record, &memory);
-            let (before, bound) = (of_extension(&record), record.bindings.clone());
+            let (before, bound) = (keys::with(txn, &record)?, record.bindings.clone());
             let indexed = Indexed::of(&record);
             let changed = decide(&mut record, txn)?;
             let news = devices::removed(&bound, &record.bindings, &by, txn.now());
@@ -327,7 +327,8 @@ impl Admin {
                 memory.with(login.as_str(), |entry| entry.doubt.unlock());
             }
             index::claim(txn, Some(&indexed), &record)?;
-            by.note(txn, About::Extension(login), &before, &of_extension(&record))?;
+            let after = keys::with(txn, &record)?;
+            by.note(txn, About::Extension(login), &before, &after)?;
             let expect = store::Expect::At(row.revision);
             if by.edits() {
                 if let Some(response) = response_to(&changed.told) {
@@ -427,11 +428,12 @@ impl By {
     /// Removes an extension or a station, with its line of the audit and those that its outbox still has.
     fn remove(&self, txn: &mut Txn<'_>, record: &ExtensionRecord) -> Result<(), StoreError> {
         note_outbox(txn, record)?;
+        let known = keys::with(txn, record)?;
         for key in record.portal.iter().flat_map(|portal| &portal.keys) {
             keys::forget(txn, key)?;
         }
         let about = About::Extension(record.login.clone());
-        self.note(txn, about, &of_extension(record), &Known::new())?;
+        self.note(txn, about, &known, &Known::new())?;
         // Or they would be of an extension that gets the same number later.
         end_sessions(txn, &record.login)?;
         let login = &record.login;

@@ -29,7 +29,7 @@ use crate::service::tables::ONCE;
 use crate::store::seal::{SealError, Sealer};
 use crate::store::{Expect, StoreError, Txn, View};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -115,8 +115,9 @@ pub(super) struct Once {
 
 #[derive(Default)]
 struct Kept {
+    /// Accounts and their keys, each once.
     order: VecDeque<(String, String)>,
-    of: HashMap<String, usize>,
+    of: HashMap<String, HashSet<String>>,
 }
 
 impl fmt::Debug for Once {
@@ -166,6 +167,8 @@ impl Once {
             none => none.insert(Kept::load(txn)?),
         };
         let key = hex(&mark.key);
+        // A key that is used again after its time has another place than it had.
+        kept.remove(&mark.account, &key);
         while let Some((account, old)) = kept.one_too_many(&mark.account) {
             let present = ONCE.get(txn, &[&account, &old])?.is_some();
             ONCE.remove(txn, &[&account, &old], Expect::Any)?;
@@ -175,9 +178,7 @@ impl Once {
         }
         let until = Some(sealed.at + ONCE_KEPT);
         ONCE.put(txn, &[&mark.account, &key], sealed, until, Expect::Any)?;
-        if !kept.order.back().is_some_and(|(account, last)| *account == mark.account && *last == key) {
-            kept.add(mark.account.clone(), key);
-        }
+        kept.add(mark.account.clone(), key);
         Ok(())
     }
 }
@@ -200,27 +201,42 @@ impl Kept {
     }
 
     fn add(&mut self, account: String, key: String) {
-        *self.of.entry(account.clone()).or_default() += 1;
+        self.of.entry(account.clone()).or_default().insert(key.clone());
         self.order.push_back((account, key));
+    }
+
+    /// Takes out a key, if it is there: most likely it came last.
+    fn remove(&mut self, account: &str, key: &str) {
+        if !self.of.get(account).is_some_and(|keys| keys.contains(key)) {
+            return;
+        }
+        let at = self.order.iter().rposition(|(whose, other)| whose == account && other == key);
+        if let Some(at) = at {
+            self.take_out(at);
+        }
+    }
+
+    fn take_out(&mut self, at: usize) -> Option<(String, String)> {
+        let (account, key) = self.order.remove(at)?;
+        if let Some(keys) = self.of.get_mut(&account) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.of.remove(&account);
+            }
+        }
+        Some((account, key))
     }
 
     /// Takes out the one that must go before another of this account has room. One that ended by
     /// itself is still counted, and goes like the others.
     fn one_too_many(&mut self, account: &str) -> Option<(String, String)> {
-        let own = self.of.get(account).copied().unwrap_or(0) >= ONCE_PER_CALLER_MAX;
+        let own = self.of.get(account).map_or(0, HashSet::len) >= ONCE_PER_CALLER_MAX;
         let at = match own {
             true => self.order.iter().position(|(whose, _)| whose == account)?,
             false if self.order.len() >= ONCE_MAX => 0,
             false => return None,
         };
-        let (account, key) = self.order.remove(at)?;
-        if let Some(count) = self.of.get_mut(&account) {
-            *count -= 1;
-            if *count == 0 {
-                self.of.remove(&account);
-            }
-        }
-        Some((account, key))
+        self.take_out(at)
     }
 }
 

@@ -17,15 +17,18 @@ pub enum Refusal {
     #[error("tenant {0} exists already")]
     TenantExists(String),
     /// The tenant still has extensions.
-    #[error("tenant {code} still has {extensions} extensions; --with-extensions removes them too")]
+    #[error("tenant {code} still has {}", many(*extensions, *more))]
     TenantNotEmpty {
         /// Which tenant.
         code: String,
         /// How many at least.
         extensions: usize,
+        /// Whether there may be more.
+        #[serde(default)]
+        more: bool,
     },
     /// The tenant still has stations.
-    #[error("tenant {0} still has stations; --with-extensions removes them too")]
+    #[error("tenant {0} still has stations")]
     TenantHasStations(String),
     /// No such extension.
     #[error("there is no extension {0}")]
@@ -77,7 +80,7 @@ pub enum Refusal {
     #[error("extension {0} is not active")]
     NotActive(String),
     /// The command sends a mail, and the extension has no address.
-    #[error("extension {0} has no e-mail; set one first: extension set --email")]
+    #[error("extension {0} has no e-mail; set one first")]
     NoEmail(String),
     /// No mail can be sent as the server is configured.
     #[error("no mail can be sent: {0}")]
@@ -155,6 +158,11 @@ pub enum Refusal {
     /// The server could not read the request: it is of another version, or the request is too long.
     #[error("the server did not understand: {0}")]
     Protocol(String),
+}
+
+fn many(extensions: usize, more: bool) -> String {
+    let (least, plural) = (if more { "at least " } else { "" }, if extensions == 1 { "" } else { "s" });
+    format!("{least}{extensions} extension{plural}")
 }
 
 /// What is wrong with one field of an import.

@@ -154,6 +154,8 @@ pub enum Request {
         number: Option<AccountId>,
         narrow: Narrow,
         after: Option<String>,
+        #[serde(default)]
+        limit: Option<usize>,
     },
     StationAdd {
         login: LoginName,

@@ -99,14 +99,10 @@ impl Wanted {
         found
             && match self.state {
                 None => true,
-                Some(State::Locked) => is_locked(record, now),
+                Some(State::Locked) => !self.directory.locks_in_force(record, now).is_empty(),
                 Some(wanted) => state(record, &self.directory, now) == wanted.label(),
             }
     }
-}
-
-fn is_locked(record: &ExtensionRecord, now: Wall) -> bool {
-    record.lock.iter().chain(&record.locks).any(|lock| lock.until > now)
 }
 
 impl Admin {

@@ -1,6 +1,6 @@
 //! What a tenant may set: judged, taken over, shown.
 
-use super::check::{self, bad, within};
+use super::check::{self, Faults, bad, within};
 use super::view::TenantView;
 use super::{Defaults, Refusal, TenantSettings};
 use crate::account::password::Policy;
@@ -21,30 +21,32 @@ const SENDER_BYTES_MAX: usize = 320;
 /// Takes the settings over that are given; `main` is the main number, read.
 ///
 /// # Errors
-/// The first that will not do; then none is taken over by the caller.
+/// All that will not do; then none is taken over by the caller.
 pub(super) fn apply(
     tenant: &mut Tenant,
     settings: TenantSettings,
-    main: Option<Option<MainNumber>>,
+    main: Result<Option<Option<MainNumber>>, Refusal>,
 ) -> Result<(), Refusal> {
+    let mut faults = Faults::default();
     let TenantSettings { name, max_devices, max_failures, window_s, duration_s, language, .. } = settings;
     let devices_most = u16::try_from(limit::BINDINGS_MAX).unwrap_or(u16::MAX);
-    within("--max-devices", max_devices.map(u16::from), 1, devices_most)?;
-    within("--max-failures", max_failures, 1, FAILURES_MAX)?;
-    within("--lock-window-s", window_s, 1, LOCK_S_MAX)?;
-    within("--lock-duration-s", duration_s, 1, LOCK_S_MAX)?;
+    faults.note(within("--max-devices", max_devices.map(u16::from), 1, devices_most));
+    faults.note(within("--max-failures", max_failures, 1, FAILURES_MAX));
+    faults.note(within("--lock-window-s", window_s, 1, LOCK_S_MAX));
+    faults.note(within("--lock-duration-s", duration_s, 1, LOCK_S_MAX));
     if let Some(name) = name {
-        check::name(&name).map_err(|reason| bad("--name", reason))?;
+        faults.note(check::name(&name).map_err(|reason| bad("--name", reason)));
         tenant.name = name.into();
     }
-    if let Some(main) = main {
+    if let Some(Some(main)) = faults.judge(main)? {
         tenant.main_number = main;
     }
     let policies = &mut tenant.policies;
     if let Some(label) = settings.password_policy {
         let known = Policy::of_label(&label);
         let reason = || format!("{label:?} is neither alphanumeric nor basic");
-        policies.password = known.ok_or_else(|| bad("--password-policy", reason()))?;
+        let known = known.ok_or_else(|| bad("--password-policy", reason()));
+        policies.password = faults.judge(known)?.unwrap_or(policies.password);
     }
     policies.max_devices = max_devices.map(u16::from).or(policies.max_devices);
     policies.max_failures = max_failures.or(policies.max_failures);
@@ -58,14 +60,14 @@ pub(super) fn apply(
     policies.require_sha256 = settings.require_sha256.unwrap_or(policies.require_sha256);
     let mails = &mut policies.mails;
     if let Some(prefix) = settings.mail_prefix {
-        mails.prefix = checked_prefix(&prefix)?.into();
+        mails.prefix = faults.judge(checked_prefix(&prefix))?.unwrap_or_default().into();
     }
     if let Some(sender) = settings.mail_sender {
-        mails.sender = checked_sender(&sender)?.map(Into::into);
+        mails.sender = faults.judge(checked_sender(&sender))?.flatten().map(Into::into);
     }
     mails.new_device = settings.mail_new_device.unwrap_or(mails.new_device);
     mails.locked = settings.mail_locked.unwrap_or(mails.locked);
-    Ok(())
+    faults.end()
 }
 
 fn checked_prefix(text: &str) -> Result<&str, Refusal> {

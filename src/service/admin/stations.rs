@@ -240,6 +240,8 @@ impl Admin {
             named == Some(true)
         };
         let device = record.licence.devices.first();
+        let locks = self.services.directory.locks_in_force(record, now);
+        let until = locks.iter().map(|lock| lock.until).max();
         StationView {
             tenant: login.tenant().to_owned(),
             station: login.number().to_owned(),
@@ -249,11 +251,7 @@ impl Admin {
             agent: record.paired().filter(here).map(|agent| agent.number().to_owned()),
             model: device.map(|device| device.model.clone()),
             address,
-            locked_until: record
-                .lock
-                .as_ref()
-                .filter(|lock| lock.until > now)
-                .map(|lock| lock.until.rfc3339()),
+            locked_until: until.map(crate::base::time::Wall::rfc3339),
             revision: record.edited,
         }
     }

@@ -1,10 +1,12 @@
 //! Tenants.
 
+use super::devices::removed;
 use super::settings::{self, show};
 use super::view::Response;
 use super::{Admin, By, Expect, Refusal, TenantSettings, end, shut_out, tenant};
 use crate::account::{DirectNumber, LoginName, Tenant, TenantCode};
 use crate::base::limit;
+use crate::base::time::Wall;
 use crate::directory::Directory;
 use crate::service::audit::{About, Known, of_tenant};
 use crate::service::index;
@@ -23,7 +25,7 @@ impl Admin {
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
         let mut tenant = Tenant::new(code, "");
-        let main = self.read_main(&settings).await?;
+        let main = self.read_main(&settings).await;
         settings::apply(&mut tenant, settings, main)?;
         let (services, terms) = (self.services.clone(), self.terms.clone());
         let job = move |txn: &mut Txn<'_>| {
@@ -73,8 +75,8 @@ impl Admin {
         code: TenantCode,
         settings: TenantSettings,
     ) -> Result<Response, Refusal> {
-        let main = self.read_main(&settings).await?;
-        self.tenant_change(by, code, move |tenant| settings::apply(tenant, settings, main)).await
+        let main = self.read_main(&settings).await;
+        self.tenant_change(by, code, move |tenant, _| settings::apply(tenant, settings, main)).await
     }
 
     pub(super) async fn tenant_activate(
@@ -83,8 +85,8 @@ impl Admin {
         code: TenantCode,
         active: bool,
     ) -> Result<Response, Refusal> {
-        self.tenant_change(by, code, move |tenant| {
-            tenant.active = active;
+        self.tenant_change(by, code, move |tenant, now| {
+            tenant.activate(active, now);
             Ok(())
         })
         .await
@@ -94,15 +96,16 @@ impl Admin {
         &self,
         by: By,
         code: TenantCode,
-        decide: impl FnOnce(&mut Tenant) -> Result<(), Refusal> + Send + 'static,
+        decide: impl FnOnce(&mut Tenant, Wall) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
         let (services, terms) = (self.services.clone(), self.terms.clone());
+        let (lines, whose) = (self.lines.clone(), by.clone());
         let job = move |txn: &mut Txn<'_>| {
             let mut tenant = tenant(txn, &code)?.value;
             terms.scope.recall(&services, txn, tenant.answered.as_deref())?;
             terms.scope.check(tenant.edited)?;
             let (before, had) = (of_tenant(&tenant), main_of(&tenant));
-            decide(&mut tenant)?;
+            decide(&mut tenant, txn.now())?;
             let (after, has) = (of_tenant(&tenant), main_of(&tenant));
             index::renew_main(txn, &code, [had.as_ref(), has.as_ref()], |txn| {
                 by.note(txn, About::Tenant(code.clone()), &before, &after)?;
@@ -110,9 +113,19 @@ impl Admin {
                 terms.scope.saw(put_tenant(txn, &mut tenant, store::Expect::Any)?);
                 Ok::<_, Refusal>(())
             })?;
-            Ok(tenant)
+            Ok((tenant, txn.now()))
         };
-        self.commit(job, put).await.map(|_| Response::Done)
+        // A suspension ends all that its phones have, as disabling each of them would.
+        let apply = move |directory: &Directory, (tenant, now): &(Tenant, Wall)| {
+            for (login, bindings) in directory.put_tenant(tenant.clone()) {
+                for happened in removed(&bindings, &[], &whose, *now) {
+                    directory.news.tell(login.clone(), happened);
+                }
+                let streams: Vec<_> = bindings.iter().filter_map(|binding| binding.stream).collect();
+                end(lines.as_ref(), &login, &streams);
+            }
+        };
+        self.commit(job, apply).await.map(|_| Response::Done)
     }
 
     /// Removes a tenant. Its extensions and stations go first, so that a crash leaves none without a tenant.
@@ -131,7 +144,8 @@ impl Admin {
                 let mut page = EXTENSIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;
                 if extensions == Expect::None && !page.is_empty() {
                     let (code, extensions) = (code.to_string(), page.len());
-                    return Err(Refusal::TenantNotEmpty { code, extensions });
+                    let more = extensions == REMOVE_AT_ONCE;
+                    return Err(Refusal::TenantNotEmpty { code, extensions, more });
                 }
                 if page.is_empty() {
                     page = STATIONS.scan(txn, &[code.as_str()], None, REMOVE_AT_ONCE)?;

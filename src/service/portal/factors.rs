@@ -99,8 +99,8 @@ impl Desk {
     /// Shows the second factor of a sign-in whose password was right.
     ///
     /// # Errors
-    /// [`Refused::NotPending`] if there is no such sign-in, or not any more; as
-    /// [`sign_in`](Self::sign_in) besides.
+    /// [`Refused::NotPending`] if there is no such sign-in, or not any more, as after a change of the password:
+    /// then no code is looked at, and none counts as wrong; as [`sign_in`](Self::sign_in) besides.
     ///
     /// # Cancel safety
     /// As [`sign_in`](Self::sign_in).
@@ -126,13 +126,21 @@ impl Desk {
         entry.code = Some(code);
         match self.open(entry).await {
             Err(Refused::Wrong) => Err(self.failed(&visitor, &Verdict::Wrong).await),
+            Err(Refused::NotPending) => {
+                self.done_with(&hash);
+                Err(Refused::NotPending)
+            }
             Err(refused) => Err(refused),
             Ok(opened) => {
-                self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                self.done_with(&hash);
                 self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
                 Ok(opened)
             }
         }
+    }
+
+    fn done_with(&self, pending: &TokenHash) {
+        self.0.pendings.lock().unwrap_or_else(PoisonError::into_inner).remove(pending);
     }
 
     pub(super) fn pending(&self, pending: &str) -> Result<(TokenHash, Entry), Refused> {
@@ -406,7 +414,7 @@ impl Desk {
         (codes.iter().map(|code| code.expose().clone()).collect(), hashes)
     }
 
-    /// Turns two-step verification off.
+    /// Turns two-step verification off; whoever did so, its person is told by mail.
     ///
     /// # Errors
     /// [`Refused::Wrong`] if the password is; [`Refusal::SecondRequired`] while the tenant says so; as
@@ -431,7 +439,9 @@ impl Desk {
                 if tenant.is_some_and(|tenant| tenant.value.policies.two_step_required) {
                     return Err(Refusal::SecondRequired(record.login.tenant().to_owned()));
                 }
-                clear(record);
+                if let (true, Some(email)) = (clear(record), record.email.clone()) {
+                    record.mails.owe(txn.now(), email, MailKind::SecondFactorCleared);
+                }
                 Ok(Response::Done.into())
             });
             Ok(cleared.await?)

@@ -7,12 +7,14 @@
 //!
 //! A link goes only to the address on file, and only to who could use it: the extension is active and so is
 //! its tenant, it has an address, and a security question where the tenant wants one. At most
-//! [`limit::RESET_MAILS_PER_HOUR`] go to one extension. **Whoever asks learns nothing of all this**: the
+//! [`limit::RESET_MAILS_PER_HOUR`] go to one extension. Nor does one go where a link works that an
+//! administrator asked for: a new one would end that, and anybody can ask. **Whoever asks learns nothing of all this**: the
 //! answer is always the same, and so is the work. For whom no link is sent, as much is read, and as much
 //! written, in the same one job.
 
 use crate::account::{AskedBy, Life, LoginName, Matter, Typed};
 use crate::base::limit;
+use crate::base::time::Wall;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::service::admin::{Admin, By, Carries, Links, Refusal};
 use crate::service::audit::{About, of_extension};
@@ -111,12 +113,22 @@ fn owed(
         && tenant.active
         && record.life == Life::Active
         && record.credentials.is_some()
-        && (question || !tenant.policies.question_required);
+        && (question || !tenant.policies.question_required)
+        && !has_administrators_link(&record, txn.now());
     if may && !record.told.may(Matter::Reset, txn.now()) {
         withheld();
         return Ok(None);
     }
     Ok(may.then_some((record, row.revision)))
+}
+
+/// Whether a link works that an administrator asked for.
+fn has_administrators_link(record: &ExtensionRecord, now: Wall) -> bool {
+    let reset = record.portal.as_ref().and_then(|portal| portal.reset.as_ref());
+    let epoch = record.credentials.as_ref().map(|credentials| credentials.epoch);
+    reset.zip(epoch).is_some_and(|(reset, epoch)| {
+        reset.asked_by == AskedBy::Administrator && reset.works(&reset.hash, epoch, now)
+    })
 }
 
 /// Reads and writes for nobody what is read and written for somebody: there the line of the audit and the

@@ -80,7 +80,10 @@ impl Desk {
                     .increment(1);
                 self.write_lock(whose.login.clone(), lock).await
             }
-            Consequence::Banned(begun) => self.write_ban(begun).await,
+            Consequence::Banned(begun) => {
+                self.0.meters.banned.increment(1);
+                self.write_ban(begun).await
+            }
         };
         match (written, directory.before_person(self.now(), person)) {
             (Err(refusal), _) => Refused::By(refusal),

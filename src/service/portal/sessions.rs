@@ -11,11 +11,13 @@ use crate::account::{LoginName, Role, Session, Token, TokenHash};
 use crate::base::keyed::keyed;
 use crate::base::limit;
 use crate::base::time::Wall;
+use crate::directory::Directory;
 use crate::service::admin::{By, Caller, Personal, Refusal, Response};
 use crate::service::audit::{About, Known, of_session};
 use crate::service::tables::{EXTENSIONS, SESSIONS};
 use crate::store::{Expect, Revision, StoreError, Txn};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// A session that goes on, and what its person may do.
@@ -101,7 +103,7 @@ impl Desk {
         });
         let Some((session, record)) = found.await.map_err(Refusal::from)? else { return Ok(None) };
         let present = mark(&record);
-        let goes = session.goes(present, self.now().wall);
+        let goes = goes(&self.services().directory, &session, present, self.now().wall);
         if goes == Goes::Ended || !self.is_open(&record) {
             return Ok(None);
         }
@@ -189,12 +191,14 @@ impl Desk {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn sessions(&self, here: &Here) -> Result<Vec<SessionView>, Refused> {
-        let (here, now) = (here.clone(), self.now().wall);
+        let (here, now, directory) = (here.clone(), self.now().wall, Arc::clone(&self.services().directory));
         let found = self.services().store.read(move |view| {
             let whose = [here.login().tenant(), here.login().number()];
             let rows = SESSIONS.scan(&view, &whose, None, 2 * limit::SESSIONS_MAX)?;
             let current = here.hash.hex();
-            let live = rows.into_iter().filter(|(_, row)| row.value.goes(here.present, now) != Goes::Ended);
+            let live = rows
+                .into_iter()
+                .filter(|(_, row)| goes(&directory, &row.value, here.present, now) != Goes::Ended);
             let mut views: Vec<_> = live
                 .filter_map(|(key, row)| {
                     let hash = key.last_part()?;
@@ -255,6 +259,14 @@ impl Desk {
             Response::Personal(Personal::Ended(ended)) => Ok(ended),
             _ => Ok(0),
         }
+    }
+}
+
+/// Whether a session goes on: as it says itself, unless its tenant was suspended since it began.
+fn goes(directory: &Directory, session: &Session, present: Option<Mark>, now: Wall) -> Goes {
+    match directory.tenant(session.login.tenant()) {
+        Some(tenant) if !tenant.has_ended(session.since) => session.goes(present, now),
+        _ => Goes::Ended,
     }
 }
 

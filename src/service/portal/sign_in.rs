@@ -19,15 +19,13 @@ use crate::account::{LoginName, Portal, Session, Token};
 use crate::base::limit;
 use crate::base::private::Secret;
 use crate::digest::Ha1;
-use crate::directory::record::What;
 use crate::directory::sign_in::Consequence;
 use crate::directory::{Directory, ExtensionRecord};
 use crate::lockout::{Bar, Before, Begun, Lock, Previous};
 use crate::service::admin::{Actor, By, Caller, Password, Refusal, Via};
 use crate::service::audit::{About, of_extension, of_session};
-use crate::service::commit::{note_ban, note_strangers_lock};
+use crate::service::commit::{keep_lock, note_ban, note_strangers_lock};
 use crate::service::tables::{SESSIONS, overlay, put_extension};
-use crate::service::telling;
 use crate::store::{Expect, Txn};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
@@ -152,7 +150,10 @@ impl Desk {
         if record.portal.as_deref().is_some_and(Portal::needs_second) {
             return Ok(self.ask_second(entry, &record));
         }
-        let opened = self.open(entry).await?;
+        let opened = self.open(entry).await.map_err(|refused| match refused {
+            Refused::NotPending => Refused::Wrong, // what was shown was right, and is so no more
+            refused => refused,
+        })?;
         self.services().directory.person_signed_in(self.now(), &self.person(&visitor));
         Ok(Entered::Session(opened))
     }
@@ -261,28 +262,22 @@ impl Desk {
     }
 
     pub(super) async fn write_lock(&self, login: Option<LoginName>, lock: Lock) -> Result<(), Refusal> {
-        let memory = Arc::clone(&self.services().directory);
+        let (memory, scope, whose) = (Arc::clone(&self.services().directory), lock.scope, login.clone());
         let job = move |txn: &mut Txn<'_>| {
-            let row = match &login {
-                Some(login) => crate::service::tables::extension(txn, login)?,
-                None => None,
-            };
-            let Some(row) = row else { return Ok(note_strangers_lock(txn).map(|()| None)?) };
-            let mut record = row.value;
-            overlay(&mut record, &memory);
-            let told =
-                What::LockedOut { scope: lock.scope, until: lock.until, source: lock.source.to_string() };
-            record.tell(txn.now(), told);
-            let tenant = memory.tenant(record.login.tenant());
-            telling::locked(&mut record, tenant.as_deref(), &lock);
-            record.locks.retain(|known| known.scope != lock.scope);
-            record.locks.push(lock);
-            put_extension(txn, &record, Expect::At(row.revision))?;
-            Ok(Some(record))
+            let now = txn.now();
+            let kept =
+                login.as_ref().map(|login| keep_lock(txn, &memory, now, login, lock)).transpose()?.flatten();
+            if kept.is_none() {
+                note_strangers_lock(txn)?;
+            }
+            Ok(kept)
         };
-        let apply = |directory: &Directory, record: &Option<ExtensionRecord>| {
+        let apply = move |directory: &Directory, record: &Option<ExtensionRecord>| {
             if let Some(record) = record {
                 directory.refresh(record);
+            }
+            if let Some(login) = &whose {
+                directory.lock_is_kept(login, scope);
             }
         };
         self.admin().commit(job, apply).await.map(drop)
@@ -295,6 +290,10 @@ impl Desk {
     }
 
     /// Opens a session for whoever has shown all that is asked for.
+    ///
+    /// # Errors
+    /// [`Refused::Wrong`] if the second factor is; [`Refused::NotPending`] if something was changed since the
+    /// password was shown, so that this sign-in leads nowhere.
     pub(super) async fn open(&self, entry: Entry) -> Result<Opened, Refused> {
         let (secret, device) = (self.token(), self.token());
         let (hash, device_hash) = (secret.hash(), device.hash());
@@ -307,7 +306,7 @@ impl Desk {
                 && tenant.is_some_and(|tenant| tenant.active)
                 && mark(&record) == Some(entry.password);
             if !open {
-                return Err(Refusal::Denied("it was changed meanwhile".into()));
+                return Err(Refusal::NotActive(record.login.to_string()));
             }
             overlay(&mut record, &memory);
             let (mut before, mut shown) = (of_extension(&record), None);
@@ -362,7 +361,8 @@ impl Desk {
         let opened = self.admin().commit(job, apply).await;
         let (_, session, [must_change, second_missing]) = opened.map_err(|refusal| match refusal {
             Refusal::Store(_) => Refused::By(refusal),
-            _ => Refused::Wrong,
+            Refusal::Denied(_) => Refused::Wrong,
+            _ => Refused::NotPending,
         })?;
         let cookie = Secret::new(entry_text(&session.login, &secret));
         let (id, csrf) = (id_of(&hash), self.csrf(&hash));

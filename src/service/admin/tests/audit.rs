@@ -1,8 +1,11 @@
 //! Each command that changes something leaves one line, with who, whom, before and after.
 
 use super::*;
+use crate::account::KeyId;
+use crate::account::portal::SecondFactor;
 use crate::base::limit;
 use crate::service::tables::AUDIT;
+use std::collections::BTreeSet;
 
 fn lines(bench: &Bench, tenant: Option<&str>, number: Option<&str>) -> Vec<AuditView> {
     let (tenant, number) = (tenant.map(code), number.map(|number| number.parse().unwrap()));
@@ -14,6 +17,44 @@ fn lines(bench: &Bench, tenant: Option<&str>, number: Option<&str>) -> Vec<Audit
 
 fn tenant_set(settings: TenantSettings) -> Request {
     Request::TenantSet { code: code("acme"), settings }
+}
+
+fn desk() -> LoginName {
+    LoginName::of_account("desk1-acme").unwrap()
+}
+
+fn key_add(login: Option<LoginName>) -> Request {
+    Request::KeyAdd { login, name: "laptop".into() }
+}
+
+/// Stands for the id of the key that was made last.
+fn some_id() -> KeyId {
+    KeyId::parse("0123456789abcdef0123").unwrap()
+}
+
+/// Changes a record behind everybody's back.
+fn change(bench: &Bench, login: &LoginName, change: impl FnOnce(&mut ExtensionRecord)) {
+    let services = &bench.admin.services;
+    let mut record = account(&services.store.view(), login).unwrap().unwrap().value;
+    change(&mut record);
+    let stored = record.clone();
+    services.store.run_blocking(move |txn| put_extension(txn, &stored, store::Expect::Any)).unwrap();
+    services.directory.refresh(&record);
+}
+
+/// What must be so before a command: a second factor, a phone at the station, another second for another key.
+fn prepare(bench: &Bench, request: &Request) {
+    let second = SecondFactor { since: Some(NOW), by_mail: true, ..SecondFactor::default() };
+    match request {
+        Request::SecondClear { login } => {
+            change(bench, login, |record| record.portal.get_or_insert_default().second = Some(second));
+        }
+        Request::StationLogin { .. } => {
+            change(bench, &desk(), |record| record.bindings = vec![binding(1, 1)])
+        }
+        Request::KeyAdd { .. } => drop(bench.later.fetch_add(1, Ordering::Relaxed)),
+        _ => {}
+    }
 }
 
 /// Every command that changes something: what it is about, and what its line tells of before and after.
@@ -29,8 +70,7 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (Request::TenantRemove { code: code("beta"), extensions: Expect::None }, None, "name=\"Beta\" state=active", ""),
         (tenant_set(TenantSettings { max_devices: Some(2), ..TenantSettings::default() }), None, "", "max_devices=2"),
         (tenant_set(TenantSettings { max_devices: Some(3), ..TenantSettings::default() }), None, "max_devices=2", "max_devices=3"),
-        (Request::TenantSuspend { code: code("acme") }, None, "state=active", "state=suspended"),
-        (Request::TenantResume { code: code("acme") }, None, "state=suspended", "state=active"),
+        (Request::BindingRemove { login: who(), contact: text("sip:200@192.0.2.2") }, Some("200"), "binding=sip:200@192.0.2.2", ""),
         (add("201-acme", None), Some("201"), "", "name=\"Ada\" role=user state=invite app=disabled generation=0"),
         (Request::ExtensionSet { login: login("201-acme"), name: None, email: text("b@example.test"), role: None, numbers: Default::default() }, Some("201"), "", "email=b@example.test"),
         (Request::ExtensionInvite { login: login("201-acme") }, Some("201"), "state=invite", "state=pending invited_until=2027-01-22T08:00:00Z"),
@@ -38,8 +78,9 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (set, Some("200"), "name=\"Ada\"", "name=\"Ada L.\" email=a@example.test"),
         (Request::DeviceRename { login: who(), device: 1, name: "Desk".into() }, Some("200"), "device_1=\"Phone 1\" sha256", "device_1=\"Desk\" sha256"),
         (Request::DeviceAnyAlgorithm { login: who(), device: 1 }, Some("200"), "device_1=\"Desk\" sha256", "device_1=\"Desk\""),
-        (Request::BindingRemove { login: who(), contact: text("sip:200@192.0.2.2") }, Some("200"), "binding=sip:200@192.0.2.2", ""),
         (Request::DeviceRevoke { login: who(), device: 1 }, Some("200"), "device_1=\"Desk\" binding=sip:200@192.0.2.1", "device_1=\"Desk\" revoked"),
+        (Request::TenantSuspend { code: code("acme") }, None, "state=active", "state=suspended"),
+        (Request::TenantResume { code: code("acme") }, None, "state=suspended", "state=active"),
         (Request::LockClear { login: who() }, Some("200"), "lock=192.0.2.66 until 2027-01-15T09:00:00Z", ""),
         (Request::LockClear { login: who() }, Some("200"), "", ""),
         (Request::ExtensionDisable { login: who() }, Some("200"), "state=active", "state=disabled"),
@@ -47,6 +88,23 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
         (Request::PasswordSet { login: who(), password: new() }, Some("200"), "password=#1", "password=#2"),
         (Request::AppDisable { login: who() }, Some("200"), "app=enabled device_2=\"Phone 2\" sha256 device_3=\"Phone 3\" sha256 revoked device_1=\"Desk\" revoked", "app=disabled"),
         (Request::AppEnable { login: who(), email: None, password: NewPassword::Generate }, Some("200"), "app=disabled generation=1 password=#2", "app=enabled generation=2 password=#3"),
+        (Request::PasswordReset { login: who() }, Some("200"), "", "reset_until=2027-01-15T09:00:00Z wrong_answers=0"),
+        (Request::PinSet { login: who(), pin: Password::new("482913".into()) }, Some("200"), "", "pin=set 2027-01-15T08:00:00Z"),
+        (Request::PinRemove { login: who() }, Some("200"), "pin=set 2027-01-15T08:00:00Z", ""),
+        (Request::QuestionSet { login: who(), question: "First pet?".into(), answer: Password::new("Rex".into()) }, Some("200"), "", "question=set 2027-01-15T08:00:00Z"),
+        (Request::QuestionRemove { login: who() }, Some("200"), "question=set 2027-01-15T08:00:00Z", ""),
+        (Request::SecondClear { login: who() }, Some("200"), "second_factor=mail", ""),
+        (Request::StationAdd { login: desk(), name: "Front desk".into(), password: new() }, Some("desk1"), "", "name=\"Front desk\" role=user state=active app=enabled generation=1 password=#1"),
+        (Request::StationSet { login: desk(), name: text("Hall"), password: Some(new()) }, Some("desk1"), "name=\"Front desk\" password=#1", "name=\"Hall\" password=#2"),
+        (Request::StationLogin { login: who(), station: "desk1".parse().unwrap() }, Some("200"), "", "station=desk1"),
+        (Request::StationLogout { login: who() }, Some("200"), "station=desk1", ""),
+        (Request::StationRemove { login: desk() }, Some("desk1"), "name=\"Hall\" role=user state=active app=enabled generation=1 password=#2 agent=200 binding=sip:200@192.0.2.1", ""),
+        (key_add(Some(who())), Some("200"), "", "key=KEY \"laptop\" made 2027-01-15T08:00:01.000000Z"),
+        (key_add(Some(who())), Some("200"), "key=KEY \"laptop\" made 2027-01-15T08:00:01.000000Z", "key=KEY \"laptop\" made 2027-01-15T08:00:02.000000Z"),
+        (Request::KeyRemove { login: Some(who()), id: some_id() }, Some("200"), "key=KEY \"laptop\" made 2027-01-15T08:00:02.000000Z", ""),
+        (key_add(None), None, "", "key=KEY \"laptop\" made 2027-01-15T08:00:03.000000Z"),
+        (key_add(None), None, "key=KEY \"laptop\" made 2027-01-15T08:00:03.000000Z", "key=KEY \"laptop\" made 2027-01-15T08:00:04.000000Z"),
+        (Request::KeyRemove { login: None, id: some_id() }, None, "key=KEY \"laptop\" made 2027-01-15T08:00:04.000000Z", ""),
         (Request::Import { csv: Password::new(csv), skip_existing: false }, Some("300"), "", "name=\"Bell\" email=b@example.test role=user state=active app=enabled generation=1 password=#1"),
     ]
 }
@@ -55,9 +113,18 @@ fn rows() -> Vec<(Request, Option<&'static str>, &'static str, &'static str)> {
 fn row_by_row_one_line_with_its_peer() {
     let bench = Bench::with_everything();
     let mut before_it = lines(&bench, None, None);
-    for (request, number, before, after) in rows() {
+    let mut key = some_id();
+    for (mut request, number, before, after) in rows() {
         let (command, named) = (request.command(), format!("{request:?}"));
-        bench.ask(request).unwrap_or_else(|refusal| panic!("{named}: {refusal}"));
+        prepare(&bench, &request);
+        if let Request::KeyRemove { id, .. } = &mut request {
+            *id = key.clone();
+        }
+        let told = bench.ask(request).unwrap_or_else(|refusal| panic!("{named}: {refusal}"));
+        if let Response::Key { id, .. } = told {
+            key = KeyId::parse(&id).unwrap();
+        }
+        let [before, after] = [before, after].map(|text| text.replace("KEY", key.as_str()));
         let all = lines(&bench, None, None);
         let mut new = all.clone();
         for line in before_it {
@@ -66,9 +133,18 @@ fn row_by_row_one_line_with_its_peer() {
         let [line] = new.as_slice() else { panic!("{named}: {new:?}") };
         let told = (line.by.as_str(), line.action.as_str(), line.extension.as_deref());
         assert_eq!(told, ("uid 1000 pid 4711", command, number), "{named}");
-        assert_eq!((line.before.as_str(), line.after.as_str()), (before, after), "{named}");
+        assert_eq!((&line.before, &line.after), (&before, &after), "{named}");
         before_it = all;
     }
+}
+
+/// A command that changes something, and that is not among the rows, fails here.
+#[test]
+fn every_command_that_changes_something_has_a_row() {
+    let mut in_rows: BTreeSet<&str> = rows().iter().map(|(request, ..)| request.command()).collect();
+    in_rows.insert("secrets rotate"); // its key is kept in a file: `tests/rotation.rs`
+    let expected: BTreeSet<&str> = crate::service::admin::authority::every_change().into_iter().collect();
+    assert_eq!(in_rows, expected);
 }
 
 #[test]
@@ -187,7 +263,13 @@ fn an_export_comes_in_pages() {
     let page = |after: Option<String>| {
         let number = Some("300".parse().unwrap());
         let narrow = Narrow::default();
-        match bench.ask(Request::AuditExport { tenant: Some(code("acme")), number, narrow, after }) {
+        match bench.ask(Request::AuditExport {
+            tenant: Some(code("acme")),
+            number,
+            narrow,
+            after,
+            limit: None,
+        }) {
             Ok(Response::AuditPage { rows, next }) => (rows, next),
             other => panic!("{other:?}"),
         }
@@ -199,8 +281,12 @@ fn an_export_comes_in_pages() {
     let wanted: Vec<_> = (0..many).map(|device| format!("device={device}")).collect();
     assert_eq!(devices, wanted);
     let narrow = Narrow::default();
-    let bad = Request::AuditExport { tenant: None, number: None, narrow, after: Some("x".into()) };
-    assert!(bench.refused(bad).contains("none that a page gave"));
+    for after in ["x".to_owned(), format!("a/b/{}", "c".repeat(512))] {
+        let narrow = narrow.clone();
+        let bad =
+            Request::AuditExport { tenant: None, number: None, narrow, after: Some(after), limit: None };
+        assert_eq!(bench.refused(bad), "after: it is none that a page gave");
+    }
 }
 
 /// Whatever is given as a secret, and whatever becomes of the command: no line has it, nor a part of it,

@@ -377,7 +377,7 @@ fn without_an_address_or_a_way_there_is_no_invitation() {
     let post = Post::new();
     let invite = |name| Request::ExtensionInvite { login: login(name) };
     post.bench.done(add("202-acme", None));
-    let reason = "extension 202-acme has no e-mail; set one first: extension set --email";
+    let reason = "extension 202-acme has no e-mail; set one first";
     assert_eq!(post.bench.refused(invite("202-acme")), reason);
     assert_eq!(post.bench.show("202-acme").state, "invite");
     assert_eq!(post.bench.refused(invite("999-acme")), "there is no extension 999-acme");

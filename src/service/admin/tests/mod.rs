@@ -211,10 +211,10 @@ fn a_tenant_from_beginning_to_end() {
 
     bench.done(add("200-acme", None));
     let remove = |extensions| Request::TenantRemove { code: code("acme"), extensions };
-    assert_eq!(
-        bench.refused(remove(Expect::None)),
-        "tenant acme still has 1 extensions; --with-extensions removes them too"
-    );
+    assert_eq!(bench.refused(remove(Expect::None)), "tenant acme still has 1 extension");
+    let more = (1_000..1_600).map(|number| format!("acme,{number},Ada,\n")).collect::<String>();
+    bench.import(&format!("tenant,extension,name,email\n{more}")).unwrap();
+    assert_eq!(bench.refused(remove(Expect::None)), "tenant acme still has at least 500 extensions");
     bench.done(remove(Expect::Any));
     assert_eq!(bench.refused(remove(Expect::Any)), "there is no tenant acme");
     assert_eq!((bench.seen("200-acme"), bench.record("200-acme").is_none()), (None, true));
@@ -235,6 +235,10 @@ fn settings_out_of_bounds_are_refused_with_their_option() {
             "--lock-duration-s: 86401 is not between 1 and 86400",
         ),
         (TenantSettings { name: Some(" ".into()), ..none() }, "--name: it is empty"),
+        (
+            TenantSettings { name: Some(" ".into()), window_s: Some(0), ..none() },
+            "--lock-window-s: 0 is not between 1 and 86400; --name: it is empty",
+        ),
     ] {
         assert_eq!(bench.refused(Request::TenantSet { code: code("acme"), settings }), reason);
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::account::KeyId;
-use crate::base::limit::ONCE_KEPT;
+use crate::base::limit::{ONCE_KEPT, ONCE_PER_CALLER_MAX};
 use crate::service::tables::ONCE;
 
 /// Asks as an operator over HTTP.
@@ -152,6 +152,33 @@ fn what_nobody_edited_keeps_its_revision_and_each_edit_has_a_higher_one() {
         assert!(known.iter().all(|before| *before < revision()), "{known:?} {}", revision());
         known.push(revision());
     }
+}
+
+/// The place that its first answer had says nothing of its second.
+#[test]
+fn a_key_that_is_used_again_after_its_time_keeps_its_new_answer() {
+    let bench = Bench::with_extension();
+    let others = |from: usize, until: usize| {
+        for other in from..until {
+            let name = Some(format!("Ada {other}"));
+            let numbers = NumberChanges::default();
+            let who = login("200-acme");
+            let edit = Request::ExtensionSet { login: who, name, email: None, role: None, numbers };
+            over_http(&bench, edit, Some(&format!("other {other}"))).unwrap();
+        }
+    };
+    over_http(&bench, generate(), Some("k")).unwrap();
+    others(0, 2);
+    bench.later.store(ONCE_KEPT.as_secs(), Ordering::Relaxed);
+    let again = over_http(&bench, generate(), Some("k")).unwrap();
+    assert_eq!(epoch(&bench), 3);
+    // The two before it go first.
+    others(2, ONCE_PER_CALLER_MAX + 1);
+    assert_eq!(over_http(&bench, generate(), Some("k")), Ok(again), "as many as may be kept");
+    assert_eq!(epoch(&bench), 3);
+    others(ONCE_PER_CALLER_MAX + 1, ONCE_PER_CALLER_MAX + 3);
+    over_http(&bench, generate(), Some("k")).unwrap();
+    assert_eq!(epoch(&bench), 4, "and one more makes it go");
 }
 
 #[test]

@@ -289,10 +289,7 @@ fn who_cannot_be_reset() {
         post.bench.refused(reset("201-acme")),
         "extension 201-acme has no password yet; set one first"
     );
-    assert_eq!(
-        post.bench.refused(reset("200-acme")),
-        "extension 200-acme has no e-mail; set one first: extension set --email"
-    );
+    assert_eq!(post.bench.refused(reset("200-acme")), "extension 200-acme has no e-mail; set one first");
     post.bench.done(set_password("201-acme", GOOD));
     post.bench.done(Request::ExtensionDisable { login: login("201-acme") });
     assert_eq!(post.bench.refused(reset("201-acme")), "201-acme: the extension is disabled; enable it first");
@@ -377,4 +374,31 @@ fn a_tenants_subject_and_sender_stand_on_its_mails() {
     let mail = post.mails().pop().unwrap();
     assert!(mail.contains("\r\nSubject: [Acme] Set a new password at Acme Ltd\r\n"), "{mail}");
     assert!(mail.contains("\r\nFrom: \"Acme\" <phones@acme.example>\r\n"), "{mail}");
+}
+
+/// What anybody can ask for ends nothing that an administrator has asked for.
+#[test]
+fn an_administrators_link_goes_on_whoever_says_that_the_password_is_forgotten() {
+    let post = Post::with_person();
+    let asked = post.bench.ask(Request::PasswordReset { login: login("201-acme") });
+    assert!(matches!(asked, Ok(Response::Reset { .. })), "{asked:?}");
+    let token = post.sent_token();
+    let sent = post.mails().len();
+    for typed in ["201-acme", "zoe@example.test"] {
+        assert_eq!(post.forgot(&Typed::read(typed)), Ok(()), "the answer is the same");
+        assert!(post.send_to(&post.spool()));
+        assert_eq!((post.mails().len(), post.question(&token)), (sent, Ok(None)), "{typed}");
+    }
+    assert_eq!(post.reset(&token, OTHER), Ok(login("201-acme")));
+
+    // Once it has ended, whoever has forgotten the password gets a link of their own, which another of an
+    // administrator ends.
+    post.bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
+    let ended = post.sent_token();
+    post.wait(HOUR_S);
+    let own = post.asked();
+    assert_ne!(own, ended);
+    assert_eq!(post.question(&own), Ok(None));
+    post.bench.ask(Request::PasswordReset { login: login("201-acme") }).unwrap();
+    assert_eq!(post.question(&own), Err(Refusal::NoInvitation));
 }

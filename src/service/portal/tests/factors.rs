@@ -190,7 +190,42 @@ fn a_pending_sign_in_ends_with_its_time_and_with_its_password() {
     }
     let pending = ada.pending();
     ada.bench.set_password("201-acme", OTHER);
-    assert_eq!(ada.second(&pending, &ada.code()).unwrap_err(), Refused::Wrong);
+    assert_eq!(ada.second(&pending, &ada.code()).unwrap_err(), Refused::NotPending);
+}
+
+#[test]
+fn a_code_for_a_sign_in_that_was_overtaken_counts_as_no_failure() {
+    let suspend = || Request::TenantSuspend { code: code("acme") };
+    let resume = || Request::TenantResume { code: code("acme") };
+    let disable = || Request::ExtensionDisable { login: login("201-acme") };
+    let enable = || Request::ExtensionEnable { login: login("201-acme") };
+    for (change, back) in [(suspend(), resume()), (disable(), enable())] {
+        let ada = Ada::new();
+        let pendings: Vec<_> = (0..4).map(|_| ada.pending()).collect();
+        ada.bench.done(change);
+        for pending in &pendings {
+            assert_eq!(ada.second(pending, &ada.code()).unwrap_err(), Refused::NotPending);
+            assert_eq!(ada.second(pending, "000000").unwrap_err(), Refused::NotPending, "it has ended");
+        }
+        ada.bench.done(back);
+        assert_eq!(ada.second(&pendings[0], &ada.code()).unwrap_err(), Refused::NotPending, "for good");
+        // Of five failures that lock none was counted, and the code was not used up.
+        for _ in 0..4 {
+            assert_eq!(ada.second(&ada.pending(), "000000").unwrap_err(), Refused::Wrong);
+        }
+        assert!(ada.second(&ada.pending(), &ada.code()).is_ok());
+    }
+}
+
+#[test]
+fn who_has_the_password_alone_pushes_nobody_else_out() {
+    let ada = Ada::new();
+    let first: Vec<_> = (0..crate::base::limit::PENDING_SIGN_INS_EACH).map(|_| ada.pending()).collect();
+    let more = ada.pending();
+    assert_eq!(ada.second(&first[0], &ada.code()).unwrap_err(), Refused::NotPending, "the oldest goes");
+    assert!(ada.second(&first[1], &ada.code()).is_ok());
+    ada.bench.wait(30);
+    assert!(ada.second(&more, &ada.code()).is_ok());
 }
 
 #[test]
@@ -224,9 +259,16 @@ fn its_person_turns_it_off_by_the_password() {
         ada.bench.runtime.block_on(cleared).map(drop)
     };
     assert_eq!(clear("wrong"), Err(Refused::Wrong));
+    let kinds = || -> Vec<_> {
+        ada.bench.record("201-acme").mails.waiting().iter().map(|mail| mail.kind.clone()).collect()
+    };
+    assert_eq!(kinds(), []);
     assert_eq!(clear(GOOD), Ok(()));
     assert!(ada.bench.sign_in("201-acme", GOOD, 1).is_ok());
     assert_eq!(ada.bench.record("201-acme").portal.unwrap().recovery, []);
+    assert_eq!(kinds(), [crate::account::MailKind::SecondFactorCleared], "whoever it was");
+    assert_eq!(clear(GOOD), Ok(()));
+    assert_eq!(kinds().len(), 1, "it was off");
 }
 
 /// The code of the mail that is owed.

@@ -1,6 +1,8 @@
 //! The store fails in the middle of a flow.
 
 use super::*;
+use crate::directory::Directory;
+use crate::directory::sign_in::Guard;
 use crate::store::faulty::Operation;
 use std::sync::atomic::AtomicBool;
 
@@ -89,15 +91,65 @@ fn a_change_of_the_password_is_done_or_not() {
 
 #[test]
 fn a_lock_that_cannot_be_written_holds_all_the_same() {
+    for kind in [Operation::Flush, Operation::Stage] {
+        a_lock_that_is_not_written_by(kind);
+    }
+}
+
+fn a_lock_that_is_not_written_by(kind: Operation) {
     let bench = Bench::new();
     for last in 1..=4 {
         let _ = bench.sign_in("201-acme", "wrong", last);
     }
-    fail(&bench, Operation::Flush, 1, Fault::Fails);
+    fail(&bench, kind, 1, Fault::Fails);
     let fifth = bench.sign_in("201-acme", "wrong", 5);
     assert!(matches!(fifth, Err(Refused::By(Refusal::Store(_)))), "{fifth:?}");
     recover(&bench);
     assert_eq!(locked_for(bench.sign_in("201-acme", GOOD, 9)), 900);
+    let list = || match bench.ask(Request::LockList { tenant: None, number: None }) {
+        Ok(Response::Locks(rows)) => rows,
+        other => panic!("{other:?}"),
+    };
+    let (rows, services) = (list(), bench.desk.services());
+    assert_eq!(
+        (rows.len(), rows[0].extension.as_deref(), rows[0].scope.as_str()),
+        (1, Some("201"), "portal")
+    );
+    let show = Request::ExtensionShow { login: login("201-acme") };
+    let Ok(Response::Extension(shown)) = bench.ask(show) else { panic!() };
+    assert_eq!(shown.locked_until.as_ref(), Some(&rows[0].until));
+    // It is owed until it is written, with its mail, and then it outlives the process.
+    let now = Now { mono: Mono::from_secs(1_000), wall: START };
+    for _ in 0..2 {
+        bench.runtime.block_on(crate::service::housekeeping::sweep(services, now)).unwrap();
+        recover(&bench); // whatever was handed to the store before is over
+        assert_eq!((bench.record("201-acme").locks.len(), services.directory.locks_owed().len()), (1, 0));
+        assert_eq!(bench.record("201-acme").mails.waiting().len(), 1);
+    }
+    let guard = Guard::new(Ha1::decoy(&mut Rng::from_number(3)), [1, 2, 3, 4]);
+    let directory = Directory::new([5, 6, 7, 8], guard);
+    let later = Now { mono: Mono::from_secs(1), wall: START + Duration::from_secs(300) };
+    crate::service::open::load(&services.store.view(), &services.sealer, &directory, later).unwrap();
+    assert_eq!(directory.locked_people(Mono::from_secs(600)), ["201-acme"]);
+    assert_eq!(directory.locked_people(Mono::from_secs(601)), Vec::<String>::new());
+}
+
+/// A lock that an administrator lifts before it is written is not written.
+#[test]
+fn a_lock_that_was_lifted_is_not_written_any_more() {
+    let bench = Bench::new();
+    let memory = &bench.desk.services().directory;
+    for last in 1..=4 {
+        let _ = bench.sign_in("201-acme", "wrong", last);
+    }
+    fail(&bench, Operation::Stage, 1, Fault::Fails);
+    let _ = bench.sign_in("201-acme", "wrong", 5);
+    recover(&bench);
+    let lock = memory.locks_of(&login("201-acme"), Mono::default()).pop().unwrap();
+    assert!(memory.has_lock(&login("201-acme"), &lock));
+    bench.done(Request::LockClear { login: login("201-acme") });
+    let written = bench.runtime.block_on(bench.desk.write_lock(Some(login("201-acme")), lock));
+    assert_eq!((written, bench.record("201-acme").locks), (Ok(()), vec![]));
 }
 
 #[test]

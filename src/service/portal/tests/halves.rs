@@ -161,10 +161,12 @@ impl Sound {
     }
 }
 
-fn nothing_is_half_done(flows: &[Flow]) {
+/// `least`: how many lines of the audit each flow writes at least.
+fn nothing_is_half_done(flows: &[Flow], least: usize) {
     let (mut tried, mut found) = (0, Vec::new());
     for flow in flows {
         let sound = Sound::of(flow);
+        assert!(sound.lines >= least, "{}: {} lines of the audit", flow.name, sound.lines);
         for (kind, fault) in FAULTS {
             for number in 1..=100 {
                 match try_flow(flow, &sound, kind, fault, number) {
@@ -181,12 +183,12 @@ fn nothing_is_half_done(flows: &[Flow]) {
 
 #[test]
 fn a_store_that_fails_in_the_middle_of_any_administrators_request_leaves_nothing_half_done() {
-    nothing_is_half_done(REQUESTS);
+    nothing_is_half_done(REQUESTS, 1);
 }
 
 #[test]
 fn a_store_that_fails_in_the_middle_of_any_flow_of_the_portal_leaves_nothing_half_done() {
-    nothing_is_half_done(PORTAL);
+    nothing_is_half_done(PORTAL, 0);
 }
 
 /// A request that changes something, and that is not in the table, does not compile or fails here.

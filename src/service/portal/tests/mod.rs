@@ -74,7 +74,11 @@ impl Bench {
         };
         let expires_max = Duration::from_secs(3600);
         let defaults = Defaults { devices_max: 4, lockout: Policy::default(), expires_max, mailing };
-        let axis = Arc::clone(&mono);
+        let (axis, told) = (Arc::clone(&mono), Arc::clone(&clock));
+        let other = Arc::clone(&mono);
+        services
+            .directory
+            .run_by(move || Now { mono: Mono::from_secs(other.load(Ordering::Relaxed)), wall: told() });
         let desk = Desk::new(Setup {
             admin: Admin::new(services, defaults),
             argon: Argon::start(2, Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap(),

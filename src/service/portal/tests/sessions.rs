@@ -231,7 +231,7 @@ fn the_audit_says_who_ended_which_sessions() {
     assert_eq!(told("session end"), [], "nothing was ended");
     assert_eq!(end(Some(&opened[1].id)), 1);
     let one = (by.clone(), format!("sessions=4 {}", session(1)), "sessions=3".to_owned());
-    assert_eq!(told("session end"), [one.clone()]);
+    assert_eq!(told("session end"), std::slice::from_ref(&one));
     assert_eq!(end(None), 2);
     let [first, others] = <[_; 2]>::try_from(told("session end")).unwrap();
     assert_eq!((first, &others.0, others.2.as_str()), (one, &by, "sessions=1"));
