@@ -494,23 +494,3 @@ fn slow_and_many_connections_of_one_source_leave_room_for_others() {
     });
     server.stop();
 }
-
-#[test]
-fn every_fault_of_a_body_is_named_at_once() {
-    let server = Server::start();
-    let api = Client::operator(&server);
-    api.put("POST", "/api/v1/tenants", &json!({ "code": "acme", "name": "Acme" })).is(201);
-    let add = |number: &str| {
-        let body = json!({ "number": number, "name": " ", "email": "x", "password": "short-7" });
-        api.put("POST", &format!("{ACME}/extensions"), &body)
-    };
-    assert_eq!(add("abc").problem(400), ["email", "name", "number", "password"]);
-    assert_eq!(add("200").problem(422), ["email", "name", "password"]);
-    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "\n-", "mail_sender": "x" });
-    assert_eq!(
-        api.put("PATCH", ACME, &set).problem(422),
-        ["mail_prefix", "mail_sender", "main_number", "name"]
-    );
-    assert_eq!(api.get(ACME).is(200)["name"], "Acme", "nothing was changed");
-    server.stop();
-}

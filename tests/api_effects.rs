@@ -1,5 +1,5 @@
 //! What an administrator changes over HTTP acts on the wire when the answer arrives: bindings, calls,
-//! connections, refusals that phones were given before.
+//! connections, refusals that phones were given before. What is refused names all that is wrong, and changes nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -133,7 +133,9 @@ fn a_suspended_tenant_is_silent_until_it_is_resumed() {
     refused(&near.dial("202"), "Tenant Suspended");
     refused(&near.register(), "Tenant Suspended");
     operator.ask("POST", &format!("{ACME}/resume")).is(200);
-    assert_eq!(near.register().status(), 200);
+    for phone in [&mut near, &mut far] {
+        assert_eq!(phone.register().status(), 200, "each has to come anew");
+    }
     rings(&mut near, &mut far, "202");
     server.stop();
 }
@@ -238,5 +240,25 @@ fn a_registration_between_a_look_and_a_change_is_no_conflict() {
     server.cli(&["device", "rename", "acme", "201", "1", "Desk"], "");
     assert_eq!(rename(&seen, "Eve").problem(412), [""; 0]);
     assert_eq!(api.get(ADA).is(200)["name"], "Ada");
+    server.stop();
+}
+
+#[test]
+fn every_fault_of_a_body_is_named_at_once() {
+    let server = Server::start();
+    let api = Client::operator(&server);
+    api.put("POST", "/api/v1/tenants", &json!({ "code": "acme", "name": "Acme" })).is(201);
+    let add = |number: &str| {
+        let body = json!({ "number": number, "name": " ", "email": "x", "password": "short-7" });
+        api.put("POST", &format!("{ACME}/extensions"), &body)
+    };
+    assert_eq!(add("abc").problem(400), ["email", "name", "number", "password"]);
+    assert_eq!(add("200").problem(422), ["email", "name", "password"]);
+    let set = json!({ "name": " ", "main_number": "1", "mail_prefix": "a\nb", "mail_sender": "x" });
+    assert_eq!(
+        api.put("PATCH", ACME, &set).problem(422),
+        ["mail_prefix", "mail_sender", "main_number", "name"]
+    );
+    assert_eq!(api.get(ACME).is(200)["name"], "Acme", "nothing was changed");
     server.stop();
 }

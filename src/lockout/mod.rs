@@ -74,6 +74,8 @@ mod bound_tests;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tests;
 
 /// Most failures that a policy may allow; more are taken as this many.

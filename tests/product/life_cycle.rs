@@ -190,11 +190,12 @@ fn disabled_keeps_everything_but_refuses_sign_in_and_rings_nowhere() {
         rings(&mut caller, &mut phone, "200");
         place.browser("200");
     }
+    what_was_begun_before_it_was_disabled_counts_for_nothing_after();
+    a_call_to_a_direct_number_of_a_suspended_tenant_is_refused_for_that();
 }
 
 /// The same of what was begun before: a session does not come back, a connection is closed, and a restart in
 /// between changes nothing.
-#[test]
 fn what_was_begun_before_it_was_disabled_counts_for_nothing_after() {
     let mut place = Place::alone(&["200", "201"]);
     let tell = |place: &Place, what: &str| drop(place.api().ask("POST", &place.path(what)).is(200));
@@ -234,7 +235,6 @@ fn what_was_begun_before_it_was_disabled_counts_for_nothing_after() {
 }
 
 /// Nor does it ring for another tenant by a direct number.
-#[test]
 fn a_call_to_a_direct_number_of_a_suspended_tenant_is_refused_for_that() {
     let place = Place::alone(&["200"]);
     place.server().populate("another", &["201"]);

@@ -1,6 +1,7 @@
 //! PINs at the phone menu, and what people type to say who they are.
 
 use super::*;
+use crate::digest::Ha1;
 use crate::service::admin::NumberChanges;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
