@@ -51,8 +51,8 @@ fn tables_are_bounded_and_the_oldest_go_first() {
 fn what_is_remembered_of_one_source_or_identity_is_bounded() {
     let policy = SourcePolicy { failures_max: 50, identities_min: 100, ..SourcePolicy::default() };
     let mut sources = Sources::new(policy);
-    let banned = (0..100)
-        .position(|n| sources.fail(ip(1), IdentityHash(n), &Policy::default(), Mono::from_secs(1)));
+    let banned =
+        (0..100).position(|n| sources.fail(ip(1), IdentityHash(n), &Policy::default(), Mono::from_secs(1)));
     assert_eq!(banned, Some(49), "identities beyond {SOURCE_IDENTITIES_MAX} count as failures only");
     let mut world = World::new();
     for n in 0..3 * DEVICES_MAX as u32 {

@@ -36,15 +36,6 @@ impl Counter {
         self.failures.retain(|failure| now_s.saturating_sub(failure.at_s) < window_s.max(1));
     }
 
-    /// How many failures there are within `window` up to `now`, if all of them have this tag.
-    #[must_use]
-    pub fn only(&self, tag: u32, window: Duration, now: Mono) -> Option<usize> {
-        let mut recent = self.clone();
-        recent.forget_older_than(window, now);
-        let all = recent.failures.iter().all(|failure| failure.tag == tag);
-        all.then_some(recent.failures.len())
-    }
-
     /// Forgets the failures with this tag.
     pub fn forget(&mut self, tag: u32) {
         self.failures.retain(|failure| failure.tag != tag);

@@ -96,13 +96,7 @@ impl Sources {
     /// It is one too many also where fewer failures than the source's policy says would lock the first of as
     /// many identities as that says, guessed at in turn. What is remembered reaches back as far as the
     /// identities' own windows do.
-    pub fn fail(
-        &mut self,
-        source: IpAddr,
-        identity: IdentityHash,
-        policy: &Policy,
-        now: Mono,
-    ) -> bool {
+    pub fn fail(&mut self, source: IpAddr, identity: IdentityHash, policy: &Policy, now: Mono) -> bool {
         let own = self.policy;
         let seconds_of = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
         let now_s = seconds(now);
