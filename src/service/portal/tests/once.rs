@@ -204,9 +204,10 @@ fn sessions_are_ended_once_under_a_key_and_have_no_revision() {
 
 #[test]
 fn a_link_that_was_used_under_a_key_answers_the_same_under_it_and_is_dead_under_any_other() {
+    type Start = fn(&Bench) -> Kit;
     type Use = fn(&Bench, &Kit, &str, Option<&str>) -> Result<Answer, Refusal>;
     let from = std::net::IpAddr::from([192, 0, 2, 7]);
-    let uses: [(fn(&Bench) -> Kit, Use, &str); 2] = [
+    let uses: [(Start, Use, &str); 2] = [
         (
             flows::invited,
             |bench, kit, password, once| {
