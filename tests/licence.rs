@@ -243,6 +243,8 @@ fn a_switch_acts_as_soon_as_its_command_has_returned() {
         }
         server.cli(on, "");
         assert_eq!(near.register().status(), 200);
+        // The tenant was its own, too.
+        assert_eq!(far.register().status(), 200);
         let invite = far.begin_call("201-acme");
         let rung = near.awaits("INVITE");
         near.answers(&rung, 486, "Busy Here");

@@ -165,6 +165,9 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
         (Phone::new(&server, "201").registered(), Phone::new(&server, "202").registered());
     let mut asked = behind_nat(&server, "221");
     let _silent = behind_nat(&server, "222");
+    // At once: an answer to a question that has timed out is none.
+    let question = asked.awaits("OPTIONS");
+    asked.answers(&question, 200, "OK");
     // What shards hold is looked at once a second.
     let invite = near.begin_call("202");
     let rung = far.awaits("INVITE");
@@ -186,8 +189,6 @@ fn every_metric_of_the_contract_moves_and_none_names_anybody() {
     people(&server);
     wrong_keys(&server);
     clones(&server);
-    let question = asked.awaits("OPTIONS");
-    asked.answers(&question, 200, "OK");
     until("an answer and a silence show", || {
         let count =
             |what: &str| server.metric(&format!("stationmaster_keep_alives_total{{what=\"{what}\"}}"));

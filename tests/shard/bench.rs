@@ -20,7 +20,7 @@ use stationmaster::directory::{Directory, ExtensionRecord};
 use stationmaster::licence::Licence;
 use stationmaster::lockout;
 use stationmaster::menu::Codes;
-use stationmaster::registrar::{Gruus, Refresh, Terms};
+use stationmaster::registrar::{Binding, Gruus, Refresh, Terms};
 use stationmaster::service::admin::{
     Admin, Carries, Defaults, Links, Mailing, Peer, Refusal, Request, Response,
 };
@@ -344,11 +344,14 @@ impl Bench {
         self.services.directory.with(login(number).as_str(), look).unwrap_or_default()
     }
 
-    /// The same as the store has it.
+    /// The same as the store has it: without those that ended with the tenant's suspension, which are read so.
     pub(crate) fn stored_bindings(&self, number: &str) -> Vec<String> {
-        let row = extension(&self.services.store.view(), &login(number)).unwrap();
-        let bindings = row.map(|row| row.value.bindings).unwrap_or_default();
-        bindings.iter().map(|binding| String::from_utf8_lossy(&binding.contact).into_owned()).collect()
+        let view = self.services.store.view();
+        let Some(row) = extension(&view, &login(number)).unwrap() else { return Vec::new() };
+        let tenant = TENANTS.get(&view, &[login(number).tenant()]).unwrap().unwrap().value;
+        let lives = |binding: &&Binding| !tenant.has_ended(row.value.licence.bound_at(binding.device));
+        let bindings = row.value.bindings.iter().filter(lives);
+        bindings.map(|binding| String::from_utf8_lossy(&binding.contact).into_owned()).collect()
     }
 }
 
