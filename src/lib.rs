@@ -2,7 +2,9 @@
 //!
 //! **The house**, storey by storey; a module names only modules above it in this list
 //! (`tests/tidy.rs` holds it to that). Down to [`core`] all is pure: bytes, time and chance are
-//! arguments, what must be done is the result; no socket, clock, task or file.
+//! arguments, what must be done is the result; no socket, clock, task or file. `PRODUCT §` and `ARCHITECTURE §`
+//! in comments name chapters of the project's design documents; `tests/product.rs` has PRODUCT §2 to §4 word
+//! for word, each sentence with its test.
 //!
 //! | storey | module | what it is |
 //! |---|---|---|
