@@ -149,7 +149,7 @@ async fn begin(
     let mut body = Begun { revision: revision(&begun), ..Begun::default() };
     match begun.response {
         Done::Personal(Personal::App { secret, uri }) => {
-            (body.secret, body.uri) = (Some(secret), Some(uri));
+            (body.secret, body.uri) = (Some(secret.expose().into()), Some(uri.expose().into()));
         }
         Done::Personal(Personal::Mailed(email)) => body.email = Some(email),
         Done::Personal(Personal::Texted(number)) => body.mobile = Some(number.to_string()),
@@ -191,7 +191,7 @@ async fn recovery(
 fn codes_answer(done: Answer) -> Response {
     let revision = revision(&done);
     let recovery_codes = match done.response {
-        Done::Personal(Personal::Recovery(codes)) => codes,
+        Done::Personal(Personal::Recovery(codes)) => codes.iter().map(|code| code.expose().into()).collect(),
         _ => Vec::new(),
     };
     tagged(answer(StatusCode::OK, &RecoveryCodes { recovery_codes, revision }), done.revision)

@@ -403,8 +403,8 @@ pub enum NewPassword {
     Generate,
 }
 
-/// A secret text on its way through the admin socket: never shown by `Debug`, wiped when dropped.
-#[derive(Clone, Debug)]
+/// A secret text on its way through the admin socket, or to who asked for it: never shown by `Debug`, wiped when dropped.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Password(Secret<String>);
 
 impl Password {

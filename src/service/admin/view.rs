@@ -1,8 +1,8 @@
 //! What is answered: flat objects whose field names scripts rely on.
 
+use super::request::Password;
 use crate::account::{DirectNumber, LoginName};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// What came of a request.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -120,40 +120,27 @@ pub enum Response {
     Personal(Personal),
 }
 
-/// What people are answered who look after themselves. Its `Debug` form has no secret.
-#[derive(Clone, Eq, PartialEq, Serialize, Deserialize)]
+/// What people are answered who look after themselves.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Personal {
     /// The secret of an authenticator app that is being set up; it is shown this once.
     App {
         /// In base 32.
-        secret: String,
+        secret: Password,
         /// As `otpauth:` URI.
-        uri: String,
+        uri: Password,
     },
     /// A code goes to this address.
     Mailed(String),
     /// A code goes to this number by SMS.
     Texted(DirectNumber),
     /// Recovery codes, shown this once; none if those there were still are.
-    Recovery(Vec<String>),
+    Recovery(Vec<Password>),
     /// So many sessions were ended.
     Ended(usize),
     /// Whose link it was that was used.
     Whose(LoginName),
-}
-
-impl fmt::Debug for Personal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::App { .. } => f.write_str("App"),
-            Self::Mailed(to) => f.debug_tuple("Mailed").field(to).finish(),
-            Self::Texted(to) => f.debug_tuple("Texted").field(to).finish(),
-            Self::Recovery(codes) => write!(f, "Recovery({} codes)", codes.len()),
-            Self::Ended(sessions) => f.debug_tuple("Ended").field(sessions).finish(),
-            Self::Whose(login) => f.debug_tuple("Whose").field(login).finish(),
-        }
-    }
 }
 
 /// A flat object as a row of a table.

@@ -297,7 +297,7 @@ impl Desk {
         let tenant = self.services().directory.tenant(login.tenant());
         let issuer = tenant.map(|tenant| tenant.name.to_string()).filter(|name| !name.trim().is_empty());
         let uri = secret.uri(issuer.as_deref().unwrap_or_else(|| login.tenant()), &login);
-        let (secret, uri) = (secret.base32().expose().clone(), uri.expose().clone());
+        let [secret, uri] = [secret.base32(), uri].map(|text| Password::new(text.expose().clone()));
         let begun = bound.admin().change(by, login, move |record, _| {
             let second = record.portal.get_or_insert_default().second.get_or_insert_default();
             second.enrolling = Some(Enrolling::Totp(sealed));
@@ -408,10 +408,10 @@ impl Desk {
         bound.answer(renewed.await)
     }
 
-    fn mint_codes(&self, login: &LoginName) -> (Vec<String>, Vec<CodeHash>) {
+    fn mint_codes(&self, login: &LoginName) -> (Vec<Password>, Vec<CodeHash>) {
         let codes = mint_recovery(&mut self.services().random());
         let hashes = codes.iter().map(|code| CodeHash::of(&self.0.code_key, login, code.expose())).collect();
-        (codes.iter().map(|code| code.expose().clone()).collect(), hashes)
+        (codes.iter().map(|code| Password::new(code.expose().clone())).collect(), hashes)
     }
 
     /// Turns two-step verification off; whoever did so, its person is told by mail.

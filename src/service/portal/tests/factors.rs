@@ -28,9 +28,11 @@ impl Ada {
         let here = bench.enter(&bench.sign_in("201-acme", GOOD, 1).unwrap()).unwrap();
         let begun = bench.begin(&here, GOOD, LastAdministrator::Refuse).unwrap();
         let Personal::App { secret: typed, uri } = begun else { panic!("{begun:?}") };
-        let secret = secret_of(&uri);
-        assert_eq!(*secret.base32().expose(), typed);
-        assert!(uri.starts_with("otpauth://totp/acme:201-acme?secret="), "{uri:?}");
+        let secret = secret_of(uri.expose());
+        assert_eq!(secret.base32().expose(), typed.expose());
+        let hidden = format!("{typed:?} {uri:?}");
+        assert!(!hidden.contains(typed.expose()), "{hidden}");
+        assert!(uri.expose().starts_with("otpauth://totp/acme:201-acme?secret="), "{uri:?}");
         let codes = bench.verify(&here, &secret.code(bench.now())).unwrap();
         bench.wait(30);
         Self { bench, secret, codes, here }
@@ -63,7 +65,7 @@ impl Ada {
 
 fn recovery(answer: Answer) -> Vec<String> {
     match personal(answer) {
-        Personal::Recovery(codes) => codes,
+        Personal::Recovery(codes) => codes.iter().map(|code| code.expose().to_owned()).collect(),
         other => panic!("{other:?}"),
     }
 }

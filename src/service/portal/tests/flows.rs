@@ -112,7 +112,7 @@ pub(super) fn begun(bench: &Bench, method: Method) -> Kit {
         desk.second_begin(kit.here(), caller(kit.here()), secret(GOOD), method, LastAdministrator::Warned);
     let code = match bench.runtime.block_on(flow).map(personal) {
         Ok(Personal::App { uri, .. }) => {
-            let text = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap();
+            let text = uri.expose().split("secret=").nth(1).unwrap().split('&').next().unwrap();
             let secret = totp_rs::Secret::try_from_base32(text).unwrap();
             TotpSecret::of(secret.as_bytes()).unwrap().code(START)
         }
@@ -128,7 +128,7 @@ pub(super) fn on(bench: &Bench, method: Method) -> Kit {
     let kit = begun(bench, method);
     let flow = bench.desk.second_verify(kit.here(), caller(kit.here()), secret(&kit.code));
     let Personal::Recovery(codes) = personal(bench.runtime.block_on(flow).unwrap()) else { panic!() };
-    Kit { code: codes[0].clone(), ..kit }
+    Kit { code: codes[0].expose().to_owned(), ..kit }
 }
 
 fn pending(bench: &Bench, method: Method) -> Kit {
